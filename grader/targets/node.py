@@ -1,0 +1,96 @@
+"""What a check may do with a node of a target, whatever the target is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import docker
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that was run on a node.
+
+    `rc` is its exit code, None if it was stopped by the time limit.
+    `out` holds standard output and error in order of arrival, the middle cut out where
+    it was longer than the caller kept.
+    """
+
+    argv: tuple[str, ...]
+    rc: int | None
+    out: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return self.rc == 0
+
+    @property
+    def timed_out(self) -> bool:
+        return self.rc is None
+
+    def tail(self, lines: int = 12) -> str:
+        """The last lines of the output, for a person to read."""
+        kept = [line.rstrip() for line in self.out.splitlines() if line.strip()]
+        return "\n".join(kept[-lines:])
+
+
+class Node(Protocol):
+    """A host with a Docker engine of its own."""
+
+    name: str
+    """`manager1`, `worker1`, `worker2`."""
+
+    @property
+    def address(self) -> str:
+        """IPv4 address to which the grader sends requests for published ports."""
+        ...
+
+    @property
+    def docker(self) -> docker.DockerClient:
+        """The Engine API of this node."""
+        ...
+
+    @property
+    def host(self) -> Any:
+        """The node itself as a testinfra host."""
+        ...
+
+    def machine(self, container: str) -> Any:
+        """A container on this node's engine as a testinfra host (name or ID)."""
+        ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        keep: int = 64_000,
+    ) -> Completed:
+        """Run a program on the node, without a shell; `timeout` in seconds, `keep` in characters.
+
+        The program and all it started are killed when the time is over.
+        """
+        ...
+
+    def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
+        """Copy a folder (regular files only, modes kept to rwx bits) or the given files to `dest`."""
+        ...
+
+
+class Target(Protocol):
+    """The place made for, or belonging to, one submission."""
+
+    kind: str
+    nodes: list[Node]
+
+    def node(self, name: str) -> Node: ...
+
+    def facts(self) -> dict[str, Any]:
+        """The `target` part of a record."""
+        ...
