@@ -51,13 +51,19 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class ExerciseResult:
-    """One exercise's checks; `key` names what they were graded from (files, checks, kit, images)."""
+    """One exercise's checks.
+
+    `key` names what they were graded from (files, checks, kit, images); `points` is what the
+    lab gives for the exercise; `fault` says what broke where not even the checks are known.
+    """
 
     id: str
     title: str
     key: str
     graded_at: str
     checks: tuple[CheckResult, ...]
+    points: float = 0.0
+    fault: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
 
@@ -68,12 +74,16 @@ class ExerciseResult:
     @property
     def max_score(self) -> float:
         """Points that could be had; checks that this target cannot show are left out."""
+        if not self.checks:
+            return self.points
         return sum(check.max_points for check in self.checks if check.why != "target")
 
     @property
     def gradable(self) -> bool:
         """False if the grader or its engine is why a check has no result."""
-        return all(check.why not in ("engine", "grader") for check in self.checks)
+        return self.fault is None and all(
+            check.why not in ("engine", "grader") for check in self.checks
+        )
 
 
 @dataclass(frozen=True)

@@ -3,3 +3,19 @@
 `node.py` says what every node can do; each target module (sandbox, later local,
 vagrant and hosts) says how its nodes are reached.
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+from grader.targets.node import Target
+
+
+def attach(description: dict[str, Any]) -> Target:
+    """The target that another process made and described."""
+    kind = description["kind"]
+    if kind == "sandbox":
+        from grader.targets.sandbox import SandboxTarget
+
+        return SandboxTarget.attach(description)
+    raise ValueError(f"unknown kind of target: {kind!r}")

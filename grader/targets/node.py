@@ -94,3 +94,7 @@ class Target(Protocol):
     def facts(self) -> dict[str, Any]:
         """The `target` part of a record."""
         ...
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data from which `grader.targets.attach` finds it again in another process."""
+        ...

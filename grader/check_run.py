@@ -1,0 +1,90 @@
+"""The process in which the checks of one exercise of one submission run.
+
+    python -m grader.check_run JOB.json
+
+Reads the job, runs pytest over the exercise's file of checks with the plugin, and writes one
+JSON object a line to standard output: `collected`, `started`, `result`, `stage`, `end`. What
+pytest and the checks print goes to standard error, which the parent keeps as a log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.plugin import ChecksPlugin, Unavailable
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that the checks' process is told; `target` is a target's `describe()`, or None."""
+
+    lab: str
+    exercise: str
+    student: str
+    submission: str
+    variant: dict[str, int | str]
+    target: dict[str, Any] | None = None
+    unavailable: dict[str, Any] | None = None
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+def main(job_file: str) -> int:
+    job = Job(**json.loads(Path(job_file).read_text(encoding="utf-8")))
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)
+
+    def emit(event: dict[str, Any]) -> None:
+        events.write(json.dumps(event, ensure_ascii=False, default=str) + "\n")
+        events.flush()
+
+    import pytest
+
+    from grader import lab as labs
+    from grader import targets
+
+    lab = labs.load(job.lab)
+    plugin = ChecksPlugin(
+        exercise=job.exercise,
+        emit=emit,
+        submission=Path(job.submission),
+        variant=job.variant,
+        student=job.student,
+        lab=lab,
+        target=targets.attach(job.target) if job.target else None,
+        unavailable=Unavailable(**job.unavailable) if job.unavailable else None,
+    )
+    checks = lab.folder / "checks" / f"{job.exercise}.py"
+    sys.path.insert(0, str(checks.parent))
+    code = pytest.main(
+        [
+            str(checks),
+            "--rootdir",
+            str(checks.parent),
+            "-c",
+            os.devnull,
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "python_functions=check_*",
+            "-o",
+            "python_classes=",
+            "--tb=short",
+            "-q",
+            "--assert=plain",
+            "--import-mode=importlib",
+        ],
+        plugins=[plugin],
+    )
+    emit({"event": "end", "code": int(code)})
+    return 0 if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

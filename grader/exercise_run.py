@@ -1,0 +1,244 @@
+"""One exercise of one submission: its target is made, its checks run, its target is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from grader import paths, record, submission
+from grader import variant as variants
+from grader.check_run import Job
+from grader.errors import EngineFault, KitError, NoEngine
+from grader.lab import Exercise, Lab
+from grader.plugin import LOG_SHOWN, Unavailable
+from grader.record import Cause, CheckResult, ExerciseResult
+
+if TYPE_CHECKING:
+    from grader.grading import Progress
+    from grader.targets.node import Target
+
+
+class Stopped(Exception):
+    """The user asked to stop."""
+
+
+class Provider(Protocol):
+    """Gives a target for one exercise of one submission, and takes it away again."""
+
+    unavailable: Unavailable | None
+
+    def target(self, exercise: Exercise, student: str) -> contextlib.AbstractContextManager[Target]:
+        ...
+
+
+class Sandboxes:
+    """Targets that are made for one exercise and thrown away."""
+
+    unavailable: Unavailable | None = None
+
+    def __init__(self, engine: Any, image_set: Any) -> None:
+        self.engine = engine
+        self.image_set = image_set
+
+    @contextmanager
+    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
+        from grader.engine.sandbox import Sandbox
+        from grader.targets.sandbox import SandboxTarget
+
+        sandbox = Sandbox.create(
+            self.engine,
+            nodes=exercise.nodes,
+            submission=student,
+            image_set=self.image_set.volume,
+        )
+        try:
+            yield SandboxTarget(sandbox)
+        finally:
+            sandbox.remove()
+
+
+class NoTargets:
+    """There is no engine: checks that need one are not graded, the others are."""
+
+    def __init__(self, error: KitError) -> None:
+        why: record.Why = "engine"
+        self.unavailable = Unavailable(why, error.what, error.remedy)
+
+    @contextmanager
+    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
+        raise NoEngine(self.unavailable.reason, remedy=self.unavailable.remedy)
+        yield  # the context manager's form; never reached
+
+
+def provide_targets(engine_url: str | None) -> Provider:
+    """Find or start the engine and see that the image set is there, saying what is done."""
+    from grader.engine import find, images
+
+    try:
+        engine = find.ensure(engine_url)
+        return Sandboxes(engine, images.ensure(engine))
+    except (NoEngine, EngineFault) as error:
+        return NoTargets(error)
+
+
+@dataclass
+class ExerciseRun:
+    """See the module. `stop` ends it from another thread (Ctrl-C)."""
+
+    lab: Lab
+    exercise: Exercise
+    student: str
+    files: submission.Submission
+    key: str
+    provider: Provider
+    progress: Progress
+    stop: threading.Event
+    _checks: list[CheckResult] = field(default_factory=list)
+    _results: dict[str, CheckResult] = field(default_factory=dict)
+    _seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> ExerciseResult:
+        """Grade; whatever goes wrong with engine or grader ends in a result that says so."""
+        from grader.grading import now
+
+        if self.stop.is_set():
+            raise Stopped
+        self.progress.started(self.exercise)
+        with tempfile.TemporaryDirectory(prefix="drydock-", ignore_cleanup_errors=True) as folder:
+            files = Path(folder, "submission")
+            files.mkdir()
+            self.files.copy(files)
+            facts: dict[str, Any] = {}
+            fault = self._in_target(files, Path(folder), facts)
+        checks = tuple(self._results.get(c.id) or self._lost(c, fault) for c in self._checks)
+        return ExerciseResult(
+            id=self.exercise.id,
+            title=self.exercise.title,
+            key=self.key,
+            graded_at=now(),
+            checks=checks,
+            points=self.exercise.points,
+            fault=None if checks else (fault or "The checks did not start."),
+            seconds={name: round(s, 2) for name, s in self._seconds.items()},
+            target=facts,
+        )
+
+    def _in_target(self, files: Path, folder: Path, facts: dict[str, Any]) -> str | None:
+        """Make the target and run the checks in it; returns what broke, if anything did."""
+        if self.provider.unavailable:
+            return self._run_checks(files, folder, None, self.provider.unavailable)
+        started = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            try:
+                target = stack.enter_context(self.provider.target(self.exercise, self.student))
+            except KitError as error:
+                unavailable = Unavailable("grader", error.what, error.remedy)
+                return self._run_checks(files, folder, None, unavailable)
+            self._seconds["sandbox"] = time.monotonic() - started
+            facts.update(target.facts())
+            return self._run_checks(files, folder, target, None)
+
+    def _run_checks(
+        self, files: Path, folder: Path, target: Target | None, unavailable: Unavailable | None
+    ) -> str | None:
+        job = Job(
+            lab=str(self.lab.folder),
+            exercise=self.exercise.id,
+            student=self.student,
+            submission=str(files),
+            variant=variants.variant(self.lab, self.student),
+            target=target.describe() if target else None,
+            unavailable=vars(unavailable) if unavailable else None,
+        )
+        job_file, log_file = folder / "job.json", folder / "checks.log"
+        job.write(job_file)
+        started = time.monotonic()
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "grader.check_run", str(job_file)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=paths.KIT,
+                env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUTF8": "1"},
+            )
+        try:
+            fault = self._follow(process)
+        finally:
+            _end(process)
+            self._seconds["checks"] = time.monotonic() - started
+        if fault is None and process.returncode != 0:
+            told = log_file.read_text(encoding="utf-8", errors="replace")[-LOG_SHOWN:]
+            fault = f"The checks' process ended with code {process.returncode}.\n{told}"
+        return fault
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> str | None:
+        """Take events as they come until the process ends, is stopped, or is out of time."""
+        lines: queue.Queue[bytes | None] = queue.Queue()
+        threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
+        deadline = time.monotonic() + self.exercise.seconds
+        while True:
+            if self.stop.is_set():
+                raise Stopped
+            if time.monotonic() > deadline:
+                return f"Grading took longer than {self.exercise.seconds} s and was ended."
+            with contextlib.suppress(queue.Empty):
+                line = lines.get(timeout=0.2)
+                if line is None:
+                    process.wait(timeout=30)
+                    return None
+                self._take(json.loads(line))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "collected":
+            self._checks = [record.check_from_json(c) for c in event["checks"]]
+            self.progress.collected(self.exercise, len(self._checks))
+        elif kind == "started":
+            title = next((c.title for c in self._checks if c.id == event["id"]), event["id"])
+            self.progress.doing(self.exercise, title)
+        elif kind == "stage":
+            name = event["name"]
+            self._seconds[name] = self._seconds.get(name, 0.0) + event["seconds"]
+        elif kind == "result":
+            result = record.check_from_json(event["check"])
+            self._results[result.id] = result
+            self.progress.check(self.exercise, event["check"])
+
+    def _lost(self, check: CheckResult, fault: str | None) -> CheckResult:
+        """The result of a check that the run did not get to."""
+        first, _, rest = (fault or "The checks ended early.").partition("\n")
+        cause = Cause(reason=f"The grader broke: {first}", log=rest or None)
+        return replace(check, why="grader", cause=cause)
+
+
+def _pump(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.put(line)
+    lines.put(None)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The checks' process is gone when this returns."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout:
+        process.stdout.close()

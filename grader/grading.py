@@ -1,0 +1,199 @@
+"""Grading one submission: what has to run, where it runs, and the record that comes of it.
+
+Each exercise has a target and a process of its own; exercises run side by side. Results that
+are known are kept: an exercise is run again only if something that it was graded from has
+changed (its files, its checks, the kit, the image set), or if the grader itself was at fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from grader import __version__, paths, record, submission
+from grader import variant as variants
+from grader.lab import Exercise, Lab
+from grader.record import ExerciseResult, Record
+
+
+@dataclass
+class Request:
+    """What to grade. `exercises` empty means all; `jobs` is how many run side by side."""
+
+    lab: Lab
+    student: str
+    workspace: Path
+    record_file: Path
+    exercises: Sequence[str] = ()
+    fresh: bool = False
+    engine_url: str | None = None
+    jobs: int = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which exercises are to be run (with their keys and files), and what stays as it is."""
+
+    previous: Record | None
+    keys: dict[str, str]
+    files: dict[str, submission.Submission]
+    to_run: list[Exercise]
+
+
+@dataclass
+class Progress:
+    """What a caller may follow; every function is called from the thread that grades."""
+
+    started: Callable[[Exercise], None] = lambda _exercise: None
+    collected: Callable[[Exercise, int], None] = lambda _exercise, _checks: None
+    check: Callable[[Exercise, dict[str, Any]], None] = lambda _exercise, _result: None
+    doing: Callable[[Exercise, str], None] = lambda _exercise, _what: None
+    finished: Callable[[ExerciseResult], None] = lambda _result: None
+
+
+@dataclass
+class Stop:
+    """Set once to end all that is under way; what was finished stays in the record."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+
+
+def plan(request: Request) -> Plan:
+    """Read the files and compare them with the record: no engine is asked, nothing is changed."""
+    previous = record.load(request.record_file)
+    if previous is not None and (previous.lab, previous.student) != (
+        request.lab.id,
+        request.student,
+    ):
+        previous = None
+    values = variants.variant(request.lab, request.student)
+    files: dict[str, submission.Submission] = {}
+    keys: dict[str, str] = {}
+    to_run: list[Exercise] = []
+    for exercise in request.lab.exercises:
+        if request.exercises and exercise.id not in request.exercises:
+            continue
+        files[exercise.id] = submission.read(request.workspace, exercise.folders)
+        key = exercise_key(request.lab, exercise, files[exercise.id], values)
+        keys[exercise.id] = key
+        known = previous.exercise(exercise.id) if previous else None
+        if request.fresh or known is None or known.key != key or not known.gradable:
+            to_run.append(exercise)
+    return Plan(previous, keys, files, to_run)
+
+
+def exercise_key(
+    lab: Lab,
+    exercise: Exercise,
+    files: submission.Submission,
+    values: dict[str, int | str],
+) -> str:
+    """SHA-256 over all that an exercise's result depends on."""
+    from grader.engine.images import catalogue
+
+    checks = lab.folder / "checks"
+    parts = [
+        files.digest,
+        _digest([checks / f"{exercise.id}.py", *sorted(checks.glob("_*.py"))]),
+        _digest([lab.folder / "lab.yaml"]),
+        json.dumps(values, sort_keys=True),
+        kit_digest(),
+        catalogue.load().version,
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@cache
+def kit_digest() -> str:
+    """The kit's version and code: a corrected grader grades anew."""
+    return _digest(sorted((paths.KIT / "grader").rglob("*.py"))) + __version__
+
+
+def _digest(files: Sequence[Path]) -> str:
+    sums = [
+        (file.name, hashlib.sha256(file.read_bytes()).hexdigest())
+        for file in files
+        if file.is_file()
+    ]
+    return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
+
+
+def grade(request: Request, planned: Plan, progress: Progress, stop: Stop) -> Record:
+    """Run what the plan says and write the record, after each exercise; returns the last one.
+
+    On Ctrl-C (KeyboardInterrupt) all that is under way is ended and removed first.
+    """
+    from grader.exercise_run import ExerciseRun, provide_targets
+
+    started = now()
+    done: dict[str, ExerciseResult] = {}
+    outcome = _assemble(request, planned, done, started)
+    if not planned.to_run:
+        return outcome
+    provider = provide_targets(request.engine_url)
+    runs = [
+        ExerciseRun(
+            lab=request.lab,
+            exercise=exercise,
+            student=request.student,
+            files=planned.files[exercise.id],
+            key=planned.keys[exercise.id],
+            provider=provider,
+            progress=progress,
+            stop=stop.event,
+        )
+        for exercise in planned.to_run
+    ]
+    with ThreadPoolExecutor(max_workers=max(1, request.jobs)) as pool:
+        waiting: set[Future[ExerciseResult]] = {pool.submit(run.run) for run in runs}
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    result = future.result()
+                    done[result.id] = result
+                    outcome = _assemble(request, planned, done, started)
+                    record.save(outcome, request.record_file)
+                    progress.finished(result)
+        except BaseException:
+            stop.event.set()
+            for future in waiting:
+                future.cancel()
+            raise
+    return outcome
+
+
+def _assemble(
+    request: Request, planned: Plan, done: dict[str, ExerciseResult], started: str
+) -> Record:
+    """The record of what is known now: fresh results first, else those of the previous record."""
+    results = []
+    for exercise in request.lab.exercises:
+        known = planned.previous.exercise(exercise.id) if planned.previous else None
+        result = done.get(exercise.id) or known
+        if result is not None:
+            results.append(result)
+    unchanged = planned.previous if planned.previous and not planned.to_run else None
+    return Record(
+        lab=request.lab.id,
+        lab_title=request.lab.title,
+        student=request.student,
+        submission=request.workspace.name,
+        exercises=tuple(results),
+        kit=__version__,
+        started=unchanged.started if unchanged else started,
+        finished=unchanged.finished if unchanged else now(),
+    )
+
+
+def now() -> str:
+    """The time as ISO 8601 with the machine's offset from UTC, to the second."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
