@@ -1,0 +1,125 @@
+"""A lab: its exercises and points, who may take it, what differs from student to student."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import paths
+from grader.errors import KitError
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A part of a lab with points of its own.
+
+    `folders` are the workspace's folders it grades, `nodes` how many Docker nodes it needs,
+    `seconds` the most that grading it may take.
+    """
+
+    id: str
+    title: str
+    points: float
+    folders: list[str]
+    nodes: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One value of a variant: one of each of the `lists`, joined, or an `expression`.
+
+    A single list gives its items as they are, numbers as numbers.
+    """
+
+    name: str
+    lists: tuple[Sequence[int | str], ...] = ()
+    join: str = ""
+    expression: str | None = None
+
+    @property
+    def size(self) -> int:
+        """How many possible values there are."""
+        return math.prod(len(items) for items in self.lists)
+
+    def value(self, index: int) -> int | str:
+        """The possible value number `index`, counted from 0."""
+        picked: list[int | str] = []
+        for items in self.lists:
+            index, position = divmod(index, len(items))
+            picked.append(items[position])
+        return picked[0] if len(picked) == 1 else self.join.join(map(str, picked))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What lab.yaml says, checked. `folder` holds it, `templates` what a handout is made from."""
+
+    id: str
+    course: str
+    title: str
+    student_pattern: str
+    example_student: str
+    demo_student: str
+    exercises: list[Exercise]
+    images: list[str]
+    limits: dict[str, int]
+    parameters: list[Parameter]
+    distinct: list[tuple[str, ...]]
+    folder: Path
+    templates: Path
+
+    @property
+    def points(self) -> float:
+        return sum(exercise.points for exercise in self.exercises)
+
+    def exercise(self, exercise_id: str) -> Exercise:
+        """The exercise of that name; KitError naming those there are."""
+        for exercise in self.exercises:
+            if exercise.id == exercise_id:
+                return exercise
+        raise KitError(
+            f"{self.id} has no exercise {exercise_id!r}.",
+            remedy=f"Its exercises are: {', '.join(e.id for e in self.exercises)}.",
+        )
+
+    def is_student(self, student: str) -> bool:
+        return re.fullmatch(self.student_pattern, student, re.ASCII) is not None
+
+    def check_student(self, student: str) -> str:
+        """The ID itself if it has the lab's form; KitError with an example otherwise."""
+        if not self.is_student(student):
+            raise KitError(
+                f"{student!r} is not a student ID.",
+                remedy=f"It must look like {self.example_student}.",
+            )
+        return student
+
+
+def load(name_or_path: str | Path) -> Lab:
+    """Read a lab by its name (`lab4`) or folder; KitError with file, line and key if wrong."""
+    folder = Path(name_or_path)
+    if not (folder / "lab.yaml").is_file():
+        folder = paths.LABS / name_or_path
+    file = folder / "lab.yaml"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise KitError(f"There is no lab {str(name_or_path)!r}.", remedy=_known_labs()) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise KitError(f"The lab cannot be read: {error}.", where=str(file)) from None
+    from grader.labfile import Reader
+
+    return Reader(file, text).lab(folder.resolve())
+
+
+def names() -> list[str]:
+    """The labs of this kit."""
+    return sorted(p.parent.name for p in paths.LABS.glob("*/lab.yaml"))
+
+
+def _known_labs() -> str:
+    return f"Labs of this kit: {', '.join(names()) or 'none'}."

@@ -1,0 +1,271 @@
+"""lab.yaml: read, checked, and refused with file, line and key where it is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from grader.errors import KitError
+from grader.lab import Exercise, Lab, Parameter
+
+NEEDED_LIMITS = ("build_seconds", "start_seconds", "exercise_seconds", "output_kb")
+Key = tuple[str | int, ...]
+"""Where something stands in the file: ("exercises", 0, "points")."""
+
+
+class Reader:
+    """Turns lab.yaml into a Lab; knows in which line a key stands, for its messages."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self.file = file
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        try:
+            root = loader.get_single_node()
+            self.data: Any = None if root is None else loader.construct_document(root)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise KitError(
+                f"This is not valid YAML: {error.problem}.",
+                where=f"{file}, line {line}",
+                remedy="Mind the indentation, and quote texts that contain ': ' or start with '{'.",
+            ) from None
+        except yaml.YAMLError as error:
+            raise KitError(f"This is not valid YAML: {error}.", where=str(file)) from None
+        finally:
+            loader.dispose()
+        self.lines: dict[Key, int] = {}
+        if root is not None:
+            self._note_lines(root, ())
+
+    def _note_lines(self, node: Any, key: Key) -> None:
+        self.lines.setdefault(key, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                inner = (*key, name.value)
+                if inner in self.lines:
+                    self.wrong((*key, name.value), "This key is there twice.")
+                self.lines[(*key, name.value)] = name.start_mark.line + 1
+                self._note_lines(value, (*key, name.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self._note_lines(value, (*key, index))
+
+    def wrong(self, key: Key, what: str, remedy: str | None = None) -> NoReturn:
+        line = next(
+            (self.lines[key[:n]] for n in range(len(key), -1, -1) if key[:n] in self.lines), 1
+        )
+        name = ".".join(str(part) for part in key)
+        where = f"{self.file}, line {line}" + (f", {name}" if name else "")
+        raise KitError(what, where=where, remedy=remedy)
+
+    def mapping(
+        self, value: Any, key: Key, needed: Set[str], optional: Set[str] = frozenset()
+    ) -> dict[str, Any]:
+        """A mapping with the needed keys and no unknown ones."""
+        if not isinstance(value, dict):
+            self.wrong(key, f"Here must be a mapping with {', '.join(sorted(needed))}.")
+        for name in value:
+            if name not in needed | optional:
+                self.wrong(
+                    (*key, str(name)),
+                    f"There is no key {name!r}.",
+                    f"Keys are: {', '.join(sorted(needed | optional))}.",
+                )
+        for name in sorted(needed - value.keys()):
+            self.wrong(key, f"The key {name!r} is missing.")
+        return value
+
+    def text(self, value: Any, key: Key) -> str:
+        if not isinstance(value, str) or not value.strip():
+            self.wrong(key, f"This must be a text, it is {value!r}.")
+        return value
+
+    def name(self, value: Any, key: Key) -> str:
+        """A text that can be a file name, a label and a Python-like identifier."""
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.text(value, key)):
+            self.wrong(key, f"{value!r} is not a name.", "Use small letters, digits and _.")
+        return str(value)
+
+    def number(self, value: Any, key: Key, least: int = 1) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            self.wrong(key, f"This must be a whole number of {least} or more, it is {value!r}.")
+        return value
+
+    def texts(self, value: Any, key: Key) -> list[str]:
+        """A list of texts, at least one, none twice."""
+        if not isinstance(value, list) or not value:
+            self.wrong(key, "Here must be a list of texts.", "Write [one, two].")
+        result = [
+            self.text(v, (*key, i)) if isinstance(v, str) else self._no_text(v, (*key, i))
+            for i, v in enumerate(value)
+        ]
+        for index, item in enumerate(result):
+            if item in result[:index]:
+                self.wrong((*key, index), f"{item!r} is there twice.")
+        return result
+
+    def _no_text(self, value: Any, key: Key) -> NoReturn:
+        self.wrong(
+            key,
+            f"YAML does not read this as a text but as {value!r}.",
+            "Put it in quotes (YAML takes no, on, 7 and the like for something else).",
+        )
+
+    def lab(self, folder: Path) -> Lab:
+        top = self.mapping(
+            self.data,
+            (),
+            {"id", "title", "course", "students", "exercises", "images", "limits", "variant"},
+            {"words", "distinct"},
+        )
+        if top["id"] != folder.name:
+            self.wrong(
+                ("id",), f"The id is {top['id']!r}, the folder {folder.name!r}.", "Use one name."
+            )
+        students = self.students(top["students"])
+        limits = self.limits(top["limits"])
+        parameters = self.parameters(top["variant"], top.get("words") or {})
+        return Lab(
+            id=self.text(top["id"], ("id",)),
+            course=self.text(top["course"], ("course",)),
+            title=self.text(top["title"], ("title",)),
+            student_pattern=students["pattern"],
+            example_student=students["example"],
+            demo_student=students["demo"],
+            exercises=self.exercises(top["exercises"], limits["exercise_seconds"]),
+            images=self.texts(top["images"], ("images",)),
+            limits=limits,
+            parameters=parameters,
+            distinct=self.distinct(top.get("distinct") or [], parameters),
+            folder=folder,
+            templates=folder.parent.parent / "templates" / folder.name,
+        )
+
+    def students(self, value: Any) -> dict[str, str]:
+        key = "students"
+        students = self.mapping(value, (key,), {"pattern", "example", "demo"})
+        for name, text in students.items():
+            self.text(text, (key, name))
+        try:
+            pattern = re.compile(students["pattern"], re.ASCII)
+        except re.error as error:
+            self.wrong((key, "pattern"), f"This is not a regular expression: {error}.")
+        for name in ("example", "demo"):
+            if not pattern.fullmatch(students[name]):
+                self.wrong((key, name), f"{students[name]!r} does not match the pattern.")
+        return students
+
+    def limits(self, value: Any) -> dict[str, int]:
+        if not isinstance(value, dict):
+            self.wrong(("limits",), f"Here must be a mapping with {', '.join(NEEDED_LIMITS)}.")
+        for name in NEEDED_LIMITS:
+            if name not in value:
+                self.wrong(("limits",), f"The key {name!r} is missing.")
+        return {str(k): self.number(v, ("limits", str(k))) for k, v in value.items()}
+
+    def exercises(self, value: Any, seconds: int) -> list[Exercise]:
+        if not isinstance(value, list) or not value:
+            self.wrong(("exercises",), "Here must be a list of exercises.")
+        result: list[Exercise] = []
+        for index, item in enumerate(value):
+            key = ("exercises", index)
+            entry = self.mapping(
+                item, key, {"id", "title", "points", "folders"}, {"nodes", "seconds"}
+            )
+            exercise = Exercise(
+                id=self.name(entry["id"], (*key, "id")),
+                title=self.text(entry["title"], (*key, "title")),
+                points=self.number(entry["points"], (*key, "points")),
+                folders=[
+                    self.name(f, (*key, "folders", i))
+                    for i, f in enumerate(self.texts(entry["folders"], (*key, "folders")))
+                ],
+                nodes=self.number(entry.get("nodes", 1), (*key, "nodes")),
+                seconds=self.number(entry.get("seconds", seconds), (*key, "seconds")),
+            )
+            if exercise.id in {e.id for e in result}:
+                self.wrong((*key, "id"), f"There are two exercises {exercise.id!r}.")
+            result.append(exercise)
+        return result
+
+    def parameters(self, value: Any, words: Any) -> list[Parameter]:
+        if not isinstance(value, dict) or not value:
+            self.wrong(("variant",), "Here must be a mapping of value names to what they may be.")
+        if not isinstance(words, dict):
+            self.wrong(("words",), "Here must be a mapping of list names to lists of words.")
+        lists = {
+            str(name): self.texts(items, ("words", str(name))) for name, items in words.items()
+        }
+        result: list[Parameter] = []
+        for name, spec in value.items():
+            key = ("variant", str(name))
+            if self.name(name, key) in ("student", "lab"):
+                self.wrong(
+                    key, f"{name!r} is a name that every handout has already.", "Choose another."
+                )
+            result.append(self.parameter(str(name), spec, key, lists))
+        return result
+
+    def parameter(
+        self, name: str, spec: Any, key: Key, lists: Mapping[str, list[str]]
+    ) -> Parameter:
+        kinds = ("from", "choice", "words", "expression")
+        kind = next((k for k in spec if k in kinds), None) if isinstance(spec, dict) else None
+        if kind is None:
+            self.wrong(key, "This says no kind of value.", f"Use one of: {', '.join(kinds)}.")
+        if kind == "from":
+            return Parameter(name, (self.range(spec, key),))
+        if kind == "choice":
+            choices = self.mapping(spec, key, {"choice"})["choice"]
+            if isinstance(choices, list) and choices and all(type(c) is int for c in choices):
+                return Parameter(name, (tuple(choices),))
+            return Parameter(name, (tuple(self.texts(choices, (*key, "choice"))),))
+        if kind == "words":
+            entry = self.mapping(spec, key, {"words"}, {"join"})
+            join = entry.get("join", "-")
+            if not isinstance(join, str):
+                self.wrong((*key, "join"), f"This must be a text, it is {join!r}.")
+            used = self.texts(entry["words"], (*key, "words"))
+            for unknown in (u for u in used if u not in lists):
+                self.wrong((*key, "words"), f"There is no word list {unknown!r}.", "See words.")
+            return Parameter(name, tuple(tuple(lists[u]) for u in used), join)
+        expression = self.mapping(spec, key, {"expression"})["expression"]
+        return Parameter(name, expression=self.text(expression, (*key, "expression")))
+
+    def range(self, spec: Any, key: Key) -> range:
+        entry = self.mapping(spec, key, {"from", "to"}, {"step"})
+        first = self.number(entry["from"], (*key, "from"), 0)
+        last = self.number(entry["to"], (*key, "to"), 0)
+        step = self.number(entry.get("step", 1), (*key, "step"))
+        if last < first:
+            self.wrong(key, f"The range from {first} to {last} is empty.")
+        return range(first, last + 1, step)
+
+    def distinct(self, value: Any, parameters: list[Parameter]) -> list[tuple[str, ...]]:
+        if not isinstance(value, list):
+            self.wrong(("distinct",), "Here must be a list of lists of value names.")
+        drawn = {p.name: p for p in parameters if p.expression is None}
+        groups: list[tuple[str, ...]] = []
+        for index, item in enumerate(value):
+            group = self.texts(item, ("distinct", index))
+            for name in group:
+                if name not in drawn:
+                    self.wrong(
+                        ("distinct", index),
+                        f"{name!r} is no value that is drawn.",
+                        "Only values with from, choice or words can be kept apart.",
+                    )
+            groups.append(tuple(group))
+        for name, parameter in drawn.items():
+            rivals = {other for group in groups if name in group for other in group} - {name}
+            if parameter.size <= len(rivals):
+                self.wrong(
+                    ("variant", name),
+                    f"{parameter.size} possible values are too few to differ from "
+                    f"{', '.join(sorted(rivals))}.",
+                )
+        return groups
