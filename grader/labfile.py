@@ -47,9 +47,9 @@ class Reader:
             for name, value in node.value:
                 inner = (*key, name.value)
                 if inner in self.lines:
-                    self.wrong((*key, name.value), "This key is there twice.")
-                self.lines[(*key, name.value)] = name.start_mark.line + 1
-                self._note_lines(value, (*key, name.value))
+                    self.wrong(inner, "This key is there twice.")
+                self.lines[inner] = name.start_mark.line + 1
+                self._note_lines(value, inner)
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
                 self._note_lines(value, (*key, index))
