@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader import __version__, paths, record, submission
 from grader import variant as variants
 from grader.lab import Exercise, Lab
 from grader.record import ExerciseResult, Record
+
+if TYPE_CHECKING:
+    from grader.exercise_run import Provider
 
 
 @dataclass
@@ -126,19 +129,25 @@ def _digest(files: Sequence[Path]) -> str:
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
 
 
-def grade(request: Request, planned: Plan, progress: Progress, stop: Stop) -> Record:
+def provide(request: Request) -> Provider:
+    """Where exercises will run: finds or starts the engine and completes the image set."""
+    from grader.exercise_run import provide_targets
+
+    return provide_targets(request.engine_url)
+
+
+def grade(
+    request: Request, planned: Plan, provider: Provider, progress: Progress, stop: Stop
+) -> Record:
     """Run what the plan says and write the record, after each exercise; returns the last one.
 
     On Ctrl-C (KeyboardInterrupt) all that is under way is ended and removed first.
     """
-    from grader.exercise_run import ExerciseRun, provide_targets
+    from grader.exercise_run import ExerciseRun
 
     started = now()
     done: dict[str, ExerciseResult] = {}
     outcome = _assemble(request, planned, done, started)
-    if not planned.to_run:
-        return outcome
-    provider = provide_targets(request.engine_url)
     runs = [
         ExerciseRun(
             lab=request.lab,

@@ -1,0 +1,73 @@
+"""The command line: one module per command, loaded only when it is the one that is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from grader import __version__
+from grader.errors import KitError
+
+COMMANDS = {
+    "check": "hand out if need be, grade a workspace, show points, reasons and hints",
+    "handout": "write a student's workspace: worksheet and starter files of their own",
+    "report": "make the feedback page of a record again",
+    "images": "build, list, save, load or verify the image set",
+    "engine": "start, stop or look at the kit's own Docker engine",
+    "doctor": "say what is there, what is missing, and what mends it",
+    "examples": "run the lab's own solutions and mistakes and compare with what is expected",
+}
+"""Each command's module in this package and what `--help` says of it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (0, 1, 2, 3 as in docs, 130 after Ctrl-C)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character must not end the command.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        args = _parser(arguments).parse_args(arguments)
+        return int(args.run(args))
+    except KitError as error:
+        _tell(error)
+        return error.exit_code
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m grader",
+        description="Drydock: individual Docker practicals, graded by running them.",
+        epilog="Each command explains itself with an example: python -m grader check --help",
+    )
+    parser.add_argument("--version", action="version", version=f"drydock {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    for name, about in COMMANDS.items():
+        if name == wanted:
+            importlib.import_module(f"grader.cli.{name}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=about, add_help=False)
+    return parser
+
+
+def _tell(error: KitError) -> None:
+    place = f"{error.where}: " if error.where else ""
+    print(f"{place}{error.what}", file=sys.stderr)
+    if error.remedy:
+        print(f"  {error.remedy}", file=sys.stderr)
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

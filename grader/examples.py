@@ -1,0 +1,179 @@
+"""The lab's own examples: solutions, alternatives and mistakes, each with its expected result.
+
+    labs/LAB/examples/EXERCISE/solution/            the exercise's folders, as templates
+    labs/LAB/examples/EXERCISE/alternatives/NAME/   what replaces or adds to the solution's files
+    labs/LAB/examples/EXERCISE/mistakes/NAME/       likewise
+
+Alternatives and mistakes carry an `expected.yaml`:
+
+    about: One sentence on what is different.
+    remove: [blog/compose.yaml]     # files of the solution that are not there, optional
+    fails: [starts, counts_hits]    # exactly the checks that fail, without the exercise's name
+    not_graded: [scales]            # exactly those not graded, optional
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader import grading, handout
+from grader.errors import KitError
+from grader.lab import Exercise, Lab
+from grader.record import CheckResult, ExerciseResult
+
+KINDS = ("solution", "alternatives", "mistakes")
+EXPECTED = "expected.yaml"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example; `name` is `exercise/solution` or `exercise/mistakes/NAME`."""
+
+    name: str
+    exercise: Exercise
+    folder: Path
+    about: str
+    remove: tuple[str, ...]
+    fails: frozenset[str]
+    not_graded: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An example's result; `differences` are sentences, empty where all is as expected."""
+
+    example: Example
+    result: ExerciseResult
+    differences: tuple[str, ...]
+
+
+def find(lab: Lab, names: Sequence[str] = ()) -> list[Example]:
+    """The examples of these names (or below them: `compose`, `compose/mistakes`); all if none."""
+    found = [example for exercise in lab.exercises for example in _of(lab, exercise)]
+    if not names:
+        return found
+    wanted = []
+    for name in names:
+        clean = name.strip("/")
+        below = [e for e in found if e.name == clean or e.name.startswith(clean + "/")]
+        if not below:
+            raise KitError(
+                f"There is no example {name!r}.",
+                remedy="Examples: " + ", ".join(e.name for e in found) + ".",
+            )
+        wanted += [e for e in below if e not in wanted]
+    return wanted
+
+
+def _of(lab: Lab, exercise: Exercise) -> list[Example]:
+    root = lab.folder / "examples" / exercise.id
+    folders = [root / "solution"] if (root / "solution").is_dir() else []
+    for kind in KINDS[1:]:
+        folders += sorted(p for p in (root / kind).glob("*") if p.is_dir())
+    return [_read(exercise, root, folder) for folder in folders]
+
+
+def _read(exercise: Exercise, root: Path, folder: Path) -> Example:
+    import yaml
+
+    file = folder / EXPECTED
+    said: dict[str, Any] = {}
+    if file.is_file():
+        said = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    elif folder.name != "solution":
+        raise KitError("An example says what is expected of it.", where=str(file))
+    unknown = said.keys() - {"about", "remove", "fails", "not_graded"}
+    if unknown:
+        raise KitError(f"Unknown key: {', '.join(sorted(unknown))}.", where=str(file))
+    not_graded = said.get("not_graded")
+    return Example(
+        name=f"{exercise.id}/{folder.relative_to(root).as_posix()}",
+        exercise=exercise,
+        folder=folder,
+        about=said.get("about", "The solution."),
+        remove=tuple(said.get("remove", ())),
+        fails=frozenset(said.get("fails", ())),
+        not_graded=None if not_graded is None else frozenset(not_graded),
+    )
+
+
+def render_solution(lab: Lab, student: str, dest: Path) -> None:
+    """A finished workspace: the handout with the solutions of all exercises in it."""
+    values = handout.values(lab, student)
+    handout.render_tree(lab.templates, dest, values)
+    for exercise in lab.exercises:
+        solution = lab.folder / "examples" / exercise.id / "solution"
+        if solution.is_dir():
+            handout.render_tree(solution, dest, values)
+    (dest / EXPECTED).unlink(missing_ok=True)
+
+
+def render(lab: Lab, example: Example, student: str, dest: Path) -> None:
+    """The workspace of an example: the finished one, less what it removes, with its own files."""
+    render_solution(lab, student, dest)
+    for name in example.remove:
+        path = dest / name
+        if not path.is_file():
+            raise KitError(f"It removes {name}, which is not there.", where=example.name)
+        path.unlink()
+    if not example.name.endswith("/solution"):
+        handout.render_tree(example.folder, dest, handout.values(lab, student))
+        (dest / EXPECTED).unlink(missing_ok=True)
+
+
+def run(
+    lab: Lab,
+    example: Example,
+    provider: Any,
+    folder: Path,
+    stop: threading.Event | None = None,
+) -> Compared:
+    """Grade an example in `folder` and compare the result with what is expected."""
+    workspace = folder / "workspace"
+    render(lab, example, lab.demo_student, workspace)
+    request = grading.Request(
+        lab=lab,
+        student=lab.demo_student,
+        workspace=workspace,
+        record_file=folder / "record.json",
+        exercises=[example.exercise.id],
+        jobs=1,
+    )
+    graded = grading.grade(
+        request,
+        grading.plan(request),
+        provider,
+        grading.Progress(),
+        grading.Stop(stop or threading.Event()),
+    )
+    result = graded.exercise(example.exercise.id)
+    assert result is not None
+    return Compared(example, result, tuple(_differences(example, result)))
+
+
+def _differences(example: Example, result: ExerciseResult) -> list[str]:
+    if result.fault:
+        return [f"the grader broke: {result.fault}"]
+    by_name = {check.id.partition(".")[2]: check for check in result.checks}
+    unknown = (example.fails | (example.not_graded or frozenset())) - by_name.keys()
+    told = [f"expects a check {name}, which there is not" for name in sorted(unknown)]
+    for name, check in by_name.items():
+        if (check.outcome == "failed") != (name in example.fails):
+            told.append(f"{name} is {check.outcome}{_because(check)}")
+        elif check.outcome == "not_graded" and check.why in ("engine", "grader"):
+            told.append(f"{name} broke{_because(check)}")
+        elif example.not_graded is not None and (check.outcome == "not_graded") != (
+            name in example.not_graded
+        ):
+            told.append(f"{name} is {check.outcome}{_because(check)}")
+    return told
+
+
+def _because(check: CheckResult) -> str:
+    return f": {check.cause.reason}" if check.cause else ""
+
+

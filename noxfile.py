@@ -1,0 +1,79 @@
+"""Sessions: thin doors to `python -m grader`; `nox -l` lists them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import nox
+
+HERE = Path(__file__).parent
+nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lab4"]
+
+
+def install(session: nox.Session, extras: str = "") -> None:
+    """Install the kit into the session's environment, unless just that was done before."""
+    wanted = hashlib.sha256((HERE / "pyproject.toml").read_bytes() + extras.encode()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "drydock-installed"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    session.log("Installing the kit (once)")
+    session.install("-e", f".{extras}", silent=True)
+    stamp.write_text(wanted, encoding="utf-8")
+
+
+def kit(session: nox.Session, *args: str, ok: tuple[int, ...] = (0,)) -> None:
+    session.run("python", "-m", "grader", *args, success_codes=list(ok), silent=False)
+
+
+@nox.session
+def lab4(session: nox.Session) -> None:
+    """Hand out and grade your lab 4: nox -s lab4 [-- --student ID --exercise NAME --fresh]."""
+    install(session)
+    kit(session, "check", "lab4", *session.posargs, ok=(0, 1))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Grade the demo student's finished lab 4: what full marks look like."""
+    install(session)
+    kit(session, "check", "lab4", "--demo", *session.posargs)
+
+
+@nox.session
+def doctor(session: nox.Session) -> None:
+    """Say what is there, what is missing, and what mends it."""
+    install(session)
+    kit(session, "doctor", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Pass the project's tests: nox -s tests [-- pytest arguments]."""
+    install(session, "[tests]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run every example of the lab and compare it with what is expected."""
+    install(session)
+    kit(session, "examples", "lab4", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff and mypy."""
+    install(session, "[lint,tests]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the kit against the bare docker commands, in one run."""
+    install(session)
+    session.run("python", "-m", "tests.bench", *session.posargs)
