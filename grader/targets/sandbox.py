@@ -1,0 +1,92 @@
+"""The sandbox as a target: nodes made for one submission, thrown away afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from grader.engine.sandbox import Sandbox, SandboxNode
+from grader.errors import KitError
+from grader.targets.node import Completed, Node
+
+
+class Member:
+    """A sandbox's node with the eyes of testinfra (see grader.targets.node.Node)."""
+
+    def __init__(self, node: SandboxNode) -> None:
+        self.inner = node
+        self.name = node.name
+
+    def __repr__(self) -> str:
+        return f"<node {self.name}>"
+
+    @property
+    def address(self) -> str:
+        return self.inner.address
+
+    @property
+    def docker(self) -> docker.DockerClient:
+        return self.inner.docker
+
+    @property
+    def host(self) -> Any:
+        from grader.targets.backend import container_host
+
+        return container_host(self.inner.engine.client(), self.inner.container_id)
+
+    def machine(self, container: str) -> Any:
+        from grader.targets.backend import container_host
+
+        return container_host(self.docker, container)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        keep: int = 64_000,
+    ) -> Completed:
+        return self.inner.run(argv, timeout=timeout, cwd=cwd, env=env, keep=keep)
+
+    def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
+        self.inner.put(source, dest)
+
+
+class SandboxTarget:
+    """See grader.targets.node.Target."""
+
+    kind = "sandbox"
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.nodes: list[Node] = [Member(node) for node in sandbox.nodes]
+
+    @classmethod
+    def attach(cls, description: dict[str, Any]) -> SandboxTarget:
+        """The sandbox that another process made; it is that process's to remove."""
+        return cls(Sandbox.attach(description["sandbox"]))
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": self.kind, "sandbox": self.sandbox.describe()}
+
+    def node(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KitError(f"The target has no node {name!r}.")
+
+    def facts(self) -> dict[str, Any]:
+        engine = self.sandbox.nodes[0].engine
+        version = self.nodes[0].docker.version()["Version"]
+        return {
+            "kind": self.kind,
+            "isolation": engine.isolation,
+            "host_engine": engine.version,
+            "engine": version,
+            "nodes": len(self.nodes),
+        }

@@ -1,0 +1,162 @@
+"""Grading as a whole, without an engine: real processes over a small lab."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+
+import pytest
+
+from grader import grading, record
+from grader import variant as variants
+from grader.errors import NoEngine
+from grader.exercise_run import NoTargets
+from tests.unit import toy_lab
+
+STUDENT = "s1234567"
+NO_ENGINE = NoEngine("There is no Docker engine.", remedy="Install one.")
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> grading.Request:
+    lab = toy_lab.make(tmp_path)
+    workspace = tmp_path / "a workspace, größer"
+    for folder in ("words", "numbers"):
+        (workspace / folder).mkdir(parents=True)
+    port = variants.variant(lab, STUDENT)["port"]
+    (workspace / "words/words.txt").write_text(f"hello {port}\n", encoding="utf-8")
+    return grading.Request(lab, STUDENT, workspace, tmp_path / "results" / "record.json")
+
+
+def grade(request: grading.Request) -> tuple[record.Record, list[str]]:
+    """The record, and which exercises were run for it."""
+    planned = grading.plan(request)
+    found = grading.grade(
+        request, planned, NoTargets(NO_ENGINE), grading.Progress(), grading.Stop()
+    )
+    return found, [exercise.id for exercise in planned.to_run]
+
+
+def outcomes(found: record.Record) -> dict[str, tuple[str, str | None]]:
+    return {check.id: (check.outcome, check.why) for check in found.checks}
+
+
+def test_without_an_engine_only_what_needs_one_is_not_graded(request_: grading.Request) -> None:
+    found, _ = grade(request_)
+    assert outcomes(found) == {
+        "words.there": ("passed", None),
+        "words.hello": ("passed", None),
+        "words.runs": ("not_graded", "engine"),
+        "numbers.first": ("passed", None),
+        "numbers.second": ("passed", None),
+    }
+    assert not found.gradable
+    runs = found.checks[2]
+    assert runs.cause is not None
+    assert (runs.cause.reason, runs.cause.hint) == (NO_ENGINE.what, NO_ENGINE.remedy)
+
+
+def test_the_record_is_on_disk_and_reads_back_equal(request_: grading.Request) -> None:
+    found, _ = grade(request_)
+    assert record.load(request_.record_file) == found
+
+
+def test_what_is_known_and_unchanged_is_not_run_again(request_: grading.Request) -> None:
+    first, ran = grade(request_)
+    assert ran == ["words", "numbers"]
+    again, ran = grade(request_)
+    assert ran == ["words"], "only the one that an engine was missing for"
+    assert again.exercise("numbers") == first.exercise("numbers")
+
+
+def test_an_edit_runs_its_own_exercise_only(request_: grading.Request) -> None:
+    only = dataclasses.replace(request_, exercises=["numbers"])
+    grade(only)
+    assert grade(only)[1] == []
+    (request_.workspace / "numbers/new.txt").write_text("1")
+    assert grade(only)[1] == ["numbers"]
+
+
+def test_a_changed_check_runs_its_exercise_again(request_: grading.Request) -> None:
+    only = dataclasses.replace(request_, exercises=["numbers"])
+    grade(only)
+    checks = request_.lab.folder / "checks/numbers.py"
+    checks.write_text(checks.read_text() + "\n# clearer\n")
+    assert grade(only)[1] == ["numbers"]
+
+
+def test_fresh_runs_what_is_known(request_: grading.Request) -> None:
+    only = dataclasses.replace(request_, exercises=["numbers"])
+    grade(only)
+    assert grade(dataclasses.replace(only, fresh=True))[1] == ["numbers"]
+
+
+def test_an_exercise_that_is_not_asked_for_keeps_its_result(request_: grading.Request) -> None:
+    grade(request_)
+    found, ran = grade(dataclasses.replace(request_, exercises=["words"], fresh=True))
+    assert ran == ["words"]
+    assert found.exercise("numbers") is not None
+
+
+def test_another_students_record_is_not_taken_for_ones_own(request_: grading.Request) -> None:
+    grade(request_)
+    other = dataclasses.replace(request_, student="s7654321", exercises=["numbers"])
+    assert grade(other)[1] == ["numbers"]
+
+
+def test_a_broken_record_is_graded_over(request_: grading.Request) -> None:
+    request_.record_file.parent.mkdir()
+    request_.record_file.write_text('{"schema": 1, "exercises": [')
+    assert grade(request_)[0].exercise("numbers") is not None
+
+
+def test_a_grader_that_dies_keeps_what_was_known_and_costs_nobody_points(
+    request_: grading.Request,
+) -> None:
+    (request_.workspace / "numbers/do.txt").write_text("die")
+    found, _ = grade(dataclasses.replace(request_, exercises=["numbers"]))
+    assert outcomes(found) == {
+        "numbers.first": ("passed", None),
+        "numbers.second": ("not_graded", "grader"),
+    }
+    assert not found.gradable
+
+
+def test_a_grader_that_hangs_is_ended_at_its_limit(request_: grading.Request) -> None:
+    (request_.workspace / "numbers/do.txt").write_text("hang")
+    exercises = [dataclasses.replace(e, seconds=2) for e in request_.lab.exercises]
+    lab = dataclasses.replace(request_.lab, exercises=exercises)
+    found, _ = grade(dataclasses.replace(request_, lab=lab, exercises=["numbers"]))
+    second = found.checks[1]
+    assert (second.outcome, second.why) == ("not_graded", "grader")
+    assert second.cause is not None
+    assert "took longer than 2 s" in second.cause.reason
+
+
+def test_checks_that_cannot_be_read_are_a_fault_with_a_log(request_: grading.Request) -> None:
+    (request_.lab.folder / "checks/numbers.py").write_text("def check_(:\n")
+    found, _ = grade(dataclasses.replace(request_, exercises=["numbers"]))
+    result = found.exercise("numbers")
+    assert result is not None
+    assert result.fault is not None
+    assert "SyntaxError" in result.fault
+    assert (result.score, result.max_score, result.gradable) == (0, 2, False)
+
+
+def test_stop_ends_what_is_under_way(request_: grading.Request) -> None:
+    from grader.exercise_run import Stopped
+
+    (request_.workspace / "numbers/do.txt").write_text("hang")
+    only = dataclasses.replace(request_, exercises=["numbers"])
+    stop = grading.Stop()
+    progress = grading.Progress(
+        check=lambda _exercise, result: stop.event.set()
+        if result["id"] == "numbers.first"
+        else None
+    )
+    with pytest.raises(Stopped):
+        grading.grade(only, grading.plan(only), NoTargets(NO_ENGINE), progress, stop)
+    assert record.load(only.record_file) is None
+    left = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+    assert not any(name.startswith("ThreadPool") for name in left)
