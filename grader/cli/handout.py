@@ -1,0 +1,54 @@
+"""`handout`: write a student's workspace, or bring it up to date."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from grader import handout, student
+from grader import lab as labs
+from grader.console import say
+
+EXAMPLE = """examples:
+  python -m grader handout lab4
+  python -m grader handout lab4 --student s1234567 --out ~/practical4
+  python -m grader handout lab4 --restore counter/app.py
+
+What you changed or deleted stays as you left it; --restore gives you the original of a
+file again and keeps yours beside it as FILE.bak. A folder that you delete as a whole
+comes back with its starter files.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "handout",
+        help="write a student's workspace",
+        description="Write the workspace of a student: worksheet, starter files, values of"
+        " their own. In a workspace that exists, bring up to date what was not changed.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("lab", help="the lab's name, such as lab4")
+    parser.add_argument("--student", metavar="ID", help="whose workspace it is")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write it")
+    parser.add_argument(
+        "--restore",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the original of this file again (repeatable)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    lab = labs.load(args.lab)
+    who = student.choose(lab, args.student)
+    if who.note:
+        say(who.note)
+    out = args.out.expanduser() if args.out else handout.default_folder(lab, who.id)
+    for line in handout.write(lab, who.id, out, restore=args.restore).summary(full=True):
+        say(line)
+    return 0

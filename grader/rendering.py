@@ -1,0 +1,123 @@
+"""Templates and values become files: whole ones, with \n line ends, or a clear error."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grader.errors import KitError
+
+TEMPLATE = ".j2"
+JUNK = {".DS_Store", "Thumbs.db", "__pycache__"}
+
+
+def render(source: Path, values: Mapping[str, Any]) -> dict[str, bytes]:
+    """All files under `source` as `{path with /: content}`.
+
+    A file whose name ends in .j2 is rendered with `values` and loses that ending; all
+    others are taken byte for byte. KitError if a template is wrong or uses an unknown value.
+    """
+    files: dict[str, bytes] = {}
+    for path in files_of(source):
+        name = path.relative_to(source).as_posix()
+        if name.endswith(TEMPLATE):
+            files[name.removesuffix(TEMPLATE)] = render_file(path, values).encode("utf-8")
+        else:
+            files[name] = path.read_bytes()
+    return dict(sorted(files.items()))
+
+
+def render_file(path: Path, values: Mapping[str, Any]) -> str:
+    """One template as text with line ends \\n; KitError naming file and line if it is wrong."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Shell has ${#name}, which Jinja's own {# would take for a comment.
+        comment_start_string="{##",
+        comment_end_string="##}",
+    )
+    try:
+        text = path.read_text(encoding="utf-8")
+        return environment.from_string(text).render(values)
+    except jinja2.TemplateSyntaxError as error:
+        raise KitError(
+            f"The template is wrong: {error.message}.",
+            where=f"{path}, line {error.lineno}",
+            remedy="Text that must stay, {{.Name}} say, goes into {% raw %}…{% endraw %}.",
+        ) from None
+    except jinja2.TemplateError as error:
+        raise KitError(
+            f"The template cannot be rendered: {error}.",
+            where=str(path),
+            remedy="Values come from the variant part of lab.yaml.",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise KitError(f"The template is not UTF-8: {error.reason}.", where=str(path)) from None
+
+
+def render_tree(source: Path, dest: Path, values: Mapping[str, Any]) -> list[str]:
+    """Render all of `source` into `dest`, over what is there; the paths written, with /."""
+    files = render(source, values)
+    for name, content in files.items():
+        write_file(dest, name, content)
+    return list(files)
+
+
+def files_of(source: Path) -> list[Path]:
+    """The files of a folder of templates, in a stable order, without what systems leave there."""
+    if not source.is_dir():
+        raise KitError("There is no such folder of templates.", where=str(source))
+    found = (p for p in source.rglob("*") if p.is_file() and not JUNK.intersection(p.parts))
+    return sorted(found, key=lambda path: path.as_posix())
+
+
+def write_file(folder: Path, name: str, content: bytes) -> None:
+    """Write one file whole or not at all; KitError if the folder does not let us."""
+    path = folder / name
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        # mkstemp makes the file readable to its owner alone; a handout is an ordinary file.
+        Path(temporary).chmod(0o755 if content.startswith(b"#!") else 0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise cannot_write(path, error) from None
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of a file, None if there is none; KitError if it cannot be read."""
+    try:
+        return sha256(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise KitError(
+            f"This cannot be read as a file: {error.strerror or error}.",
+            where=str(path),
+            remedy="Rename it or mend its rights, then try again.",
+        ) from None
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def cannot_write(path: Path, error: OSError) -> KitError:
+    return KitError(
+        f"The file cannot be written: {error.strerror or error}.",
+        where=str(path),
+        remedy="Mend that, or choose another folder.",
+    )
