@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader import grading, handout
+from grader import grading, handout, rendering
 from grader.errors import KitError
 from grader.lab import Exercise, Lab
 from grader.record import CheckResult, ExerciseResult
@@ -103,25 +103,32 @@ def _read(exercise: Exercise, root: Path, folder: Path) -> Example:
 
 def render_solution(lab: Lab, student: str, dest: Path) -> None:
     """A finished workspace: the handout with the solutions of all exercises in it."""
-    values = handout.values(lab, student)
-    handout.render_tree(lab.templates, dest, values)
+    handout.write(lab, student, dest)
     for exercise in lab.exercises:
-        solution = lab.folder / "examples" / exercise.id / "solution"
-        if solution.is_dir():
-            handout.render_tree(solution, dest, values)
-    (dest / EXPECTED).unlink(missing_ok=True)
+        _overlay(lab, exercise, student, dest)
 
 
 def render(lab: Lab, example: Example, student: str, dest: Path) -> None:
-    """The workspace of an example: the finished one, less what it removes, with its own files."""
-    render_solution(lab, student, dest)
+    """The folders of an example's exercise: the solution's, less what it removes, with its own."""
+    values = handout.values(lab, student)
+    for folder in example.exercise.folders:
+        rendering.render_tree(lab.templates / folder, dest / folder, values)
+    _overlay(lab, example.exercise, student, dest)
     for name in example.remove:
         path = dest / name
         if not path.is_file():
             raise KitError(f"It removes {name}, which is not there.", where=example.name)
         path.unlink()
     if not example.name.endswith("/solution"):
-        handout.render_tree(example.folder, dest, handout.values(lab, student))
+        rendering.render_tree(example.folder, dest, values)
+        (dest / EXPECTED).unlink()
+
+
+def _overlay(lab: Lab, exercise: Exercise, student: str, dest: Path) -> None:
+    """Put the solution of an exercise over what is there."""
+    solution = lab.folder / "examples" / exercise.id / "solution"
+    if solution.is_dir():
+        rendering.render_tree(solution, dest, handout.values(lab, student))
         (dest / EXPECTED).unlink(missing_ok=True)
 
 

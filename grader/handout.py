@@ -152,17 +152,21 @@ def write(lab: Lab, student: str, out: Path, *, restore: Sequence[str] = ()) -> 
     return result
 
 
+def values(lab: Lab, student: str) -> dict[str, Any]:
+    """What templates know: the student's values, `student` and `lab`."""
+    return {**variant(lab, student), "student": student, "lab": lab}
+
+
 def contents(lab: Lab, student: str) -> dict[str, bytes]:
     """All files of a student's workspace as the lab hands them out: `{path with /: content}`."""
-    values = variant(lab, student)
-    files = render(lab.templates, {**values, "student": student, "lab": lab})
+    files = render(lab.templates, values(lab, student))
     sheet = files.pop(f"{WORKSHEET}.md", None)
     if sheet is not None:
         from grader import worksheet
 
         files[f"{WORKSHEET}.ipynb"] = worksheet.notebook(sheet.decode("utf-8"))
     text = yaml.safe_dump(
-        {"lab": lab.id, "student": student, **values}, sort_keys=False, allow_unicode=True
+        {"lab": lab.id, "student": student, **variant(lab, student)}, sort_keys=False, allow_unicode=True
     )
     files[VALUES] = f"# Your values. Changing them here changes nothing else.\n{text}".encode()
     return dict(sorted(files.items()))

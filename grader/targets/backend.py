@@ -15,8 +15,11 @@ from typing import Any
 
 import docker
 import testinfra.host
+from docker.errors import DockerException
+from requests.exceptions import RequestException
 from testinfra.backend.base import BaseBackend, CommandResult
 
+from grader.engine import commands
 from grader.errors import EngineFault
 
 SECONDS = 60
@@ -68,28 +71,24 @@ def execute(
     then. EngineFault if the container is not running or the engine does not answer.
     """
     try:
-        exec_id = client.api.exec_create(container, argv)["Id"]
-        stream = client.api.exec_start(exec_id, stream=True, demux=True)
-    except (docker.errors.APIError, docker.errors.DockerException) as error:
-        raise EngineFault(f"A command cannot be run in {container}: {error}") from error
-    out, err = bytearray(), bytearray()
+        exec_id, stream = commands.start(client, container, argv)
+    except (DockerException, RequestException) as error:
+        raise EngineFault(f"A command cannot be run in {container}: {error}") from None
+    parts = {1: bytearray(), 2: bytearray()}
     ended = threading.Event()
 
     def read() -> None:
-        try:
-            for part_out, part_err in stream:
-                out.extend(part_out or b"")
-                err.extend(part_err or b"")
-                if len(out) + len(err) > MAX_OUTPUT:
-                    return
-            ended.set()
-        except OSError:
-            return
+        for number, data in stream.frames():
+            parts[number].extend(data)
+            if sum(map(len, parts.values())) > MAX_OUTPUT:
+                return
+        ended.set()
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     reader.join(seconds)
+    stream.close()
+    out, err = bytes(parts[1]), bytes(parts[2])
     if not ended.is_set():
-        return TIMED_OUT, bytes(out), bytes(err) + b"\nended: too long or too loud"
-    code = client.api.exec_inspect(exec_id)["ExitCode"]
-    return (TIMED_OUT if code is None else int(code)), bytes(out), bytes(err)
+        return TIMED_OUT, out, err + b"\nended: it took too long or printed too much"
+    return commands.exit_code(client, exec_id), out, err
