@@ -1,0 +1,187 @@
+"""What only root can do for the embedded engine: start its dockerd, stop it, clean up after it.
+
+Called by `embedded`, in this process where the kit is root, else through sudo in one of
+its own (`python -m grader.engine.daemon`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from grader.console import say, task
+from grader.engine import leftovers, packages, pools
+from grader.engine.embedded import REMEDY, Place, State, answers, health, read_state
+from grader.errors import EngineFault, KitError, NoEngine
+
+START_SECONDS = 90
+STOP_SECONDS = 30
+NEEDED_BYTES = 2 * 1024**3
+"""With less free space than this the engine is not even started."""
+
+
+def start_as_root(where: Place, owner: tuple[int, int]) -> None:
+    if health(where) == "running":
+        return
+    clean(where)
+    _check_space(where)
+    with task("Starting the kit's own Docker engine"):
+        try:
+            _launch(where, owner)
+        except EngineFault as fault:
+            clean(where)
+            _check_space(where)
+            if not where.data.exists() or not any(where.data.iterdir()):
+                raise
+            # A killed daemon or a full disk may have left data that no daemon can read.
+            say(f"The engine did not start with its old data: {fault.what}")
+            broken = where.data.with_name("data.broken")
+            shutil.rmtree(broken, ignore_errors=True)
+            where.data.rename(broken)
+            try:
+                _launch(where, owner)
+            except EngineFault:
+                clean(where)
+                shutil.rmtree(where.data, ignore_errors=True)
+                broken.rename(where.data)
+                raise
+            shutil.rmtree(broken, ignore_errors=True)
+            say("It starts with new data; the image set is built anew when it is needed.")
+
+
+def _check_space(where: Place) -> None:
+    where.data.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(where.data).free
+    if free < NEEDED_BYTES:
+        raise EngineFault(
+            f"Only {free / 1024**3:.1f} GiB are free for the engine's data, "
+            f"{NEEDED_BYTES / 1024**3:.0f} GiB at least are needed.",
+            where=str(where.data),
+            remedy="Free some space, or set DRYDOCK_HOME to a folder on a larger disk.",
+        )
+
+
+def _launch(where: Place, owner: tuple[int, int]) -> None:
+    where.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+    where.nodes.mkdir(mode=0o711, exist_ok=True)
+    mounted = where.run / "data"
+    mounted.mkdir(exist_ok=True)
+    pool = pools.choose()
+    argv = [
+        "--userns-remap=default",
+        "--bridge=none",
+        f"--data-root={mounted}",
+        f"--exec-root={where.run / 'exec'}",
+        f"--pidfile={where.run / 'engine.pid'}",
+        f"--host={where.url}",
+        f"--group={owner[1]}",
+        f"--default-address-pool=base={pool},size=24",
+        f"--label=drydock.home={where.key}",
+    ]
+    dockerd = packages.program("dockerd")
+    unshare = packages.program("unshare")
+    if dockerd is None or unshare is None:
+        raise NoEngine("dockerd and unshare are needed.", remedy=REMEDY)
+    # A system containerd's socket would be used in place of a private one: hide it.
+    script = (
+        'mount --bind "$1" "$2" && mkdir -p /run/containerd && '
+        'mount -t tmpfs -o mode=711 drydock /run/containerd && shift 2 && exec "$@"'
+    )
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PATH": packages.SYSTEM_PATH}
+    environment.pop("DOCKER_HOST", None)
+    private = [unshare, "--mount", "--propagation", "private"]
+    with where.log.open("wb") as log:
+        process = subprocess.Popen(
+            [*private, "sh", "-c", script, "sh", str(where.data), str(mounted), dockerd, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+            env=environment,
+        )
+    started = leftovers.start_time(process.pid)
+    state = State(process.pid, started or 0, pool, owner)
+    _write(where.state, json.dumps(asdict(state)))
+    pools.add_blackhole(pool)
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(where.url, 5):
+        if process.poll() is not None or time.monotonic() > deadline:
+            why = "ended at once" if process.poll() is not None else "does not answer"
+            raise EngineFault(
+                f"dockerd {why}. The end of its log:\n{log_tail(where)}", where=str(where.log)
+            )
+        time.sleep(0.1)
+    os.chown(where.socket, owner[0], owner[1])
+    where.socket.chmod(0o600)
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.chmod(0o644)
+    new.replace(path)
+
+
+def log_tail(where: Place, lines: int = 12) -> str:
+    try:
+        text = where.log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def stop_as_root(where: Place) -> None:
+    state = read_state(where)
+    if state is not None and leftovers.start_time(state.pid) == state.started:
+        leftovers.end(state.pid, state.started, STOP_SECONDS)
+    clean(where)
+    shutil.rmtree(where.run, ignore_errors=True)
+
+
+def clean(where: Place) -> None:
+    """Take away what an engine that is not running (or hangs) left on the host."""
+    state = read_state(where)
+    leftovers.kill_all(str(where.run), _container_ids(where))
+    if state is not None:
+        pools.remove_blackhole(state.pool)
+        pools.remove_bridges(state.pool)
+    leftovers.detach_loops(where.home / "disks")
+    for path in (where.socket, where.state, where.run / "engine.pid"):
+        path.unlink(missing_ok=True)
+    for folder in (where.run / "exec", where.nodes):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _container_ids(where: Place) -> set[str]:
+    return {path.name for path in where.data.glob("*/containers/*")}
+
+
+def main() -> int:
+    """What runs as root, called through sudo for a user that is not."""
+    parser = argparse.ArgumentParser(prog="python -m grader.engine.daemon")
+    parser.add_argument("action", choices=["start", "stop"])
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--owner", default="0:0", help="UID:GID that may use the engine")
+    args = parser.parse_args()
+    uid, gid = (int(part) for part in args.owner.split(":"))
+    try:
+        if args.action == "start":
+            start_as_root(Place(args.home), (uid, gid))
+        else:
+            stop_as_root(Place(args.home))
+    except KitError as error:
+        say(str(error))
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""Which Docker engine the kit uses: the user's own, or the kit's embedded one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from grader.console import say
+from grader.engine import embedded
+from grader.errors import EngineFault, NoEngine
+
+if TYPE_CHECKING:
+    import docker
+
+Origin = Literal["option", "environment", "context", "embedded"]
+
+EMBEDDED = "embedded"
+"""As an engine option: the kit's own, whatever else there is."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Docker daemon that answered.
+
+    `url` as in DOCKER_HOST; `isolation` is "userns" where it remaps user namespaces,
+    else "container"; `version` the daemon's; `tls` a folder with ca.pem, cert.pem and
+    key.pem where the URL needs them.
+    """
+
+    url: str
+    origin: Origin
+    isolation: Literal["userns", "container"]
+    version: str
+    name: str = ""
+    mapped_uid: int = 0
+    tls: str | None = None
+
+    def client(self, timeout: float = 60) -> docker.DockerClient:
+        """A new client of this engine and no other; `timeout` in seconds per request."""
+        return connect(self.url, timeout, self.tls)
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine itself, and not in a virtual machine or far away."""
+        return (
+            sys.platform.startswith("linux")
+            and self.url.startswith("unix://")
+            and self.name != "docker-desktop"
+        )
+
+
+def connect(url: str, timeout: float, tls: str | None = None) -> docker.DockerClient:
+    """A client of the engine at `url` and no other."""
+    import docker
+
+    seconds: Any = timeout  # whole or not
+
+    if tls is None:
+        return docker.DockerClient(base_url=url, timeout=seconds)
+    folder = Path(tls)
+    config = docker.tls.TLSConfig(
+        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
+        ca_cert=str(folder / "ca.pem"),
+        verify=True,
+    )
+    return docker.DockerClient(
+        base_url=url.replace("tcp://", "https://"), timeout=seconds, tls=config
+    )
+
+
+def probe(url: str, origin: Origin, tls: str | None = None, timeout: float = 10) -> Engine | None:
+    """The engine at `url`, or None if nothing there answers as one."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        client = connect(url, timeout, tls)
+    except (DockerException, RequestException, OSError, ValueError):
+        return None
+    with contextlib.closing(client):
+        try:
+            info: dict[str, Any] = client.info()
+        except (DockerException, RequestException, OSError, ValueError):
+            return None
+    options = [str(option) for option in info.get("SecurityOptions") or []]
+    remapped = any(option.split(",")[0] == "name=userns" for option in options)
+    # The data root of a remapping engine ends in UID.GID.
+    last = str(info.get("DockerRootDir", "")).rsplit("/", 1)[-1].split(".")[0]
+    return Engine(
+        url=url,
+        origin=origin,
+        isolation="userns" if remapped else "container",
+        version=str(info.get("ServerVersion", "")),
+        name=str(info.get("Name", "")),
+        mapped_uid=int(last) if remapped and last.isdigit() else 0,
+        tls=tls,
+    )
+
+
+def find(url: str | None = None) -> Engine | None:
+    """An engine that answers: the option's, DOCKER_HOST's, the current context's, the kit's.
+
+    One that does not answer is passed over, save the one that was asked for by `url`
+    ("embedded" asks for the kit's own): then EngineFault.
+    """
+    if url is not None and url != EMBEDDED:
+        engine = probe(url, "option", os.environ.get("DOCKER_CERT_PATH") or None)
+        if engine is None:
+            raise EngineFault(
+                f"No Docker engine answers at {url}.",
+                remedy="Correct the option, or leave it out: the kit then looks for an engine.",
+            )
+        return engine
+    return (None if url == EMBEDDED else _users_engine()) or _embedded()
+
+
+def _users_engine() -> Engine | None:
+    named = os.environ.get("DOCKER_HOST")
+    if named:
+        tls = os.environ.get("DOCKER_CERT_PATH") if os.environ.get("DOCKER_TLS_VERIFY") else None
+        engine = probe(named, "environment", tls)
+        if engine is not None:
+            return engine
+        say(f"No engine answers at DOCKER_HOST={named}: looking elsewhere.")
+    context = _context()
+    return probe(context[0], "context", context[1]) if context else None
+
+
+def _context() -> tuple[str, str | None] | None:
+    """(URL, folder with TLS files) of the current context of the docker CLI."""
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    try:
+        context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
+    except (DockerException, OSError, ValueError, KeyError):
+        return None
+    if context is None or not context.Host:
+        return None
+    folder = Path(str(context.tls_path)) / "docker"
+    # docker-py writes Unix sockets in a way of its own.
+    host = str(context.Host).replace("http+unix://", "unix://")
+    return host, str(folder) if (folder / "ca.pem").is_file() else None
+
+
+def _embedded() -> Engine | None:
+    where = embedded.place()
+    if not where.socket.exists():
+        return None
+    return probe(where.url, "embedded")
+
+
+def ensure(url: str | None = None) -> Engine:
+    """`find`, else start the embedded engine (installing it where the user may, saying so).
+
+    Raises NoEngine with what to do where that is impossible.
+    """
+    engine = find(url)
+    if engine is None:
+        _start_embedded()
+        engine = _embedded()
+    if engine is None:
+        raise NoEngine("The kit's own engine started and does not answer.", remedy=embedded.REMEDY)
+    from grader.engine import reaper
+
+    reaper.reap(engine)
+    return engine
+
+
+def _start_embedded() -> None:
+    from filelock import Timeout
+
+    where = embedded.place()
+    try:
+        with embedded.start_lock(where):
+            if embedded.health(where) != "running":
+                embedded.start(where)
+    except Timeout:
+        raise EngineFault(
+            "Another run of the kit has been starting the engine for ten minutes.",
+            where=str(where.home / "engine.lock"),
+            remedy="End that run and try again.",
+        ) from None

@@ -1,0 +1,105 @@
+"""Processes and loop devices of an engine that died: found by what is ours in them, ended by ID.
+
+Linux only; everything is read from /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from grader.engine import packages
+
+
+def start_time(pid: int) -> int | None:
+    """Clock ticks after boot at which the process started; None if there is none (or a zombie).
+
+    Together with the ID it names one process for good: IDs are used again.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def end(pid: int, started: int, seconds: float) -> None:
+    """TERM, then KILL after `seconds`, if it is still that process."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if start_time(pid) != started:
+            return
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + seconds
+        while start_time(pid) == started and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def kill_all(folder: str, containers: Iterable[str]) -> None:
+    """Kill daemon, containerd and shims that run with `folder`, and what is in `containers`."""
+    ids = set(containers)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = list(_processes(folder, ids))
+        if not found:
+            return
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        time.sleep(0.05)
+
+
+def _processes(folder: str, ids: set[str]) -> Iterable[int]:
+    mine = folder.encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            argv = (entry / "cmdline").read_bytes().split(b"\0")
+            groups = (entry / "cgroup").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if start_time(int(entry.name)) is None:
+            continue
+        name = Path(os.fsdecode(argv[0])).name
+        of_engine = name.startswith(("dockerd", "containerd", "docker-proxy")) and any(
+            mine in word for word in argv[1:]
+        )
+        in_container = bool(ids) and any(part in ids for part in _words(groups))
+        if of_engine or in_container:
+            yield int(entry.name)
+
+
+def _words(groups: str) -> Iterable[str]:
+    """The container IDs that a cgroup file can name: `/docker/ID` or `docker-ID.scope`."""
+    for line in groups.splitlines():
+        for part in line.rsplit(":", 1)[-1].split("/"):
+            yield part.removeprefix("docker-").removesuffix(".scope")
+
+
+def detach_loops(folder: Path) -> None:
+    """Detach every loop device whose file lies under `folder` (also if deleted)."""
+    losetup = packages.program("losetup")
+    if losetup is None or not folder.exists():
+        return
+    done = subprocess.run(
+        [losetup, "--json", "--list", "--output", "NAME,BACK-FILE"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=20,
+    )
+    devices = json.loads(done.stdout)["loopdevices"] if done.stdout.strip() else []
+    for device in devices:
+        if str(device.get("back-file", "")).startswith(f"{folder}/"):
+            argv = packages.as_root(["losetup", "--detach", device["name"]])
+            subprocess.run(argv, capture_output=True, timeout=20)

@@ -1,0 +1,182 @@
+"""The image that a sandbox's nodes run: made once per engine, named by what is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import platform
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader import paths
+from grader.console import task
+from grader.engine import packages
+from grader.errors import EngineFault
+
+if TYPE_CHECKING:
+    import docker
+
+    from grader.engine.find import Engine
+
+RECIPE = paths.TEMPLATES / "images" / "node"
+ROOTFS = "drydock/node-rootfs"
+NODE = "drydock/node"
+LABELS = {"drydock.role": "node-image"}
+
+
+def rootfs_tag() -> str:
+    """Name of the image with the packages; follows from recipe.yaml and the architecture."""
+    content = (RECIPE / "recipe.yaml").read_bytes() + platform.machine().encode()
+    return f"{ROOTFS}:{sha256(content).hexdigest()[:12]}"
+
+
+def tag() -> str:
+    """Name of the node image; follows from all files of its recipe."""
+    digest = sha256(rootfs_tag().encode())
+    for path in sorted(RECIPE.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return f"{NODE}:{digest.hexdigest()[:12]}"
+
+
+def ensure(engine: Engine) -> str:
+    """The node image's name; builds what of it the engine does not have."""
+    from filelock import FileLock
+
+    with contextlib.closing(engine.client(timeout=600)) as client:
+        if _has(client, tag()):
+            return tag()
+        home = paths.data_dir()
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / "node-image.lock", timeout=1200, mode=0o666):
+            if not _has(client, rootfs_tag()):
+                _make_rootfs(client)
+            if not _has(client, tag()):
+                _build(client)
+    return tag()
+
+
+def _has(client: docker.DockerClient, name: str) -> bool:
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _recipe() -> dict[str, Any]:
+    import yaml
+
+    recipe: dict[str, Any] = yaml.safe_load((RECIPE / "recipe.yaml").read_text("utf-8"))
+    return recipe
+
+
+def _make_rootfs(client: docker.DockerClient) -> None:
+    """From Debian packages where this machine can; else on top of the upstream image."""
+    recipe = _recipe()
+    if packages.program("mmdebstrap") is not None or packages.can_install():
+        if packages.program("mmdebstrap") is None:
+            packages.apt_install(["mmdebstrap"], "to make the sandbox's node image")
+        with (
+            task("Making the node image from Debian packages (once, about a minute)") as detail,
+            _bootstrapped(recipe, detail) as tarball,
+        ):
+            detail("handing it to the engine")
+            repository, name = rootfs_tag().split(":")
+            client.api.import_image_from_file(str(tarball), repository=repository, tag=name)
+        return
+    with task("Making the node image from the registry's Debian (once)") as detail:
+        _rootfs_from_registry(client, recipe, detail)
+
+
+@contextlib.contextmanager
+def _bootstrapped(recipe: dict[str, Any], detail: Any) -> Iterator[Path]:
+    """A tarball with a minimal Debian and the recipe's packages."""
+    home = paths.data_dir()
+    with tempfile.TemporaryDirectory(dir=home, prefix="node-") as folder:
+        tarball = Path(folder) / "node.tar"
+        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(recipe['packages'])}"]
+        argv += [f'--aptopt={key} "{value}"' for key, value in packages.apt_proxies().items()]
+        argv += [
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+        ]
+        mirror = packages.debian_mirror()
+        mirrors = [mirror, None] if mirror else [None]
+        for choice in mirrors:
+            call = [*argv, str(recipe["suite"]), str(tarball), *([choice] if choice else [])]
+            # Without root mmdebstrap makes a user namespace of its own, if it may.
+            call = packages.as_root(call) if packages.may_be_root() else call
+            rc, lines = packages.run_lines(call, detail)
+            if rc == 0:
+                break
+        else:
+            raise EngineFault(
+                "mmdebstrap could not make the node image:\n" + "\n".join(lines[-8:]),
+                remedy="Check that `apt-get update` works on this machine, then try again.",
+            )
+        yield tarball
+
+
+def _rootfs_from_registry(client: docker.DockerClient, recipe: dict[str, Any], detail: Any) -> None:
+    """The only place that asks a registry for the node: machines without apt, registry needed."""
+    lines = [
+        f"FROM {recipe['upstream']}",
+        "RUN apt-get update && apt-get install -y --no-install-recommends "
+        + " ".join(recipe["packages"])
+        + " && rm -rf /var/lib/apt/lists/*",
+    ]
+    files = {"Dockerfile": ("\n".join(lines) + "\n").encode()}
+    _docker_build(client, files, rootfs_tag(), {}, detail)
+
+
+def _build(client: docker.DockerClient) -> None:
+    files = {path.name: path.read_bytes() for path in sorted(RECIPE.iterdir())}
+    _docker_build(client, files, tag(), {"ROOTFS": rootfs_tag()}, lambda _line: None)
+
+
+def _docker_build(
+    client: docker.DockerClient,
+    files: dict[str, bytes],
+    name: str,
+    arguments: dict[str, str],
+    detail: Any,
+) -> None:
+    from docker.errors import APIError
+
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for path, content in files.items():
+            # Line ends of a Windows checkout would break the scripts.
+            content = content.replace(b"\r\n", b"\n")
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            member.mode = 0o755 if content.startswith(b"#!") else 0o644
+            tar.addfile(member, io.BytesIO(content))
+    context.seek(0)
+    last = ""
+    try:
+        for event in client.api.build(
+            fileobj=context,
+            custom_context=True,
+            tag=name,
+            buildargs=arguments,
+            labels=LABELS,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        ):
+            if "error" in event:
+                raise EngineFault(
+                    f"The node image could not be built: {event['error']}", where=last
+                )
+            if event.get("stream", "").strip():
+                last = event["stream"].strip()
+                detail(last)
+    except APIError as error:
+        raise EngineFault(f"The node image could not be built: {error.explanation}") from None

@@ -1,0 +1,259 @@
+"""Distribution packages, and what this machine's apt and pip are told to use."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.console import task
+from grader.errors import EngineFault, NoEngine
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where an ordinary user's PATH may not look: dockerd, losetup, ip."""
+
+
+@dataclass(frozen=True)
+class AptSource:
+    """One `deb` entry of apt's own configuration."""
+
+    uris: tuple[str, ...]
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    signed_by: str | None = None
+
+
+def program(name: str) -> str | None:
+    """Path of a program, looked for in the administrator's folders as well."""
+    return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
+
+
+def is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def invoking_user() -> tuple[int, int] | None:
+    """(uid, gid) of whom the kit works for: who called sudo, else who runs it; None on Windows."""
+    if not hasattr(os, "geteuid"):
+        return None
+    sudo_uid, sudo_gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if is_root() and sudo_uid.isdigit() and sudo_gid.isdigit():
+        return int(sudo_uid), int(sudo_gid)
+    return os.geteuid(), os.getegid()
+
+
+def may_be_root() -> bool:
+    """Whether commands can be run as root without asking anybody."""
+    if is_root():
+        return True
+    sudo = program("sudo")
+    if sudo is None or not hasattr(os, "geteuid"):
+        return False
+    try:
+        done = subprocess.run(
+            [sudo, "-n", "true"], capture_output=True, timeout=20, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def as_root(argv: Sequence[str]) -> list[str]:
+    """`argv`, put behind a `sudo` that does not ask where the kit is not root itself."""
+    command = [program(argv[0]) or argv[0], *argv[1:]]
+    if is_root():
+        return command
+    return [program("sudo") or "sudo", "-n", "--", *command]
+
+
+def missing(programs: Iterable[str]) -> list[str]:
+    return [name for name in programs if program(name) is None]
+
+
+def can_install() -> bool:
+    return program("apt-get") is not None and may_be_root()
+
+
+def apt_install(packages: Sequence[str], why: str) -> None:
+    """Install distribution packages, saying so; `why` completes the sentence for the user.
+
+    Raises NoEngine where the user may not, EngineFault where apt fails.
+    """
+    names = " ".join(packages)
+    by_hand = f"sudo apt-get install --no-install-recommends {names}"
+    if not can_install():
+        raise NoEngine(
+            f"The package(s) {names} are needed {why}, and the kit may not install them here.",
+            remedy=f"Have an administrator run: {by_hand}",
+        )
+    with task(f"Installing {names} with apt ({why})") as detail:
+        base = ["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get", "-q", "-y"]
+        install = as_root([*base, "install", "--no-install-recommends", *packages])
+        # The lists may be missing or old: refresh them first, go on with old ones if that fails.
+        run_lines(as_root([*base, "update"]), detail)
+        rc, lines = run_lines(install, detail)
+    if rc != 0:
+        raise EngineFault(
+            f"apt could not install {names}:\n" + "\n".join(lines[-8:]),
+            remedy=f"Try it by hand: {by_hand}",
+        )
+
+
+def run_lines(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
+    """Run, hand each line to `detail`; exit code and all lines."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if callable(detail):
+                detail(lines[-1])
+    return process.returncode, lines
+
+
+def apt_mirrors(etc: Path = Path("/etc/apt")) -> list[AptSource]:
+    """The `deb` sources of apt's own configuration, in both of its formats; [] without apt."""
+    found: list[AptSource] = []
+    folder = etc / "sources.list.d"
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in [etc / "sources.list", *files]:
+        if not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if path.suffix == ".sources":
+            found += _deb822(text)
+        elif path.suffix == ".list":
+            found += _one_line(text)
+    return found
+
+
+def _deb822(text: str) -> list[AptSource]:
+    found = []
+    for stanza in re.split(r"\n\s*\n", text):
+        fields: dict[str, str] = {}
+        key = ""
+        for line in stanza.splitlines():
+            if line.startswith("#"):
+                continue
+            if line[:1] in (" ", "\t") and key:
+                fields[key] += "\n" + line.strip()
+            elif ":" in line:
+                key, value = line.split(":", 1)
+                key = key.strip().lower()
+                fields[key] = value.strip()
+        if "deb" not in fields.get("types", "").split():
+            continue
+        if fields.get("enabled", "yes").lower() in ("no", "false", "0"):
+            continue
+        found.append(
+            AptSource(
+                tuple(fields.get("uris", "").split()),
+                tuple(fields.get("suites", "").split()),
+                tuple(fields.get("components", "").split()),
+                fields.get("signed-by") or None,
+            )
+        )
+    return found
+
+
+def _one_line(text: str) -> list[AptSource]:
+    found = []
+    for line in text.splitlines():
+        match = re.match(r"\s*deb\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)([^#]*)", line)
+        if match:
+            options, uri, suite, components = match.groups()
+            signed = re.search(r"signed-by=(\S+)", options or "")
+            found.append(
+                AptSource(
+                    (uri,),
+                    (suite,),
+                    tuple(components.split()),
+                    signed.group(1) if signed else None,
+                )
+            )
+    return found
+
+
+def debian_mirror(etc: Path = Path("/etc/apt"), os_release: Path | None = None) -> str | None:
+    """The mirror from which this machine gets Debian itself; None where it is not a Debian."""
+    release = os_release_fields(os_release)
+    if release.get("ID") != "debian":
+        return None
+    codename = release.get("VERSION_CODENAME")
+    for source in apt_mirrors(etc):
+        if "main" in source.components and (codename is None or codename in source.suites):
+            for uri in source.uris:
+                if uri.startswith(("http://", "https://", "file:", "copy:")):
+                    return uri
+    return None
+
+
+def os_release_fields(path: Path | None = None) -> dict[str, str]:
+    """The fields of /etc/os-release; {} where there is none (macOS, Windows)."""
+    path = path or Path("/etc/os-release")
+    if not path.is_file():
+        return {}
+    pairs = (line.split("=", 1) for line in path.read_text("utf-8").splitlines() if "=" in line)
+    return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
+
+
+def apt_proxies() -> dict[str, str]:
+    """Apt's own proxy settings: {"Acquire::http::Proxy": URL, …}, {} without any."""
+    config = program("apt-config")
+    if config is None:
+        return {}
+    done = subprocess.run(
+        [config, "dump", "--format", "%F=%v%n"], capture_output=True, encoding="utf-8", timeout=20
+    )
+    pairs = (line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    return {
+        key: value
+        for key, value in pairs
+        if re.fullmatch(r"Acquire::https?::Proxy", key) and value and value != "DIRECT"
+    }
+
+
+def pip_site_config() -> dict[str, str]:
+    """What pip itself is told on this machine: {"index-url": …, "cert": …, …} ({} for nothing).
+
+    Asked of pip, so that its files and the environment count as they do for pip.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=60,
+    )
+    found: dict[str, dict[str, str]] = {}
+    for line in done.stdout.splitlines():
+        match = re.fullmatch(r"([\w:.-]+?)\.([\w-]+)=(['\"])(.*)\3", line.strip())
+        if match:
+            found.setdefault(match.group(1), {})[match.group(2)] = match.group(4)
+    return {
+        **found.get("global", {}),
+        **found.get("install", {}),
+        **found.get(":env:", {}),
+    }
+
+
+def ca_bundle() -> Path | None:
+    """The certificates that this machine trusts, as one PEM file; None where there is none."""
+    named = [os.environ.get("SSL_CERT_FILE"), os.environ.get("REQUESTS_CA_BUNDLE")]
+    usual = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"]
+    for name in [*named, *usual]:
+        if name and Path(name).is_file():
+            return Path(name)
+    return None

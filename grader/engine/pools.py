@@ -1,0 +1,106 @@
+"""Which addresses the embedded engine's networks get, and that no packet to them leaves."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from grader.engine import packages
+from grader.errors import EngineFault
+
+CANDIDATES = (
+    "172.31.0.0/16",
+    "172.30.0.0/16",
+    "172.29.0.0/16",
+    "172.28.0.0/16",
+    "10.231.0.0/16",
+    "10.232.0.0/16",
+)
+METRIC = "4294967295"
+"""Worst possible: any real route wins over the kit's blackhole."""
+
+
+def first_free(taken: Iterable[str]) -> str:
+    """The first candidate that touches none of the addresses and networks in `taken`."""
+    networks = [ipaddress.ip_network(entry, strict=False) for entry in taken]
+    for pool in CANDIDATES:
+        mine = ipaddress.ip_network(pool)
+        if not any(network.version == 4 and mine.overlaps(network) for network in networks):
+            return pool
+    raise EngineFault(
+        "All address ranges that the kit could use for its networks are in use on this machine: "
+        + ", ".join(CANDIDATES),
+        remedy="Stop what uses one of them (`ip route` shows it), for instance a VPN.",
+    )
+
+
+def choose() -> str:
+    """A pool that collides with no route, address or name server of this machine."""
+    taken = [route["dst"] for route in _routes() if route["dst"] != "default"]
+    return first_free([*taken, *name_servers()])
+
+
+def name_servers() -> list[str]:
+    """IPv4 name servers that this machine asks, loopback ones left out."""
+    found: list[str] = []
+    for path in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
+        if not path.is_file():
+            continue
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            words = line.split()
+            if len(words) == 2 and words[0] == "nameserver":
+                try:
+                    address = ipaddress.IPv4Address(words[1])
+                except ValueError:
+                    continue
+                if not address.is_loopback and words[1] not in found:
+                    found.append(words[1])
+    return found
+
+
+def default_mtu() -> int:
+    """MTU of the device that the default route uses; 1500 where it cannot be told."""
+    for route in _routes():
+        if route["dst"] == "default":
+            path = Path("/sys/class/net") / str(route.get("dev", "")) / "mtu"
+            if path.is_file():
+                return int(path.read_text(encoding="utf-8"))
+    return 1500
+
+
+def _routes() -> list[dict[str, str]]:
+    ip = packages.program("ip")
+    if ip is None:
+        return []
+    done = subprocess.run(
+        [ip, "-json", "-4", "route", "show"], capture_output=True, encoding="utf-8", timeout=20
+    )
+    routes: list[dict[str, str]] = json.loads(done.stdout) if done.stdout.strip() else []
+    return [route for route in routes if "dst" in route]
+
+
+def add_blackhole(pool: str) -> None:
+    """Once a network is gone its addresses would go to the default gateway: end them here."""
+    _ip("route", "replace", "blackhole", pool, "metric", METRIC)
+
+
+def remove_blackhole(pool: str) -> None:
+    _ip("route", "del", "blackhole", pool, "metric", METRIC)
+
+
+def remove_bridges(pool: str) -> None:
+    """Take away bridges that a killed engine left with addresses of `pool`."""
+    mine = ipaddress.ip_network(pool)
+    for route in _routes():
+        device = str(route.get("dev", ""))
+        if device.startswith("br-") and route["dst"] != "default":
+            network = ipaddress.ip_network(route["dst"], strict=False)
+            if network.version == 4 and mine.supernet_of(network):  # type: ignore[arg-type]
+                _ip("link", "del", device)
+
+
+def _ip(*argv: str) -> None:
+    subprocess.run(packages.as_root(["ip", *argv]), capture_output=True, timeout=20)

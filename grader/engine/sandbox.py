@@ -1,0 +1,209 @@
+"""A sandbox: one or three nodes made for one submission, and thrown away."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from types import FrameType, TracebackType
+from typing import Any
+
+from grader.console import say
+from grader.engine import egress, node_image, reaper
+from grader.engine.find import Engine
+from grader.engine.node import LIMITS, Limits, SandboxNode, start_node
+from grader.errors import EngineFault, KitError
+
+__all__ = ["LIMITS", "Limits", "Sandbox", "SandboxNode", "builder"]
+
+BUILDER_LIMITS = Limits(memory_mb=6144, pids=8000, disk_mb=None)
+NAMES = ("manager1", "worker1", "worker2")
+
+
+@dataclass
+class Sandbox:
+    """Nodes on a network of their own.
+
+    Made by `create`, it belongs to this process and goes with it; `attach` gives another
+    process the use of it. As a context manager it is removed at the end (if it is owned).
+    """
+
+    id: str
+    engine: Engine
+    nodes: list[SandboxNode]
+    submission: str
+    limits: Limits
+    run: reaper.Run | None = None
+
+    @classmethod
+    def create(
+        cls,
+        engine: Engine,
+        nodes: int = 1,
+        submission: str = "",
+        image_set: str | None = None,
+        limits: Limits = LIMITS,
+    ) -> Sandbox:
+        """Nodes (1 to 3) whose engines answer, seeded from the volume `image_set`.
+
+        Removes what dead runs left, first. Raises EngineFault; leaves nothing then.
+        """
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        if not 1 <= nodes <= len(NAMES):
+            raise KitError(f"A sandbox has 1 to {len(NAMES)} nodes, not {nodes}.")
+        node_image.ensure(engine)
+        reaper.reap(engine)
+        run = reaper.Run.begin(engine, submission)
+        try:
+            made = _start_all(engine, run, list(NAMES[:nodes]), image_set, limits)
+        except (DockerException, RequestException) as error:
+            _remove(run)
+            raise EngineFault(f"A sandbox could not be made: {error}") from None
+        except BaseException:
+            _remove(run)
+            raise
+        return cls(run.id, engine, made, submission, limits, run)
+
+    @classmethod
+    def attach(cls, description: dict[str, Any]) -> Sandbox:
+        """The sandbox that another process described; this one does not own it."""
+        engine = Engine(**description["engine"])
+        nodes = [SandboxNode(engine=engine, **fields) for fields in description["nodes"]]
+        limits = Limits(**description["limits"])
+        return cls(description["id"], engine, nodes, description["submission"], limits)
+
+    def describe(self) -> dict[str, Any]:
+        """All that `attach` needs, as plain data."""
+        return {
+            "id": self.id,
+            "engine": asdict(self.engine),
+            "nodes": [node.describe() for node in self.nodes],
+            "submission": self.submission,
+            "limits": asdict(self.limits),
+        }
+
+    def remove(self) -> None:
+        """Remove all of it; Ctrl-C waits until that is done. Safe to call twice."""
+        for node in self.nodes:
+            node.close()
+        if self.run is not None:
+            run, self.run = self.run, None
+            _remove(run)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+
+def _start_all(
+    engine: Engine,
+    run: reaper.Run,
+    names: list[str],
+    image_set: str | None,
+    limits: Limits,
+) -> list[SandboxNode]:
+    with contextlib.closing(engine.client()) as client:
+        network = egress.make_network(engine, client, run)
+
+        def start(name: str) -> SandboxNode:
+            node = start_node(
+                run,
+                client,
+                name=name,
+                network=network,
+                image_set=image_set,
+                limits=limits,
+            )
+            node.wait_ready()
+            return node
+
+        # Leaving the pool waits for all of them: nothing appears after a clean-up.
+        with ThreadPoolExecutor(len(names)) as pool:
+            return list(pool.map(start, names))
+
+
+def _remove(run: reaper.Run) -> None:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    with unbroken():
+        try:
+            run.end()
+        except (DockerException, RequestException) as error:
+            raise EngineFault(
+                f"A sandbox could not be removed: {error}",
+                where=run.id,
+                remedy="The next start of the kit tries again.",
+            ) from None
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done, then let it through."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        if not pressed:
+            say("Cleaning up, one moment …")
+        pressed.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def builder(
+    engine: Engine, volume: str, limits: Limits = BUILDER_LIMITS, hub: bool = False
+) -> Iterator[SandboxNode]:
+    """A node whose /var/lib/docker is the volume `volume` (made by the caller), to fill it.
+
+    Its engine is stopped in good order at the end, so that the volume can seed nodes.
+    With `hub` it may ask Docker Hub.
+    """
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    node_image.ensure(engine)
+    reaper.reap(engine)
+    run = reaper.Run.begin(engine, purpose="builder")
+    try:
+        with contextlib.closing(engine.client()) as client:
+            network = egress.make_network(engine, client, run)
+            node = start_node(
+                run,
+                client,
+                name="builder",
+                network=network,
+                role="builder",
+                limits=limits,
+                data=volume,
+                hub=hub,
+            )
+            node.wait_ready()
+            yield node
+            client.api.stop(node.container_id, timeout=60)
+    except (DockerException, RequestException) as error:
+        raise EngineFault(f"The image set's builder failed: {error}") from None
+    finally:
+        _remove(run)
