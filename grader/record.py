@@ -154,6 +154,8 @@ def check_from_json(data: dict[str, Any]) -> CheckResult:
 
 def from_json(data: dict[str, Any]) -> Record:
     """The inverse of `Record.to_json`; ValueError if it is not a record of this schema."""
+    if not isinstance(data, dict):
+        raise ValueError("a record is a JSON object")
     if data.get("schema") != SCHEMA:
         raise ValueError(f"record schema {data.get('schema')!r}, this kit reads {SCHEMA}")
     derived = {"score", "max_score", "gradable"}
@@ -179,7 +181,7 @@ def load(path: Path) -> Record | None:
     """The record in `path`; None if there is none that this kit can read."""
     try:
         return from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
@@ -188,7 +190,11 @@ def write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        # Half a surrogate pair (from a file name that is not UTF-8) has no UTF-8; as a backslash
+        # escape it is at least text, and in JSON the very same character again.
+        with os.fdopen(
+            handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
+        ) as file:
             file.write(text)
         os.replace(temporary, path)
     except BaseException:

@@ -1,0 +1,85 @@
+"""`report`: make the feedback page of a record again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from grader import paths
+from grader.errors import KitError
+from grader.record import SCHEMA, Record, from_json
+
+EXAMPLE = """examples:
+  python -m grader report results/lab4/s1234567/record.json
+  python -m grader report record.json --out feedback-of-s1234567.html
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "report",
+        help="make the feedback page of a record again",
+        description="Write the feedback page (one HTML file) of a record; nothing is graded. "
+        "The path of the page is printed.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("record", type=Path, metavar="RECORD.json", help="a record of grading")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where the page goes (feedback.html next to the record)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from grader.reports import feedback
+
+    out: Path = args.out or args.record.parent / "feedback.html"
+    if out.is_dir():
+        out = out / "feedback.html"
+    record = read(args.record)
+    try:
+        feedback.write(record, out)
+    except OSError as error:
+        raise KitError(
+            f"The page cannot be written: {error.strerror or error}.",
+            where=str(out),
+            remedy="Say with --out where it may go.",
+        ) from error
+    print(out)
+    return 0
+
+
+def read(path: Path) -> Record:
+    """The record in `path`, checked against the schema; KitError says what is wrong with it."""
+    import jsonschema
+
+    schema = paths.KIT / "docs" / "record.schema.json"
+    again = "Grading makes a new one: python -m grader check LAB"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(data, dict) and data.get("schema") not in (SCHEMA, None):
+            raise KitError(
+                f"This is a record of schema {data['schema']}; this kit reads schema {SCHEMA}.",
+                where=str(path),
+                remedy=again,
+            )
+        jsonschema.validate(data, json.loads(schema.read_text(encoding="utf-8")))
+        return from_json(data)
+    except OSError as error:
+        raise KitError(
+            f"The record cannot be read: {error.strerror or error}.", where=str(path), remedy=again
+        ) from error
+    except jsonschema.ValidationError as error:
+        where = error.json_path.removeprefix("$").removeprefix(".") or "top"
+        what = f"This is not a record ({where}: {error.message[:200]})."
+        raise KitError(what, where=str(path), remedy=again) from error
+    except (ValueError, RecursionError) as error:
+        raise KitError(
+            "This is not a record: it is not JSON.", where=str(path), remedy=again
+        ) from error

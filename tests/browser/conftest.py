@@ -1,0 +1,172 @@
+"""A real Chromium for the tests of pages: found, or installed where that is possible."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.engine import packages
+from grader.reports import feedback
+from tests.unit import sample_record
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+    "--hide-scrollbars",
+    # Nothing but this machine has a name: a request that a page makes goes nowhere.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PACKAGES = ("chromium", "chromium-driver")
+
+
+@dataclass
+class Page:
+    """An open page, and what a test asks of it. Widths and heights are CSS pixels."""
+
+    driver: Any
+    artifacts: Path
+    opened: list[str] = field(default_factory=list)
+
+    def open(
+        self,
+        file: Path,
+        *,
+        width: int = 1100,
+        height: int = 900,
+        dark: bool = False,
+        media: str = "screen",
+    ) -> Page:
+        """Open a file from disk, as it looks on such a screen or on paper."""
+        self.logs("browser")
+        self.logs("performance")
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2 if width < 600 else 1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.cdp("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        self.driver.get(file.as_uri())
+        self.opened.append(file.as_uri())
+        return self
+
+    def cdp(self, command: str, **arguments: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self.driver.execute_cdp_cmd(command, arguments)
+        return found
+
+    def js(self, body: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(body, *arguments)
+
+    def logs(self, kind: str) -> list[dict[str, Any]]:
+        """What was logged since the last call; `kind` is `browser` or `performance`."""
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)
+        return entries
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for since the page was opened."""
+        events = (json.loads(entry["message"])["message"] for entry in self.logs("performance"))
+        return [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+
+    def shot(self, name: str) -> Path:
+        """A picture of the whole page, kept among the artifacts."""
+        shown = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        file = self.artifacts / f"{name}.png"
+        file.write_bytes(base64.b64decode(shown["data"]))
+        return file
+
+    def pdf(self, name: str) -> Path:
+        """The page as it is printed, on A4."""
+        self.cdp("Emulation.setEmulatedMedia", media="", features=[])
+        printed = self.cdp("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
+        file = self.artifacts / f"{name}.pdf"
+        file.write_bytes(base64.b64decode(printed["data"]))
+        return file
+
+
+def _installed() -> tuple[str, str] | None:
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    return (browser, driver) if browser and driver else None
+
+
+@pytest.fixture(scope="session")
+def chromium() -> tuple[str, str]:
+    """The paths of Chromium and of its driver; the test is skipped where neither can be had."""
+    found = _installed()
+    if found is None:
+        if not packages.can_install():
+            pytest.skip(f"no Chromium here, and it may not be installed: {' '.join(PACKAGES)}")
+        packages.apt_install(PACKAGES, "for the tests in a browser")
+        found = _installed()
+    assert found is not None, "Chromium was installed and is not found"
+    return found
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures go; `DRYDOCK_ARTIFACTS` names a folder that outlives the tests."""
+    named = os.environ.get("DRYDOCK_ARTIFACTS")
+    folder = Path(named) / "browser" if named else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def open_driver(
+    chromium: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """One browser for all tests, with a profile of its own."""
+    from selenium import webdriver
+
+    browser, driver_path = chromium
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def page(open_driver: Any, artifacts: Path) -> Page:
+    """A browser in which to open pages."""
+    return Page(open_driver, artifacts)
+
+
+@pytest.fixture
+def rendered(tmp_path: Path) -> Callable[[str], Path]:
+    """`rendered("typical")`: the feedback page of that sample record, as a file."""
+
+    def render(name: str) -> Path:
+        file = tmp_path / "a folder with spaces" / f"{name}.html"
+        feedback.write(getattr(sample_record, name)(), file)
+        return file
+
+    return render
