@@ -46,9 +46,10 @@ class Reader:
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
                 inner = (*key, name.value)
-                if inner in self.lines:
-                    self.wrong(inner, "This key is there twice.")
+                known = inner in self.lines
                 self.lines[inner] = name.start_mark.line + 1
+                if known:
+                    self.wrong(inner, "This key is there twice.")
                 self._note_lines(value, inner)
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
