@@ -17,8 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from grader.console import say, task
-from grader.engine import leftovers, packages, pools
-from grader.engine.embedded import REMEDY, Place, State, answers, health, read_state
+from grader.engine import firewall, leftovers, packages, pools
+from grader.engine.embedded import REMEDY, Place, State, answers, read_state
 from grader.errors import EngineFault, KitError, NoEngine
 
 START_SECONDS = 90
@@ -28,8 +28,7 @@ NEEDED_BYTES = 2 * 1024**3
 
 
 def start_as_root(where: Place, owner: tuple[int, int]) -> None:
-    if health(where) == "running":
-        return
+    """Start it, whatever state it was in: the caller has found that it does not run."""
     clean(where)
     _check_space(where)
     with task("Starting the kit's own Docker engine"):
@@ -45,6 +44,7 @@ def start_as_root(where: Place, owner: tuple[int, int]) -> None:
             broken = where.data.with_name("data.broken")
             shutil.rmtree(broken, ignore_errors=True)
             where.data.rename(broken)
+            where.data.mkdir()
             try:
                 _launch(where, owner)
             except EngineFault:
@@ -77,6 +77,8 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
     argv = [
         "--userns-remap=default",
         "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
         f"--data-root={mounted}",
         f"--exec-root={where.run / 'exec'}",
         f"--pidfile={where.run / 'engine.pid'}",
@@ -111,6 +113,7 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
     state = State(process.pid, started or 0, pool, owner)
     _write(where.state, json.dumps(asdict(state)))
     pools.add_blackhole(pool)
+    firewall.up(where.key, pool)
     deadline = time.monotonic() + START_SECONDS
     while not answers(where.url, 5):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -150,6 +153,7 @@ def clean(where: Place) -> None:
     """Take away what an engine that is not running (or hangs) left on the host."""
     state = read_state(where)
     leftovers.kill_all(str(where.run), _container_ids(where))
+    firewall.down(where.key)
     if state is not None:
         pools.remove_blackhole(state.pool)
         pools.remove_bridges(state.pool)

@@ -89,10 +89,10 @@ class _Connection(urllib3.connection.HTTPConnection):
 class _Pool(urllib3.connectionpool.HTTPConnectionPool):
     def __init__(self, outer: docker.DockerClient, container: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout, maxsize=10)
-        self._make = lambda: _Connection(outer, container, timeout)
+        self._to = (outer, container, timeout)
 
     def _new_conn(self) -> _Connection:
-        return self._make()
+        return _Connection(*self._to)
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -112,5 +112,5 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return request.path_url
 
     def close(self) -> None:
-        super().close()  # type: ignore[no-untyped-call]
+        super().close()
         self._the_pool.close()

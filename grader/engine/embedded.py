@@ -77,6 +77,8 @@ class State:
 
 
 LOCK_SECONDS = 600
+HUNG_SECONDS = 20
+"""A busy machine answers late; one that is silent for so long is taken for dead."""
 Health = Literal["running", "stopped", "dead", "hung"]
 
 
@@ -94,12 +96,12 @@ def read_state(where: Place) -> State | None:
         return None
 
 
-def health(where: Place, timeout: float = 5) -> Health:
+def health(where: Place, timeout: float | None = None) -> Health:
     """`stopped`: never started or stopped cleanly; `dead`: its process is gone but what it
     left is there; `hung`: the process lives and its API does not answer."""
     state = read_state(where)
     alive = state is not None and leftovers.start_time(state.pid) == state.started
-    if alive and answers(where.url, timeout):
+    if alive and answers(where.url, timeout or HUNG_SECONDS):
         return "running"
     if alive:
         return "hung"

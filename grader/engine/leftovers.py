@@ -38,9 +38,17 @@ def end(pid: int, started: int, seconds: float) -> None:
             os.kill(pid, number)
         except ProcessLookupError:
             return
-        deadline = time.monotonic() + seconds
-        while start_time(pid) == started and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_gone(pid, started, seconds)
+
+
+def wait_gone(pid: int, started: int, seconds: float) -> bool:
+    """Whether that process ends within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while start_time(pid) == started:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def kill_all(folder: str, containers: Iterable[str]) -> None:
@@ -48,7 +56,7 @@ def kill_all(folder: str, containers: Iterable[str]) -> None:
     ids = set(containers)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        found = list(_processes(folder, ids))
+        found = list(processes(folder, ids))
         if not found:
             return
         for pid in found:
@@ -59,7 +67,8 @@ def kill_all(folder: str, containers: Iterable[str]) -> None:
         time.sleep(0.05)
 
 
-def _processes(folder: str, ids: set[str]) -> Iterable[int]:
+def processes(folder: str, ids: set[str]) -> Iterable[int]:
+    """IDs of the engine's processes that run with `folder`, and of those in containers `ids`."""
     mine = folder.encode()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
