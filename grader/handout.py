@@ -132,12 +132,12 @@ def write(lab: Lab, student: str, out: Path, *, restore: Sequence[str] = ()) -> 
             result.gone.remove(name)
             result.added.append(name)
             to_write.append(name)
-    if to_write and files is None:
-        files = contents(lab, student)
-    for name in to_write:
-        assert files is not None
-        write_file(out, name, files[name])
-        now[name] = sha256(files[name])
+    if to_write:
+        files = files or contents(lab, student)
+        # A state that somebody wrote into may name files that there are not.
+        for name in (n for n in to_write if n in files):
+            write_file(out, name, files[name])
+            now[name] = sha256(files[name])
     new_state = {
         "about": "What the kit wrote here, so that it never overwrites what you changed.",
         "kit": __version__,
@@ -166,7 +166,9 @@ def contents(lab: Lab, student: str) -> dict[str, bytes]:
 
         files[f"{WORKSHEET}.ipynb"] = worksheet.notebook(sheet.decode("utf-8"))
     text = yaml.safe_dump(
-        {"lab": lab.id, "student": student, **variant(lab, student)}, sort_keys=False, allow_unicode=True
+        {"lab": lab.id, "student": student, **variant(lab, student)},
+        sort_keys=False,
+        allow_unicode=True,
     )
     files[VALUES] = f"# Your values. Changing them here changes nothing else.\n{text}".encode()
     return dict(sorted(files.items()))

@@ -237,6 +237,16 @@ def test_a_spoilt_state_loses_nothing(toy: Lab, out: Path, state: str) -> None:
     assert (out / "knots/a.txt").read_bytes() == b"mine\n"
 
 
+def test_a_state_leads_nowhere_else(toy: Lab, out: Path) -> None:
+    handout.write(toy, ME, out)
+    (out / "knots/b.txt").unlink()
+    state = json.loads((out / ".drydock.json").read_text(encoding="utf-8"))
+    state["rendered"]["../elsewhere"] = "x"
+    (out / ".drydock.json").write_text(json.dumps(state), encoding="utf-8")
+    handout.write(toy, ME, out)
+    assert not (out.parent / "elsewhere").exists()
+
+
 def test_files_that_were_there_before_stay(toy: Lab, out: Path) -> None:
     out.mkdir()
     (out / "README.md").write_text("my own", encoding="utf-8")
