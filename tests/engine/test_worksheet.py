@@ -56,6 +56,8 @@ def test_cells_work_on_a_finished_workspace(
                 wait_for_webs(node)
             done = run(node, command.line, command.folder)
             assert done.ok or command.may_fail, f"{command.line}\n{done.tail(30)}"
+            if "kill 1" in command.line:
+                wait_for_restart(node)
             told.setdefault(command.line, []).append(done.out)
 
     def only(start: str, which: int = 0) -> str:
@@ -84,6 +86,18 @@ def wait_for_webs(node: Any) -> None:
     health = _visit().replace("]/", "]/health")
     assert there
     assert eventually(lambda: run(node, health).out.count("ok") == there, within=30)
+
+
+def wait_for_restart(node: Any) -> None:
+    """Until the blog's wordpress has come back, as its restart policy says."""
+
+    def back() -> bool:
+        (found,) = node.docker.containers.list(
+            all=True, filters={"label": "com.docker.compose.service=wordpress"}
+        )
+        return bool(found.attrs["RestartCount"] == 1 and found.attrs["State"]["Running"])
+
+    assert eventually(back, within=30, stable_for=1)
 
 
 def _visit() -> str:
