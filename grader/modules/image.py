@@ -1,0 +1,212 @@
+"""An image: built from a folder on a node, looked at, and run.
+
+>>> build = build_image(node, "/drydock/webserver", "webserver", seconds=300)
+>>> build.ok, build.image
+(True, Image('sha256:…'))
+>>> build.image.left_in_layers("debian:bookworm", "var/lib/apt/lists")
+[]
+>>> with_page = Running.start(node, build.image, port=80)
+>>> get(node.address, with_page.published).status
+200
+>>> with_page.stop(grace=10)
+Stopped(seconds=0.2, exit_code=0)
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from grader.errors import EngineFault
+from grader.modules.inside import Inside
+
+if TYPE_CHECKING:
+    from grader.targets.node import Completed, Node
+
+SECOND = 1_000_000_000
+"""Nanoseconds, in which the Engine API counts."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What came of a build: its output, and the image if there is one."""
+
+    done: Completed
+    image: Image | None
+
+    @property
+    def ok(self) -> bool:
+        return self.image is not None
+
+
+class Image:
+    """An image on a node."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.node = node
+        self.name = name
+        self.data: dict[str, Any] = node.docker.images.get(name).attrs
+
+    def __repr__(self) -> str:
+        return f"Image({self.data['Id']!r})"
+
+    @property
+    def id(self) -> str:
+        return str(self.data["Id"])
+
+    @property
+    def command(self) -> list[str]:
+        """ENTRYPOINT and CMD together: what a container of it runs."""
+        config = self.data.get("Config") or {}
+        return [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+
+    @property
+    def healthcheck(self) -> dict[str, Any]:
+        """The HEALTHCHECK as the engine has it (`Test`, `Interval`, …), empty if there is none."""
+        said = dict((self.data.get("Config") or {}).get("Healthcheck") or {})
+        return {} if said.get("Test", ["NONE"])[:1] == ["NONE"] else said
+
+    @property
+    def exposed(self) -> list[str]:
+        """What EXPOSE says: `['80/tcp']`."""
+        return sorted((self.data.get("Config") or {}).get("ExposedPorts") or {})
+
+    def left_in_layers(self, base: str | None, folder: str) -> list[str]:
+        """Files below `folder` in any layer that lies on the image `base` (None: on nothing).
+
+        Also those that a later layer hides: they are shipped with the image all the same.
+        Paths from the image's root, each once. EngineFault where the engine keeps layers
+        in another way than as folders.
+        """
+        below = len(Image(self.node, base).data["RootFS"]["Layers"]) if base else 0
+        own = len(self.data["RootFS"]["Layers"]) - below
+        driver = (self.data.get("GraphDriver") or {}).get("Data") or {}
+        if "UpperDir" not in driver:
+            raise EngineFault("The engine does not say where an image's layers are.")
+        layers = [driver["UpperDir"], *filter(None, driver.get("LowerDir", "").split(":"))]
+        found: set[str] = set()
+        for layer in layers[:own]:
+            listed = self.node.run(
+                ["find", f"{layer}/{folder}", "-type", "f", "-size", "+0", "-printf", "%P\\n"],
+                timeout=60,
+            )
+            if listed.ok:
+                found.update(f"{folder}/{line}" for line in listed.out.splitlines() if line)
+        return sorted(found)
+
+    def remove(self) -> None:
+        """Remove it; nothing happens if it is gone or in use."""
+        from docker.errors import APIError
+
+        try:
+            self.node.docker.api.remove_image(self.name)
+        except APIError as error:
+            if error.status_code not in (404, 409):
+                raise EngineFault(f"An image cannot be removed: {error}") from error
+
+
+def build_image(node: Node, context: str, tag: str, *, seconds: float, keep: int = 64_000) -> Build:
+    """`docker build` of the folder `context` on the node, ended after `seconds`.
+
+    Nothing is pulled but what the Dockerfile names and the node does not have: vet it before.
+    """
+    done = node.run(
+        ["docker", "build", "--progress=plain", "--tag", tag, "."],
+        cwd=context,
+        env={"DOCKER_BUILDKIT": "1", "DOCKER_CLI_HINTS": "false"},
+        timeout=seconds,
+        keep=keep,
+    )
+    return Build(done, Image(node, tag) if done.ok else None)
+
+
+class WillNotStart(Exception):
+    """The engine cannot start a container of this image; `reason` is what it says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """How a container ended when it was asked to: after how long, with which exit code."""
+
+    seconds: float
+    exit_code: int
+
+    @property
+    def killed(self) -> bool:
+        """It did not end by itself: the engine had to kill it."""
+        return self.exit_code == 137
+
+
+class Running(Inside):
+    """A container of an image, run as `docker run --detach --publish …:PORT IMAGE`."""
+
+    port: int
+
+    @classmethod
+    def start(cls, node: Node, image: Image, port: int, health_interval: float = 1.0) -> Running:
+        """Start it; its `port` is published on a port of the node that is free.
+
+        A HEALTHCHECK of the image is asked each `health_interval` seconds, so that its answer
+        comes soon; all else of it is the image's. WillNotStart if the engine cannot.
+        """
+        from docker.errors import APIError
+
+        api = node.docker.api
+        check = image.healthcheck
+        often = {"Interval": min(int(health_interval * SECOND), check.get("Interval") or SECOND)}
+        try:
+            made = api.create_container(
+                image.id,
+                labels={"drydock.role": "submission"},
+                ports=[port],
+                healthcheck=often if check else None,
+                host_config=api.create_host_config(port_bindings={port: None}),
+            )
+        except APIError as error:
+            raise WillNotStart(_said(error)) from None
+        running = cls(node, made["Id"])
+        running.port = port
+        try:
+            api.start(running.id)
+        except APIError as error:
+            running.remove()
+            raise WillNotStart(_said(error)) from None
+        return running
+
+    @property
+    def published(self) -> int:
+        """The node's port that leads to the container's; 0 while it does not run."""
+        ports = self.now().host_ports(self.port)
+        return ports[0] if ports else 0
+
+    @property
+    def last_probe(self) -> dict[str, Any]:
+        """The HEALTHCHECK's last result: `ExitCode` and `Output`; empty if there is none yet."""
+        return dict((self._health.get("Log") or [{}])[-1])
+
+    @property
+    def failing_probes(self) -> int:
+        """How often in a row the HEALTHCHECK has failed."""
+        return int(self._health.get("FailingStreak", 0))
+
+    @property
+    def _health(self) -> dict[str, Any]:
+        return (self.now().data.get("State") or {}).get("Health") or {}
+
+    def stop(self, grace: int) -> Stopped:
+        """`docker stop`: the image's stop signal, and after `grace` seconds the kill."""
+        started = time.monotonic()
+        self.node.docker.api.stop(self.id, timeout=grace)
+        seconds = time.monotonic() - started
+        return Stopped(round(seconds, 1), self.now().exit_code)
+
+
+def _said(error: Any) -> str:
+    """What the engine says of an error, without what only its makers understand."""
+    told = str(error.explanation or error)
+    return told.rpartition("runc create failed: ")[2].removesuffix(": unknown").strip()

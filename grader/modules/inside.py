@@ -1,0 +1,179 @@
+"""A container as its node sees it: processes, sockets and files, without asking the container.
+
+    >>> inside = Inside(node, container_id)
+    >>> [p.program for p in inside.processes()]
+    ['nginx', 'nginx', 'php-fpm', 'php-fpm']
+    >>> inside.listening()
+    [Socket(address='0.0.0.0', port=80)]
+    >>> with inside.frozen("php-fpm"):
+    ...     get(node.address, port)          # None: the page needs PHP-FPM
+
+What runs in a student's container can lie; the node's kernel and engine do not.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grader.errors import EngineFault
+from grader.modules.container import Container
+from grader.modules.tree import Entry, entries
+
+if TYPE_CHECKING:
+    from grader.targets.node import Completed, Node
+
+MAX_FILE = 20_000_000
+"""Bytes of a file that `read` gives."""
+
+SECONDS = 30
+"""The most that one question to the node may take."""
+
+MAX_LOG = 200_000
+"""Bytes of a log that are looked at."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of the container; `pid` is its number on the node.
+
+    `program` is the name without folder, version and what follows: `php-fpm`, `nginx`, `bash`.
+    """
+
+    pid: int
+    command: str
+
+    @property
+    def program(self) -> str:
+        first = self.command.split(" ")[0].rstrip(":").rpartition("/")[2]
+        return first.rstrip("0123456789.") or first
+
+
+@dataclass(frozen=True, order=True)
+class Socket:
+    """A TCP socket that listens."""
+
+    address: str
+    port: int
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether others than the container itself reach it."""
+        return not (self.address.startswith("127.") or self.address == "::1")
+
+
+class Inside:
+    """See the module's docstring."""
+
+    def __init__(self, node: Node, container: str) -> None:
+        self.node = node
+        self.id = container
+
+    def now(self) -> Container:
+        """The container's state, asked afresh. EngineFault if it is gone."""
+        from docker.errors import NotFound
+
+        try:
+            return Container(self.node.docker.api.inspect_container(self.id))
+        except NotFound:
+            raise EngineFault("A container that the grader had started is gone.") from None
+
+    def processes(self) -> list[Process]:
+        """Its processes by number; none if it does not run.
+
+        The Engine API's `top` needs control groups, which a sandbox's engine does without:
+        so the node is asked for all processes in the same process namespace.
+        """
+        state = self.now()
+        if not state.running:
+            return []
+        listed = self._ask(["ps", "-e", "-o", "pidns=", "-o", "pid=", "-o", "stat=", "-o", "args="])
+        rows = [line.split(None, 3) for line in listed.out.splitlines()]
+        named = [row for row in rows if len(row) == 4]
+        space = next((row[0] for row in named if row[1] == str(state.pid)), None)
+        if space in (None, "-"):
+            return []
+        alive = [row for row in named if row[0] == space and not row[2].startswith("Z")]
+        return sorted((Process(int(r[1]), r[3].strip()) for r in alive), key=lambda p: p.pid)
+
+    def listening(self) -> list[Socket]:
+        """Its TCP sockets that listen, by address and port; none if it does not run."""
+        state = self.now()
+        if not state.running:
+            return []
+        tables = [f"/proc/{state.pid}/net/{name}" for name in ("tcp", "tcp6")]
+        rows = (line.split() for line in self._ask(["cat", *tables]).out.splitlines())
+        found = {_socket(row[1]) for row in rows if len(row) > 3 and row[3] == "0A"}
+        return sorted(s for s in found if s.address != "127.0.0.11")
+
+    @contextmanager
+    def frozen(self, program: str) -> Iterator[list[Process]]:
+        """Hold all processes of a program still, without ending them; yields which they are.
+
+        Nobody notices that they are gone and starts new ones, since they are not gone.
+        """
+        held: dict[int, Process] = {}
+        try:
+            # Twice: what the first round missed was being forked meanwhile.
+            for _ in range(2):
+                fresh = [p for p in self.processes() if p.program == program and p.pid not in held]
+                held.update({p.pid: p for p in fresh})
+                self._signal("STOP", fresh)
+            yield list(held.values())
+        finally:
+            self._signal("CONT", held.values())
+
+    def files(self, trees: Iterable[str]) -> dict[str, Entry]:
+        """Everything under these folders by path; a folder that is not there has nothing in it."""
+        found: dict[str, Entry] = {}
+        for tree in trees:
+            found.update(entries(self.node, self.id, tree))
+        return found
+
+    def read(self, path: str) -> bytes:
+        """A file's content, empty if there is none."""
+        found = entries(self.node, self.id, path, keep=MAX_FILE).get(path)
+        return (found.content if found else None) or b""
+
+    def log(self, *, out: bool = True, err: bool = True, lines: int = 200) -> str:
+        """The last lines of what its first process wrote to standard output, error, or both."""
+        from docker.errors import APIError
+
+        try:
+            told = self.node.docker.api.logs(self.id, stdout=out, stderr=err, tail=lines)
+        except APIError:
+            return ""
+        return bytes(told)[-MAX_LOG:].decode("utf-8", errors="replace")
+
+    def remove(self) -> None:
+        """Remove the container and its anonymous volumes; nothing happens if it is gone."""
+        from docker.errors import APIError
+
+        try:
+            self.node.docker.api.remove_container(self.id, force=True, v=True)
+        except APIError as error:
+            if error.status_code not in (404, 409):
+                raise EngineFault(f"A container cannot be removed: {error}") from error
+
+    def _signal(self, name: str, processes: Iterable[Process]) -> None:
+        numbers = [str(p.pid) for p in processes]
+        if numbers:
+            self._ask(["kill", "-s", name, *numbers])
+
+    def _ask(self, argv: list[str]) -> Completed:
+        done = self.node.run(argv, timeout=SECONDS, keep=1_000_000)
+        if done.timed_out:
+            raise EngineFault(f"The node does not answer: {argv[0]}")
+        return done
+
+
+def _socket(text: str) -> Socket:
+    """`0100007F:0050` of /proc/net/tcp: address bytes in host order by four, then the port."""
+    address, _, port = text.partition(":")
+    words = [bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8)]
+    raw = b"".join(words)
+    family = socket.AF_INET if len(raw) == 4 else socket.AF_INET6
+    return Socket(socket.inet_ntop(family, raw), int(port, 16))
