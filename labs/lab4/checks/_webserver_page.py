@@ -1,0 +1,161 @@
+"""The student's page: asking for it, telling it from others, proving what it came through."""
+
+from __future__ import annotations
+
+import html
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from grader.checks import eventually, fail
+from grader.errors import EngineFault
+from grader.modules.http import Answer, get
+from grader.modules.inside import Inside
+
+ANSWERS_WITHIN = 1.5
+"""Seconds in which a page that only multiplies two numbers answers, with a lot to spare."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page of this student says, and where it is asked for."""
+
+    site: str
+    student: str
+    factor: int
+    address: str
+
+    def ask(self, port: int, n: int, timeout: float = 5.0) -> Answer | None:
+        return get(self.address, port, "/", {"n": n}, timeout=timeout, follow=True)
+
+    def computed(self, answer: Answer | None, n: int) -> bool:
+        """Whether the answer holds what PHP makes of `n`."""
+        text = words(answer.text) if answer and answer.ok else ""
+        return re.search(rf"(?<!\d){n * self.factor}(?!\d)", text) is not None
+
+    def must_be_mine(self, answer: Answer | None, port: int, log: str = "") -> None:
+        """Fail, with the likely cause, if the answer is not this student's page."""
+        expected = f"a page with {self.site} and {self.student} on it"
+        if answer is None:
+            fail(
+                f"Nobody answers on port {port}.",
+                expected=expected,
+                actual="no answer",
+                hint="Does the server block say 'listen' with this port, and does nginx run?",
+                log=log or None,
+            )
+        text = answer.text
+        if answer.ok and self.site in text and self.student in text:
+            return
+        reason, hint = _other_page(answer)
+        fail(
+            reason,
+            expected=expected,
+            actual=f"status {answer.status}: {words(text)[:300]}",
+            hint=hint,
+            log=log or None,
+        )
+
+
+def a_number() -> int:
+    """Chosen now, so that no page can know the answer beforehand."""
+    return 10_000 + secrets.randbelow(90_000)
+
+
+def words(text: str) -> str:
+    """A page's text without its tags."""
+    bare = re.sub(r"(?s)<(script|style)\b.*?</\1>|<!--.*?-->|<[^?][^>]*>", " ", text)
+    return " ".join(html.unescape(bare).split())
+
+
+def must_be_executed(page: Page, inside: Inside, port: int) -> None:
+    """Fail unless the page is computed by PHP, and comes through nginx and PHP-FPM.
+
+    The proof is one of effect: while all processes of PHP-FPM are held still, and then all of
+    nginx, the page cannot be had; once they go on, it can again.
+    """
+    n = a_number()
+    answer = page.ask(port, n)
+    expected = f"result: {n * page.factor} for /?n={n}"
+    if answer is not None and re.search(r"<\?(php|=)", answer.text):
+        fail(
+            "The page's PHP source is sent instead of being run.",
+            expected=expected,
+            actual=answer.text[:300],
+            hint=r"nginx must hand .php files to PHP-FPM: location ~ \.php$ { … fastcgi_pass … }",
+        )
+    if not page.computed(answer, n):
+        shown = re.search(r"result:\s*\S+", words(answer.text)) if answer else None
+        fail(
+            "The page does not compute what it should.",
+            expected=expected,
+            actual=shown[0] if shown else (words(answer.text)[:300] if answer else "no answer"),
+            hint="The line 'result: …' of the given site/index.php has to stay as it is.",
+        )
+    for program, what in (("php-fpm", "PHP-FPM"), ("nginx", "nginx")):
+        with inside.frozen(program) as held:
+            if not held:
+                fail(
+                    f"The page is computed, but {what} does not run.",
+                    expected=f"a process {program}",
+                    actual=running_programs(inside),
+                    hint=f"PHP's built-in server (php -S) is for trying things out; here {what}"
+                    " has its part.",
+                )
+            came = page.computed(page.ask(port, n, timeout=ANSWERS_WITHIN), n)
+        if came:
+            fail(
+                f"The page does not come through {what}: it still answers while {what} is held"
+                " still.",
+                expected=f"nginx asks PHP-FPM for the page; no answer without {what}",
+                actual=running_programs(inside),
+                hint="Look which program listens on the port, and where fastcgi_pass leads.",
+            )
+    if not eventually(lambda: page.computed(page.ask(port, n), n), within=20):
+        raise EngineFault("The page did not come back after its processes were held still.")
+
+
+def running_programs(inside: Inside) -> str:
+    """What runs in there, each program once, for a person."""
+    names = list(dict.fromkeys(p.program for p in inside.processes()))
+    return "running: " + (", ".join(names) or "nothing")
+
+
+def _other_page(answer: Answer) -> tuple[str, str]:
+    """What a page that is not the student's is, and what to do about it."""
+    text: str = answer.text
+    server: Any = answer.headers.get("server", "")
+    if "Welcome to nginx" in text or "Apache2 Debian Default Page" in text:
+        return (
+            "It is the server's own welcome page.",
+            "Switch your site on (a link in /etc/nginx/sites-enabled) and the default one off;"
+            " copy site/ to the folder that root names.",
+        )
+    if answer.status in (502, 504):
+        return (
+            f"nginx answers {answer.status}: it does not reach PHP-FPM.",
+            "Does PHP-FPM run, and does fastcgi_pass name the socket or port it listens on?"
+            " ls /run/php/ shows the socket.",
+        )
+    if answer.status == 403:
+        return (
+            "nginx answers 403: it may not show this folder.",
+            "Say 'index index.php;' in the server block, copy site/ to the folder that root"
+            " names, and let www-data read it.",
+        )
+    if answer.status == 404 or "File not found." in text:
+        return (
+            "The server finds no page there.",
+            "Is site/index.php copied to the folder that root names, and does PHP-FPM get the"
+            " right SCRIPT_FILENAME (include snippets/fastcgi-php.conf;)?",
+        )
+    if answer.status >= 300:
+        return (
+            f"The server{f' {server}' if server else ''} answers with status {answer.status}.",
+            "Its error log says why: /var/log/nginx/error.log",
+        )
+    return (
+        "It is not your page.",
+        "Serve the site/ of your own workspace: it has your student ID and your site's name.",
+    )

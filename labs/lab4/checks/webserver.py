@@ -1,0 +1,331 @@
+"""Exercise webserver: nginx and PHP-FPM on a machine (7 points) and in an image (8 points)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from _webserver_files import text_of
+from _webserver_page import Page, a_number, must_be_executed, running_programs
+from _webserver_run import BARE, Second, must_have_worked, vetted_dockerfile
+
+from grader.checks import check, eventually, fail
+from grader.explain import explain
+from grader.modules.image import Build, Image, Running
+from grader.modules.machine import Machine
+from grader.targets.node import Completed
+from grader.vetting.dockerfile import SCRATCH
+
+pytest_plugins = ["_webserver_run"]
+
+STARTS_WITHIN = 30
+STOPS_WITHIN = 10
+"""Seconds that `docker stop` waits before it kills."""
+
+# The machine: 7 points -------------------------------------------------------------------
+
+
+@check(points=0.5, needs_engine=False)
+def check_script_present(folder: Path) -> None:
+    """webserver/provision.sh is there and is a script that bash can read."""
+    text = text_of(folder, "provision.sh")
+    lines = [line for line in text.split("\n") if line.strip()]
+    if all(line.endswith("\r") for line in lines):
+        known = explain("\\r: command not found")
+        assert known is not None
+        fail(
+            "provision.sh has Windows line ends (CRLF), which bash takes for part of each command.",
+            expected="lines that end with LF",
+            actual="lines that end with CR LF",
+            hint=known.hint.replace("FILE", "provision.sh"),
+        )
+
+
+@check(points=0.5, needs=["script_present"])
+def check_packages_installed(machine: Machine, first_run: Completed, lab: Any) -> None:
+    """provision.sh installs nginx and PHP-FPM from Debian's packages."""
+    php = [name for name in machine.packages() if re.fullmatch(r"php\d+\.\d+-fpm", name)]
+    missing = [
+        name
+        for name, found in (
+            ("nginx", machine.host.package("nginx").is_installed),
+            ("php-fpm", any(machine.host.package(name).is_installed for name in php)),
+        )
+        if not found
+    ]
+    if missing:
+        must_have_worked(
+            first_run, "provision.sh", lab.limits["build_seconds"], "Read the end of its output."
+        )
+        fail(
+            f"The script ran through, but {' and '.join(missing)} is not installed.",
+            expected="the packages nginx and php-fpm",
+            actual=f"missing: {', '.join(missing)}",
+            hint="apt-get install -y nginx php-fpm",
+            log=first_run.tail(40),
+        )
+
+
+@check(points=1, needs=["packages_installed"])
+def check_provision_succeeds(first_run: Completed, lab: Any) -> None:
+    """On a bare Debian machine provision.sh works to its end without an error."""
+    must_have_worked(
+        first_run,
+        "provision.sh",
+        lab.limits["build_seconds"],
+        "The script's exit code is that of its last command, or with set -e of the first that"
+        " failed. bash -x provision.sh shows each command.",
+    )
+
+
+@check(points=0.5, needs=["packages_installed"])
+def check_nginx_config_valid(machine: Machine, first_run: Completed) -> None:
+    """nginx accepts its configuration on that machine (nginx -t)."""
+    tested = machine.host.run("nginx -t")
+    if tested.rc != 0:
+        said = tested.stderr or tested.stdout
+        known = explain(said)
+        fail(
+            known.reason if known else "nginx refuses its configuration.",
+            expected="test is successful",
+            actual=said.strip().splitlines()[0] if said.strip() else f"exit code {tested.rc}",
+            hint=known.hint if known else "nginx -t names file and line.",
+            log=said,
+        )
+
+
+@check(points=1, needs=["packages_installed"])
+def check_services_listen(machine: Machine, first_run: Completed, variant: dict[str, Any]) -> None:
+    """nginx and PHP-FPM run on that machine, and nginx listens on your port."""
+    port = int(variant["web_port"])
+
+    def programs() -> set[str]:
+        return {p.program for p in machine.processes()}
+
+    def heard() -> list[Any]:
+        return [s for s in machine.listening() if s.port == port]
+
+    eventually(lambda: {"nginx", "php-fpm"} <= programs() and heard(), within=5)
+    for program, service in (("nginx", "nginx"), ("php-fpm", "php8.2-fpm")):
+        if program not in programs():
+            fail(
+                f"{program} is installed, but does not run.",
+                expected="nginx and php-fpm run",
+                actual=running_programs(machine),
+                hint=f"A bare machine starts no service by itself: service {service} restart",
+                log=first_run.tail(40),
+            )
+    others = ", ".join(str(s.port) for s in machine.listening()) or "none"
+    if not heard():
+        fail(
+            f"Nobody listens on your port {port}.",
+            expected=f"a socket that listens on port {port}",
+            actual=f"ports with a listener: {others}",
+            hint=f"listen {port}; in your server block, and restart nginx after the change.",
+        )
+    if not any(s.from_outside for s in heard()):
+        fail(
+            f"Port {port} answers on the machine itself only.",
+            expected=f"0.0.0.0:{port}",
+            actual=f"{heard()[0].address}:{port}",
+            hint=f"Leave the address out: listen {port};",
+        )
+
+
+@check(points=1, needs=["services_listen"])
+def check_machine_page(machine: Machine, page: Page, variant: dict[str, Any]) -> None:
+    """From outside, the machine serves your page on your port."""
+    port, n = int(variant["web_port"]), a_number()
+    eventually(lambda: (a := page.ask(port, n)) and a.ok, within=5)
+    page.must_be_mine(page.ask(port, n), port)
+
+
+@check(points=1, needs=["machine_page"])
+def check_machine_php(machine: Machine, page: Page, variant: dict[str, Any]) -> None:
+    """On the machine, PHP-FPM runs the page's PHP, and nginx passes its answer on."""
+    must_be_executed(page, machine, int(variant["web_port"]))
+
+
+@check(points=1.5, needs=["provision_succeeds", "machine_page"])
+def check_second_run(
+    machine: Machine, second_run: Second, page: Page, variant: dict[str, Any], lab: Any
+) -> None:
+    """Run a second time, provision.sh works again and changes nothing."""
+    must_have_worked(
+        second_run.done,
+        "The second run of provision.sh",
+        lab.limits["build_seconds"],
+        "What is there already must not be an error: mkdir -p, ln -sf, cp, rm -f.",
+    )
+    if second_run.changed:
+        more = len(second_run.changed) - 5
+        fail(
+            "The second run changed what the first had made.",
+            expected="no difference",
+            actual="; ".join(second_run.changed[:5]) + (f"; and {more} more" if more > 0 else ""),
+            hint="Write whole files (cat > FILE) instead of appending to them (>>), and let sed -i"
+            " change only what is not changed yet.",
+            log=second_run.shown,
+        )
+    port, n = int(variant["web_port"]), a_number()
+    eventually(lambda: page.computed(page.ask(port, n), n), within=5)
+    page.must_be_mine(page.ask(port, n), port)
+
+
+# The image: 8 points ---------------------------------------------------------------------
+
+
+@check(points=0.5, needs_engine=False)
+def check_base_allowed(folder: Path, lab: Any) -> None:
+    """webserver/Dockerfile is there and builds on images of this lab only."""
+    problems = vetted_dockerfile(folder, lab).problems
+    if problems:
+        fail(
+            problems[0].reason,
+            expected=f"FROM {BARE}, or another image of the lab",
+            actual="; ".join(p.reason for p in problems),
+            hint=problems[0].hint,
+        )
+
+
+@check(points=1, needs=["base_allowed"])
+def check_image_builds(build: Build, lab: Any) -> None:
+    """The image builds."""
+    must_have_worked(
+        build.done,
+        "docker build",
+        lab.limits["build_seconds"],
+        "Read the output's end: the step that failed is repeated there. In RUN, a bare Debian has"
+        " no packages before apt-get update.",
+    )
+
+
+@check(points=1.5, needs=["image_builds"])
+def check_container_page(container: Running, page: Page, image: Image) -> None:
+    """A container of the image serves your page on its port 80."""
+    n = a_number()
+
+    def settled() -> bool:
+        """It answers well, or it is known that it never will."""
+        answer = page.ask(container.published, n) if container.published else None
+        return bool(answer and answer.ok) or not container.now().running
+
+    eventually(settled, within=STARTS_WITHIN)
+    state = container.now()
+    log = container.log(lines=60)
+    if not state.running:
+        known = explain(log)
+        fail(
+            known.reason if known else "The container ended by itself.",
+            expected="a container that goes on running",
+            actual=f"exit code {state.exit_code}; started with: {' '.join(image.command)}",
+            hint=known.hint
+            if known
+            else "A container lives as long as its first process. 'service nginx start' returns at"
+            " once; nginx -g 'daemon off;' stays in the foreground.",
+            log=log,
+        )
+    answer = page.ask(container.published, n)
+    heard = [s.port for s in container.listening() if s.from_outside]
+    if answer is None and heard and 80 not in heard:
+        fail(
+            "Inside the container nobody listens on port 80.",
+            expected="port 80",
+            actual=f"ports with a listener: {', '.join(map(str, heard))}",
+            hint="listen 80; in the image's nginx configuration. Your own port comes in when the"
+            " container is run: --publish PORT:80",
+            log=log,
+        )
+    page.must_be_mine(answer, 80, log)
+
+
+@check(points=1, needs=["container_page"])
+def check_becomes_healthy(container: Running, image: Image) -> None:
+    """The container becomes healthy by the image's own HEALTHCHECK."""
+    if not image.healthcheck:
+        fail(
+            "The image has no HEALTHCHECK.",
+            expected="HEALTHCHECK CMD …",
+            actual="none",
+            hint="Ask for the page: HEALTHCHECK CMD curl -fsS http://localhost/ || exit 1"
+            " (and install curl in the image).",
+        )
+    patience = (image.healthcheck.get("Retries") or 3) + 5
+
+    def settled() -> bool:
+        return container.now().health == "healthy" or container.failing_probes >= patience
+
+    eventually(settled, within=STARTS_WITHIN)
+    if container.now().health != "healthy":
+        probe = container.last_probe
+        said = str(probe.get("Output", "")).strip()
+        known = explain(said)
+        fail(
+            "The page answers, but the HEALTHCHECK fails.",
+            expected="healthy",
+            actual=f"{container.now().health}; exit code {probe.get('ExitCode')}: {said[-300:]}",
+            hint=known.reason + " " + known.hint
+            if known
+            else "It runs inside the container, where the page is http://localhost/ on port 80:"
+            " try it with docker exec.",
+            log=said,
+        )
+
+
+@check(points=1, needs=["container_page"])
+def check_container_php(container: Running, page: Page) -> None:
+    """In the container, PHP-FPM runs the page's PHP, and nginx passes its answer on."""
+    must_be_executed(page, container, container.published)
+
+
+@check(points=1, needs=["container_page"])
+def check_access_log(container: Running, page: Page) -> None:
+    """nginx's access log goes to standard output: docker logs shows each request."""
+    n = a_number()
+    page.ask(container.published, n)
+    if eventually(lambda: f"n={n}" in container.log(err=False), within=8):
+        return
+    on_error = f"n={n}" in container.log(out=False)
+    fail(
+        "The access log is on standard error, not on standard output."
+        if on_error
+        else "docker logs does not show the request.",
+        expected=f"a line with GET /?n={n} on standard output",
+        actual=container.log(err=False, lines=5).strip() or "nothing on standard output",
+        hint="access_log /dev/stdout; in nginx's configuration, or in the Dockerfile:"
+        " RUN ln -sf /dev/stdout /var/log/nginx/access.log",
+    )
+
+
+@check(points=1, needs=["container_page"])
+def check_stops_in_time(container: Running) -> None:
+    """docker stop ends the container in time, and need not kill it."""
+    before = running_programs(container)
+    if not container.now().running:
+        fail("The container has ended by itself before it was stopped.", log=container.log())
+    stopped = container.stop(STOPS_WITHIN)
+    if stopped.killed:
+        fail(
+            f"The container did not react to docker stop and was killed after {STOPS_WITHIN} s.",
+            expected=f"an end within {STOPS_WITHIN} s of the stop signal",
+            actual=f"exit code {stopped.exit_code} after {stopped.seconds} s; {before}",
+            hint="The signal goes to the first process only, and a shell does not pass it on. Write"
+            ' CMD ["…"] as a list, and let a start script end with: exec nginx -g "daemon off;"',
+            log=container.log(lines=40),
+        )
+
+
+@check(points=1, needs=["container_page"])
+def check_no_package_lists(image: Image, folder: Path, lab: Any) -> None:
+    """The image ships none of apt's package lists, in no layer."""
+    base = vetted_dockerfile(folder, lab).base
+    left = image.left_in_layers(None if base == SCRATCH else base, "var/lib/apt/lists")
+    if left:
+        fail(
+            f"{len(left)} package lists are left in the image; they make it larger and go stale.",
+            expected="no files in /var/lib/apt/lists",
+            actual=", ".join(left[:3]) + (" …" if len(left) > 3 else ""),
+            hint="Remove them in the RUN that made them, since a later RUN only hides them:"
+            " RUN apt-get update && apt-get install -y … && rm -rf /var/lib/apt/lists/*",
+        )
