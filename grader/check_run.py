@@ -66,7 +66,7 @@ def main(job_file: str) -> int:
         [
             str(checks),
             "--rootdir",
-            str(checks.parent),
+            str(lab.folder),
             "-c",
             os.devnull,
             "-p",
