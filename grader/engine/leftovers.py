@@ -96,11 +96,11 @@ def _words(groups: str) -> Iterable[str]:
             yield part.removeprefix("docker-").removesuffix(".scope")
 
 
-def detach_loops(folder: Path) -> None:
-    """Detach every loop device whose file lies under `folder` (also if deleted)."""
+def loops(folder: Path) -> list[str]:
+    """The loop devices whose file lies under `folder` (also if it is deleted)."""
     losetup = packages.program("losetup")
-    if losetup is None or not folder.exists():
-        return
+    if losetup is None:
+        return []
     done = subprocess.run(
         [losetup, "--json", "--list", "--output", "NAME,BACK-FILE"],
         capture_output=True,
@@ -108,7 +108,14 @@ def detach_loops(folder: Path) -> None:
         timeout=20,
     )
     devices = json.loads(done.stdout)["loopdevices"] if done.stdout.strip() else []
-    for device in devices:
-        if str(device.get("back-file", "")).startswith(f"{folder}/"):
-            argv = packages.as_root(["losetup", "--detach", device["name"]])
-            subprocess.run(argv, capture_output=True, timeout=20)
+    return [
+        device["name"]
+        for device in devices
+        if str(device.get("back-file", "")).startswith(f"{folder}/")
+    ]
+
+
+def detach_loops(folder: Path) -> None:
+    for device in loops(folder):
+        argv = packages.as_root(["losetup", "--detach", device])
+        subprocess.run(argv, capture_output=True, timeout=20)

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,9 +22,9 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def own(own_place: Place) -> Iterator[find.Engine]:
+def own(own_place: Place) -> find.Engine:
     """The module's own engine, running."""
-    yield find.ensure(find.EMBEDDED)
+    return find.ensure(find.EMBEDDED)
 
 
 def _pid(place: Place) -> int:
@@ -97,7 +96,7 @@ def test_a_killed_engine_is_replaced_with_all_it_left(
     containerd = [
         pid
         for pid in leftovers.processes(str(own_place.run), set())
-        if "containerd\n" == Path(f"/proc/{pid}/comm").read_text()
+        if Path(f"/proc/{pid}/comm").read_text() == "containerd\n"
     ]
     assert len(containerd) == 1
     started = leftovers.start_time(before)

@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ def image(client: docker.DockerClient) -> str:
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for path in ["/bin/sleep", *libraries]:
             member = tar.gettarinfo(path)
-            with open(path, "rb") as content:
-                data = content.read()
+            data = Path(path).read_bytes()
             member.type, member.size, member.name = tarfile.REGTYPE, len(data), path.lstrip("/")
             member.mode = 0o755
             tar.addfile(member, io.BytesIO(data))
