@@ -80,6 +80,7 @@ def _environment() -> Environment:
         "origin": summary.origin,
         "counts_text": summary.counts_text,
         "words": summary.WORDS,
+        "share_of_check": summary.share_of_check,
         "waits_for": _waits_for,
     }
     return environment
@@ -99,12 +100,20 @@ def _prose(words: str) -> Markup:
     """A sentence as HTML, with what stands between backticks as code."""
     from markupsafe import Markup, escape
 
-    shown = text.sentence(words)
-    parts = re.split(r"`([^`]+)`", shown)
-    pieces = (
-        Markup("<code>{}</code>").format(p) if n % 2 else escape(p) for n, p in enumerate(parts)
-    )
+    parts = re.split(r"`([^`]+)`", text.sentence(words))
+    pieces = [_code(part) if n % 2 else escape(part) for n, part in enumerate(parts)]
     return Markup("").join(pieces)
+
+
+def _code(words: str) -> Markup:
+    """Code in which an option such as `--force-recreate` is not broken at its hyphens."""
+    from markupsafe import Markup, escape
+
+    pieces = re.split(r"(?<!\S)(-\S{1,24})(?!\S)", words)
+    whole = Markup("<span>{}</span>")
+    return Markup("<code>{}</code>").format(
+        Markup("").join(whole.format(p) if n % 2 else escape(p) for n, p in enumerate(pieces))
+    )
 
 
 def _percent(part: float, whole: float) -> str:

@@ -84,6 +84,16 @@ def origin(exercise: ExerciseResult, check: CheckResult) -> CheckResult:
     return check
 
 
+def share_of_check(exercise: ExerciseResult, check: CheckResult) -> str:
+    """`1 of 2`; `2 open` where it is not the student's fault, `not counted` out of the sum."""
+    if check.outcome == "not_graded":
+        if check.why == "target":
+            return "not counted"
+        if origin(exercise, check).outcome == "not_graded":
+            return f"{points(check.max_points)} open"
+    return f"{points(check.points)} of {points(check.max_points)}"
+
+
 @dataclass(frozen=True)
 class Todo:
     """A failed check, and what would be graded if it passed."""
@@ -217,6 +227,8 @@ class Shares:
 
     @property
     def text(self) -> str:
+        if self.got and self.got == self.possible:
+            return f"All {points_word(self.got)} reached"
         parts = [f"{points_word(self.got)} reached"]
         if self.lost:
             parts.append(f"{points(self.lost)} missed")

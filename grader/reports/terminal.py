@@ -134,7 +134,7 @@ class _Printer:
 
     def check(self, exercise: ExerciseResult, check: CheckResult) -> None:
         word = summary.WORDS[check.outcome]
-        share = f"{points(check.points)} of {points_word(check.max_points)}"
+        share = f"points: {summary.share_of_check(exercise, check)}"
         self.line(f"{word:<10}  {check.title} ({share})", hang=12, style=STYLES[check.outcome])
         if check.visibility == "hidden" or check.outcome == "passed":
             return

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PACKAGES = ("chromium", "chromium-driver")
 
 
 @dataclass
@@ -82,12 +81,16 @@ class Page:
         return entries
 
     def requests(self) -> list[str]:
-        """The addresses that were asked for since the page was opened."""
+        """The addresses that the page asked for since it was opened, its own first.
+
+        What the browser asks for on its own account, for its start page, is left out.
+        """
         events = (json.loads(entry["message"])["message"] for entry in self.logs("performance"))
         return [
             event["params"]["request"]["url"]
             for event in events
             if event["method"] == "Network.requestWillBeSent"
+            and event["params"]["documentURL"] == self.opened[-1]
         ]
 
     def shot(self, name: str) -> Path:
@@ -106,23 +109,33 @@ class Page:
         return file
 
 
-def _installed() -> tuple[str, str] | None:
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    driver = shutil.which("chromedriver")
-    return (browser, driver) if browser and driver else None
+def _wanted(look: Callable[[], str | None], names: Sequence[str]) -> str:
+    """The path that `look` finds, after installing Debian's packages where that is needed.
+
+    The test is skipped only where the program is missing and nobody may install it.
+    """
+    found = look()
+    if found is None:
+        if not packages.can_install():
+            pytest.skip(f"not here, and it may not be installed: {' '.join(names)}")
+        packages.apt_install(names, "for the tests in a browser")
+        found = look()
+    assert found is not None, f"{' '.join(names)} are installed, and the program is not found"
+    return found
 
 
 @pytest.fixture(scope="session")
 def chromium() -> tuple[str, str]:
-    """The paths of Chromium and of its driver; the test is skipped where neither can be had."""
-    found = _installed()
-    if found is None:
-        if not packages.can_install():
-            pytest.skip(f"no Chromium here, and it may not be installed: {' '.join(PACKAGES)}")
-        packages.apt_install(PACKAGES, "for the tests in a browser")
-        found = _installed()
-    assert found is not None, "Chromium was installed and is not found"
-    return found
+    """The paths of Chromium and of its driver."""
+    names = ("chromium", "chromium-driver")
+    browser = _wanted(lambda: next(filter(None, map(shutil.which, BROWSERS)), None), names)
+    return browser, _wanted(lambda: shutil.which("chromedriver"), names)
+
+
+@pytest.fixture(scope="session")
+def pdftotext() -> str:
+    """The path of a program that reads the words of a PDF file."""
+    return _wanted(lambda: shutil.which("pdftotext"), ("poppler-utils",))
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,19 @@ def test_shares_tell_missed_from_waiting_and_open() -> None:
     assert summary.shares(*sample.no_engine().exercises).text == ("1 point reached, 39 not graded")
 
 
+def test_share_of_a_check_says_when_its_points_are_open_or_not_counted() -> None:
+    shares = {
+        check.id: summary.share_of_check(exercise, check)
+        for found in (sample.typical(), sample.no_engine())
+        for exercise in found.exercises
+        for check in exercise.checks
+    }
+    assert shares["webserver.again"] == "0 of 1.5"
+    assert shares["webserver.image_page"] == "0 of 3"
+    assert shares["compose.mesh"] == "not counted"
+    assert (shares["webserver.page"], shares["webserver.stops"]) == ("8 open", "2 open")
+
+
 def test_headlines() -> None:
     assert summary.headline(sample.typical()) == "23 of 40.5 points reached."
     assert summary.headline(sample.full_marks()) == "All 15 points reached."

@@ -70,10 +70,10 @@ def test_page_is_named_on_one_line() -> None:
 
 def test_verbose_lists_every_check_with_outcome_in_words() -> None:
     shown = printed(sample.typical(), width=200, verbose=True)
-    assert "passed      nginx and PHP-FPM are installed on the machine. (1 of 1 point)" in shown
-    assert "not graded  The image serves your page. (0 of 3 points)" in shown
+    assert "passed      nginx and PHP-FPM are installed on the machine. (points: 1 of 1)" in shown
+    assert "not graded  The image serves your page. (points: 0 of 3)" in shown
     assert "Waits for: The Dockerfile builds an image." in shown
-    assert "failed      A hidden check. (0 of 3 points)" in shown
+    assert "failed      A hidden check. (points: 0 of 3)" in shown
 
 
 @pytest.mark.parametrize("verbose", [False, True])
