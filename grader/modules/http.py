@@ -9,6 +9,7 @@ Only addresses of the lab are asked: loopback and private IPv4 addresses.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -107,6 +108,16 @@ def request(
     if follow and answer.status in (301, 302, 303, 307, 308) and location:
         return _followed(answer, address, port, location, timeout)
     return answer
+
+
+def connects(address: str, port: int, timeout: float = 2.0) -> bool:
+    """Whether a TCP port takes a connection within `timeout` seconds."""
+    _only_the_labs_own(address)
+    try:
+        with socket.create_connection((address, port), timeout=timeout):
+            return True
+    except OSError:
+        return False
 
 
 def _followed(answer: Answer, address: str, port: int, location: str, timeout: float) -> Answer:

@@ -1,0 +1,232 @@
+"""Containers as plain data: fetched once per state of a node, then only read.
+
+>>> web, redis = containers(node, "counter")
+>>> web.service, web.running, web.host_ports(5000)
+('web', True, [9001])
+>>> redis.networks
+{'counter_default': '172.18.0.2'}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grader.targets.node import Node
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+
+LOG_BYTES = 200_000
+"""How much of a container's log is read; the rest is not waited for."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port of the container that the node answers for."""
+
+    host_ip: str
+    host_port: int
+    container_port: int
+    protocol: str
+
+    @property
+    def only_inside(self) -> bool:
+        """Published for programs on the node itself, as by `127.0.0.1:9000:5000`."""
+        return self.host_ip.startswith("127.") or self.host_ip == "::1"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """What lies at `path` in the container; `name` is the volume's, empty for a bind mount."""
+
+    kind: str
+    name: str
+    path: str
+
+    @property
+    def in_words(self) -> str:
+        """`volume otter_data at /var/lib/mysql`."""
+        return f"{self.kind} {self.name} at {self.path}".replace("  ", " ")
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the Engine API said of one container at one moment; `data` is its whole answer."""
+
+    data: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.data["Id"])
+
+    @property
+    def name(self) -> str:
+        return str(self.data["Name"]).lstrip("/")
+
+    @property
+    def service(self) -> str:
+        """The service of the compose project, empty if it is none's."""
+        return str((self._config.get("Labels") or {}).get(SERVICE, ""))
+
+    @property
+    def hostname(self) -> str:
+        return str(self._config.get("Hostname", ""))
+
+    @property
+    def image(self) -> str:
+        """The image as the container was asked for: `redis:7`."""
+        return str(self._config.get("Image", ""))
+
+    @property
+    def running(self) -> bool:
+        """Running for good: one that waits for its next restart is not."""
+        return bool(self._state.get("Running")) and not self._state.get("Restarting")
+
+    @property
+    def restarts(self) -> int:
+        """How often its restart policy has started it again."""
+        return int(self.data.get("RestartCount", 0))
+
+    @property
+    def runs_well(self) -> bool:
+        """Running, and never restarted by its policy."""
+        return self.running and self.restarts == 0
+
+    @property
+    def exit_code(self) -> int:
+        return int(self._state.get("ExitCode", 0))
+
+    @property
+    def pid(self) -> int:
+        """The first process's number, as the node counts; 0 if there is none."""
+        return int(self._state.get("Pid", 0))
+
+    @property
+    def started_at(self) -> str:
+        """RFC 3339 with nanoseconds, in UTC, so that two of one engine compare as text."""
+        return str(self._state.get("StartedAt", ""))
+
+    @property
+    def healthcheck(self) -> list[str]:
+        """The health check as the engine has it (`["CMD", …]`), empty if there is none."""
+        test = list((self._config.get("Healthcheck") or {}).get("Test") or [])
+        return [] if test[:1] == ["NONE"] else test
+
+    @property
+    def health(self) -> str:
+        """`starting`, `healthy`, `unhealthy`, or empty without a health check."""
+        return str((self._state.get("Health") or {}).get("Status", ""))
+
+    @property
+    def published(self) -> list[Published]:
+        """IPv4 ports, in a stable order; `::` says the same of IPv6 once more."""
+        found = {
+            Published(str(b.get("HostIp", "")), int(b["HostPort"]), int(port), protocol)
+            for key, bindings in (self._network.get("Ports") or {}).items()
+            for port, _, protocol in [key.partition("/")]
+            for b in bindings or []
+            if b.get("HostPort") and b.get("HostIp") != "::"
+        }
+        return sorted(found, key=lambda p: (p.host_port, p.host_ip, p.container_port))
+
+    def host_ports(self, container_port: int) -> list[int]:
+        """The node's ports that lead to this port of the container."""
+        return [p.host_port for p in self.published if p.container_port == container_port]
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """Names of the networks it is on, with its IPv4 address (empty if it has none)."""
+        joined = self._network.get("Networks") or {}
+        return {name: str(n.get("IPAddress", "")) for name, n in sorted(joined.items())}
+
+    @property
+    def mounts(self) -> list[Mount]:
+        return [
+            Mount(str(m.get("Type", "")), str(m.get("Name", "")), str(m.get("Destination", "")))
+            for m in self.data.get("Mounts") or []
+        ]
+
+    @property
+    def in_words(self) -> str:
+        """Its state for a person: `web-1 runs`, `db-1 has ended with exit code 1`."""
+        if self._state.get("Restarting"):
+            return f"{self.name} is restarted again and again (last exit code {self.exit_code})"
+        if self.running:
+            health = f" ({self.health})" if self.health else ""
+            again = f", restarted {self.restarts} times" if self.restarts else ""
+            return f"{self.name} runs{health}{again}"
+        if self._state.get("Status") == "created":
+            error = str(self._state.get("Error", "")).strip()
+            return f"{self.name} was made but never started" + (f": {error}" if error else "")
+        return f"{self.name} has ended with exit code {self.exit_code}"
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        return self.data.get("Config") or {}
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        return self.data.get("State") or {}
+
+    @property
+    def _network(self) -> dict[str, Any]:
+        return self.data.get("NetworkSettings") or {}
+
+
+def containers(node: Node, project: str) -> list[Container]:
+    """All containers of a compose project, ended ones too, by service and number."""
+    from docker.errors import NotFound
+
+    api = node.docker.api
+    found = []
+    for entry in api.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
+        try:
+            found.append(Container(api.inspect_container(entry["Id"])))
+        except NotFound:
+            continue  # Removed between the two questions.
+    return sorted(found, key=lambda c: (c.service, len(c.name), c.name))
+
+
+def log(node: Node, container: Container, lines: int = 30) -> str:
+    """The last lines of a container's log as text, empty if it is gone."""
+    from docker.errors import APIError, NotFound
+
+    try:
+        chunks = node.docker.api.logs(container.id, tail=lines, stream=True, follow=False)
+        told = bytearray()
+        for chunk in chunks:
+            told += chunk
+            if len(told) > LOG_BYTES:
+                break
+    except (NotFound, APIError):
+        return ""
+    return bytes(told[-LOG_BYTES:]).decode("utf-8", errors="replace")
+
+
+def logs_of(node: Node, found: Sequence[Container], lines: int = 30) -> str:
+    """The last log lines of several containers, each under its name."""
+    return "\n\n".join(f"── {c.in_words}\n{log(node, c, lines).rstrip()}" for c in found)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a container; `at` in nanoseconds of the engine's clock."""
+
+    at: int
+    action: str
+    container: str
+
+
+def events(node: Node, since: float, until: float) -> list[Event]:
+    """What the engine remembers of containers between two moments (seconds since 1970).
+
+    It remembers the last few hundred events, among them three for each run of a health check.
+    """
+    api: Any = node.docker.api  # Its types know whole seconds only; the engine knows fractions.
+    told = api.events(
+        since=f"{since:.6f}", until=f"{until:.6f}", filters={"type": "container"}, decode=True
+    )
+    return [Event(int(e["timeNano"]), str(e["Action"]), str(e["Actor"]["ID"])) for e in told]

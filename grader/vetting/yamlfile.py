@@ -1,0 +1,226 @@
+"""YAML and JSON of strangers: read safely, with line numbers, and with errors that help.
+
+    >>> text = YamlFile.read(Path("counter/compose.yaml"), "counter/compose.yaml")
+    >>> text.data["services"]["web"]["image"], text.line("services", "web", "image")
+    ('redis:7', 4)
+
+Nothing is expanded or walked without a bound: aliases stay shared, nesting and size are limited.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from grader.errors import KitError
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 60
+
+Key = str | int
+
+
+class Refused(KitError):
+    """A file of a submission that cannot be taken: what, where (file, line, key), remedy."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loading that also knows the tags of Compose's own merging."""
+
+
+def _untagged(loader: _Loader, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.ScalarNode)
+    return loader.construct_scalar(node)
+
+
+for _tag in ("!reset", "!override"):
+    _Loader.add_constructor(_tag, _untagged)
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A file's content as plain data; `name` is how a person calls the file."""
+
+    name: str
+    data: Any
+    root: yaml.Node | None
+
+    @classmethod
+    def read(cls, path: Path, name: str) -> YamlFile:
+        """Refused with file, line and remedy if it is no readable YAML or JSON."""
+        text = _text(path, name)
+        if text.lstrip().startswith("{"):
+            with contextlib.suppress(ValueError, RecursionError):
+                json.loads(text)
+                # JSON is YAML too, but Python's reader of YAML stumbles over tabs in it.
+                text = text.replace("\t", " ")
+        text = "\n".join(_without_inner_tabs(line) for line in text.splitlines()) + "\n"
+        try:
+            root = yaml.compose(text, Loader=_Loader)
+            if root is not None:
+                _refuse_deep_and_double(root, name)
+            data = yaml.load(text, Loader=_Loader)
+        except yaml.MarkedYAMLError as error:
+            raise _explained(error, text, name) from None
+        except yaml.YAMLError as error:
+            raise Refused(
+                f"This is not YAML: {error}.",
+                where=name,
+                remedy="Look for characters that do not belong into a text file.",
+            ) from None
+        except RecursionError:
+            raise _too_deep(name) from None
+        except (ValueError, OverflowError, TypeError) as error:
+            raise Refused(
+                f"A value in it cannot be read: {error}.",
+                where=name,
+                remedy="Put values that look like dates or numbers in quotes.",
+            ) from None
+        return cls(name, data, root)
+
+    def line(self, *keys: Key) -> int | None:
+        """The line (from 1) of the value's key, or of the nearest thing above it that has one."""
+        node, line = self.root, None
+        for key in keys:
+            found = _step(node, key)
+            if found is None:
+                break
+            mark, node = found
+            line = mark + 1
+        return line
+
+    def where(self, *keys: Key) -> str:
+        """`counter/compose.yaml, line 4, services.web.image`, as far as the file has it."""
+        line = self.line(*keys)
+        parts = [self.name, f"line {line}" if line else "", ".".join(map(str, keys))]
+        return ", ".join(part for part in parts if part)
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise Refused(f"The file cannot be read: {error.strerror}.", where=name) from None
+    if len(raw) > MAX_BYTES:
+        raise Refused(
+            f"The file is too large ({len(raw) // 1024} KB).",
+            where=name,
+            remedy=f"Keep it below {MAX_BYTES // 1024} KB.",
+        )
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise Refused(
+            "The file is not UTF-8 text.",
+            where=f"{name}, line {line}",
+            remedy="Save it as UTF-8 in your editor.",
+        ) from None
+
+
+def _without_inner_tabs(line: str) -> str:
+    """Tabs behind the first character are white space to Compose, errors to Python's reader."""
+    rest = line.lstrip()
+    indent = line[: len(line) - len(rest)]
+    return indent + rest.replace("\t", " ") if rest else ""
+
+
+def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
+    """A YAML error in the words of someone who helps."""
+    mark = error.problem_mark or error.context_mark
+    number = mark.line + 1 if mark else 1
+    lines = text.splitlines() or [""]
+    line = lines[min(number, len(lines)) - 1]
+    problem = str(error.problem or "")
+    shown = f"Line {number} reads: {line.strip()[:80]!r}."
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        what = f"Line {number} is indented with a tab; YAML allows only spaces."
+        remedy = (
+            "Replace the tab by spaces (two per level) and let your editor insert spaces when you"
+            " press Tab."
+        )
+    elif "mapping values are not allowed" in problem:
+        what = f"There is a ':' where none can be. {shown}"
+        remedy = "Compare its indentation with the lines above; a text with ': ' needs quotes."
+    elif "could not find expected ':'" in problem:
+        what = f"A ':' is missing. {shown}"
+        remedy = "Write `key: value`, with a space behind the ':', in this line or the one before."
+    elif "block end" in problem:
+        what = f"The indentation does not fit. {shown}"
+        remedy = "Keys of one level begin in the same column; use two spaces per level."
+    elif "could not determine a constructor" in problem:
+        what = f"A tag like `!…` is not allowed here. {shown}"
+        remedy = "Remove the `!` or put the value in quotes."
+    elif "single document" in str(error.context or "") + problem:
+        what = f"There are two documents in one file. {shown}"
+        remedy = "Remove the line `---` in the middle."
+    elif "found undefined alias" in problem:
+        what = f"`*…` names something that the file does not define. {shown}"
+        remedy = "Put values that begin with `*` in quotes."
+    else:
+        what = f"This is not YAML: {problem or error.context}. {shown}"
+        remedy = "Look at this line and the one before: quotes, brackets, indentation."
+    return Refused(what, where=f"{name}, line {number}", remedy=remedy)
+
+
+def _too_deep(name: str) -> Refused:
+    return Refused(
+        "It is nested too deeply.", where=name, remedy=f"Keep it below {MAX_DEPTH} levels."
+    )
+
+
+def _refuse_deep_and_double(root: yaml.Node, name: str) -> None:
+    """Keys that appear twice (Compose refuses them, Python's reader drops one), and too deep."""
+    seen: set[int] = set()
+    waiting: list[tuple[yaml.Node, int]] = [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if depth > MAX_DEPTH:
+            raise _too_deep(name)
+        if isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                text = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+                line = key.start_mark.line + 1
+                if text and text != "<<" and text in first:
+                    raise Refused(
+                        f"The key `{text}` appears twice (first in line {first[text]}).",
+                        where=f"{name}, line {line}",
+                        remedy="Keep one of them, with the content of both.",
+                    )
+                first[text] = line
+                waiting += [(key, depth + 1), (value, depth + 1)]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(item, depth + 1) for item in node.value]
+
+
+def _step(node: yaml.Node | None, key: Key) -> tuple[int, yaml.Node] | None:
+    """Line (from 0) and node of an entry of a mapping or list."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in _entries(node):
+            if name.value == str(key):
+                return name.start_mark.line, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        item: yaml.Node = node.value[key]
+        return item.start_mark.line, item
+    return None
+
+
+def _entries(node: yaml.MappingNode) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            yield key, value

@@ -1,0 +1,230 @@
+"""A submitted compose application on a node, and how it is visited."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from _compose_says import explained
+
+from grader.checks import eventually, fail
+from grader.engine.images import catalogue
+from grader.modules import http
+from grader.modules.compose import ComposeProject
+from grader.modules.container import Container, Published
+from grader.targets.node import Completed
+from grader.vetting import compose as vetting
+from grader.vetting import dockerfile
+from grader.vetting.yamlfile import Refused
+
+ROOT = "/drydock"
+"""Where submitted folders lie on the node."""
+
+
+def read(submission: Path, folder: str) -> vetting.ComposeFile:
+    """The folder's compose file, or the end of the check with what is wrong with it."""
+    try:
+        return vetting.read(submission / folder, folder)
+    except Refused as refused:
+        fail(str(refused.what), actual=refused.where, hint=refused.remedy)
+
+
+def refuse_foreign_images(submission: Path, folder: str, lab: Any) -> dict[str, bytes]:
+    """End the check if an image is not one of the lab's; else the Dockerfiles as they are built.
+
+    Their `# syntax=` lines would make the engine pull, so they are left out (see vetting).
+    """
+    file = read(submission, folder)
+    allowed = catalogue.load().all_names(lab.images)
+    try:
+        file.refuse_images(allowed)
+    except Refused as refused:
+        fail(str(refused.what), actual=refused.where, hint=refused.remedy)
+    files: dict[str, bytes] = {}
+    for service in file.entries:
+        build = service.build
+        if build is None:
+            continue
+        if build.dockerfile is None:
+            text, name = build.inline or "", f"build of {service.name}"
+        else:
+            name = build.dockerfile.as_posix()
+            text = (submission / folder / name).read_text(encoding="utf-8", errors="replace")
+        vetted = dockerfile.vet(text, allowed)
+        if vetted.problems:
+            problem = vetted.problems[0]
+            place = f"{folder}/{name}" + (f", line {problem.line}" if problem.line else "")
+            fail(problem.reason, actual=place, hint=problem.hint)
+        if build.dockerfile is not None:
+            files[name] = vetted.text.encode("utf-8")
+    return files
+
+
+def require_services(submission: Path, folder: str, *names: str) -> None:
+    """End the check if the compose file has no services of these names."""
+    there = list(read(submission, folder).services)
+    missing = [name for name in names if name not in there]
+    if missing:
+        fail(
+            f"There is no service called {' or '.join(missing)}.",
+            expected=f"services {' and '.join(names)}",
+            actual=f"services {', '.join(there)}",
+            hint="The names stand directly below `services:`; containers find each other by them.",
+        )
+
+
+class App:
+    """One of the two applications: its project on the node and its containers.
+
+    `at_rest` is true while it runs as `up` left it: checks that need it so call `ensure_up`.
+    """
+
+    def __init__(self, node: Any, submission: Path, folder: str, lab: Any) -> None:
+        self.node = node
+        self.folder = folder
+        self.limits: Mapping[str, int] = lab.limits
+        self.file = read(submission, folder)
+        dockerfiles = refuse_foreign_images(submission, folder, lab)
+        place = f"{ROOT}/{folder}"
+        node.put(submission / folder, place)
+        if dockerfiles:
+            node.put(dockerfiles, place)
+        self.project = ComposeProject(node, folder, place, self.file.files)
+        self.at_rest = False
+
+    # Commands -----------------------------------------------------------------------------
+
+    def up(self, *arguments: str) -> None:
+        """`docker compose up -d …`, or the end of the check with what Compose said."""
+        builds = any(service.build for service in self.file.entries)
+        seconds = self.limits["start_seconds"]
+        if builds:
+            seconds += self.limits["build_seconds"]
+        command = " ".join(["up", "-d", *arguments])
+        self.must(self.project.up(*arguments, timeout=seconds), command)
+
+    def ensure_up(self) -> None:
+        """As after `up -d`, whatever an earlier check left behind."""
+        if not self.at_rest:
+            self.up()
+
+    def must(self, done: Completed, command: str) -> None:
+        """End the check if a compose command did not work."""
+        self.at_rest = False
+        if done.ok:
+            self.at_rest = command.startswith(("up", "start", "restart"))
+            return
+        reason, hint = explained(done, command, self)
+        fail(reason, actual=done.tail(), hint=hint, log=self.story(done))
+
+    def clear(self) -> None:
+        """Take the project away with all its containers, so that its ports are free again."""
+        if not self.containers():
+            return
+        if not self.project.down("--remove-orphans", "--timeout", "5").ok:
+            for container in self.project.containers():
+                self.node.docker.api.remove_container(container.id, force=True)
+        self.at_rest = False
+
+    # What is there ------------------------------------------------------------------------
+
+    def containers(self, *services: str) -> list[Container]:
+        return self.project.containers(*services)
+
+    def one(self, service: str) -> Container:
+        """The container of a service, or the end of the check if there is none."""
+        found = self.containers(service)
+        if not found:
+            fail(f"There is no container of the service {service}.", log=self.story())
+        return found[0]
+
+    def state(self, *services: str) -> str:
+        """The containers' states in words."""
+        return "; ".join(c.in_words for c in self.containers(*services)) or "no containers"
+
+    def ports_in_words(self, service: str) -> str:
+        """What the service's containers publish: `web-1: 9000 → 5000`."""
+        told = [
+            f"{c.name}: {p.host_port} → {p.container_port}/{p.protocol}"
+            for c in self.containers(service)
+            for p in c.published
+        ]
+        return "; ".join(told) or f"{service} publishes no port"
+
+    def story(self, done: Completed | None = None) -> str:
+        """What explains a failure: the command's output and the containers' logs."""
+        said = f"$ {self.command_line(done)}\n{done.out.strip()}\n\n" if done else ""
+        return said + self.project.logs()
+
+    def command_line(self, done: Completed) -> str:
+        """The command as a student types it."""
+        words = list(done.argv)
+        last_file = max(i for i, word in enumerate(words) if word == "-f")
+        return " ".join(["docker compose", *words[last_file + 2 :]])
+
+    def note(self) -> str:
+        """A word about compose files that Compose does not read, empty if there are none."""
+        if not self.file.ignored:
+            return ""
+        return f" (Compose reads {self.file.files[0]} and ignores {self.file.ignored[0]}.)"
+
+    # Visits -------------------------------------------------------------------------------
+
+    def ports(self, service: str) -> list[Published]:
+        """The TCP ports that the service's running containers publish."""
+        return [
+            port
+            for container in self.containers(service)
+            if container.running
+            for port in container.published
+            if port.protocol == "tcp"
+        ]
+
+    def visit(
+        self,
+        port: Published,
+        path: str = "/",
+        form: Mapping[str, str | int] | None = None,
+        timeout: float = 10.0,
+    ) -> http.Answer | None:
+        """What a visitor gets there; None if nothing answers within `timeout` seconds.
+
+        A port that is published for the node itself is visited from the node.
+        """
+        if port.only_inside:
+            return self._visit_from_node(port, path, form, timeout)
+        method = "GET" if form is None else "POST"
+        return http.request(
+            method, self.node.address, port.host_port, path, form=form, timeout=timeout
+        )
+
+    def answers(self, service: str, within: float, path: str = "/") -> bool:
+        """Whether a published port of the service gives any answer over HTTP in time."""
+        return bool(
+            eventually(
+                lambda: any(self.visit(port, path) for port in self.ports(service)), within=within
+            )
+        )
+
+    def _visit_from_node(
+        self, port: Published, path: str, form: Mapping[str, str | int] | None, timeout: float
+    ) -> http.Answer | None:
+        url = f"http://{port.host_ip}:{port.host_port}{path}"
+        fields = [
+            w
+            for name, value in (form or {}).items()
+            for w in ("--data-urlencode", f"{name}={value}")
+        ]
+        write = "\n%{http_code} %{redirect_url}"
+        done = self.node.run(
+            ["curl", "--silent", "--max-time", str(timeout), "--write-out", write, *fields, url],
+            timeout=timeout + 5,
+            keep=http.MAX_BODY,
+        )
+        found = re.search(r"\n(\d{3}) (\S*)\s*$", done.out)
+        if not done.ok or not found:
+            return None
+        headers = {"location": found[2]} if found[2] else {}
+        return http.Answer(int(found[1]), headers, done.out[: found.start()], url)

@@ -1,0 +1,150 @@
+"""What Docker Compose says, in words for someone who reads it for the first time.
+
+The first pattern that is found decides. `{1}` and `{2}` stand for what the pattern's groups found.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from grader.explain import explain
+from grader.targets.node import Completed
+
+if TYPE_CHECKING:
+    from _compose_app import App
+
+_SAID: tuple[tuple[str, str, str], ...] = (
+    (
+        r"validating [^:]*: (\S+) additional propert\w+ '?(\S+?)'? (?:is|are) not allowed",
+        "Compose knows no key `{2}` there ({1}).",
+        "Check its spelling, and its indentation: it may belong one level further in or out.",
+    ),
+    (
+        r"validating [^:]*: (.+)",
+        "Compose does not accept the file: {1}.",
+        "Compare that key with the example in the worksheet: is it a list (lines with `- `), a"
+        " mapping (`key: value`) or one text?",
+    ),
+    (
+        r"service \"(.+?)\" refers to undefined (volume|network) ([^:\s]+)",
+        "The service {1} uses the {2} `{3}`, which the file does not define.",
+        "Named volumes and networks are listed once more at the end, under a `volumes:` or"
+        " `networks:` that is not indented.",
+    ),
+    (
+        r"service \"(.+?)\" depends on undefined service \"?([^\":\s]+)",
+        "The service {1} depends on a service `{2}`, which there is not.",
+        "`depends_on:` names services as they are called below `services:`.",
+    ),
+    (
+        r"container (\S+) has no healthcheck configured",
+        "Nobody can wait for {1} to be healthy: it has no health check.",
+        "`condition: service_healthy` needs a `healthcheck:` in the service that is waited for.",
+    ),
+    (
+        r"dependency failed to start: container (\S+) is unhealthy",
+        "{1} never became healthy, so what depends on it was not started.",
+        "Look at the log below, then run the health check's `test:` by hand with docker compose"
+        " exec: its command must be right, and `retries` times `interval` long enough.",
+    ),
+    (
+        r"dependency failed to start: container (\S+) exited \((\d+)\)",
+        "{1} ended with exit code {2}, so what depends on it was not started.",
+        "Its log is below: the last lines say why. A database wants a root password, for example.",
+    ),
+    (
+        r"bind for \S*?:(\d+) failed: port is already allocated",
+        "The host port {1} was taken already, so a container could not start.",
+        "One host port serves one container. For several containers of a service publish a range"
+        ' of host ports: "FIRST-LAST:CONTAINER".',
+    ),
+    (
+        r"(?:all ports are allocated|no available ports?)",
+        "There were not enough host ports for all containers.",
+        "Make the range of host ports long enough.",
+    ),
+    (
+        r"address already in use",
+        "A host port was taken already.",
+        "No two containers can publish the same host port.",
+    ),
+    (
+        r"container name \"/?(.+?)\" is already in use|using the custom container name \"(.+?)\"",
+        "Two containers cannot both be called `{1}{2}`.",
+        "Remove `container_name:`; Compose then numbers the containers of a service.",
+    ),
+    (
+        r"(?:external volume|volume) \"(.+?)\" (?:declared as external, but could not be found"
+        r"|not found)|external volume \"(.+?)\" not found",
+        "The volume `{1}{2}` should exist already, and does not.",
+        "Remove `external: true`: then Compose makes the volume.",
+    ),
+    (
+        r"network (\S+) declared as external, but could not be found",
+        "The network `{1}` should exist already, and does not.",
+        "Remove `external: true`: then Compose makes the network.",
+    ),
+    (
+        r"(?:env file|env_file) (\S+?):? (?:not found|no such file)|env file (\S+) not found",
+        "There is no file `{1}{2}` with environment variables.",
+        "Hand it in beside the compose file, or write the variables under `environment:`.",
+    ),
+    (
+        r"required variable (\S+) is missing a value",
+        "The variable {1} has no value.",
+        "Set it in a file `.env` beside the compose file, and hand that in as well.",
+    ),
+    (
+        r"no such service: (\S+)",
+        "There is no service called {1}.",
+        "The worksheet says how the services are called.",
+    ),
+    (
+        r"invalid (?:hostport|containerport|port|proto|range)\S*:? ?(.*)",
+        "A port cannot be read: {1}.",
+        'Write ports in quotes, as "HOST:CONTAINER" or "FIRST-LAST:CONTAINER".',
+    ),
+    (
+        r"declares mutually exclusive (\S+) and (\S+)",
+        "{1} and {2} exclude each other in one service.",
+        "Keep the networks, remove the other.",
+    ),
+    (
+        r"pull access denied for (\S+?),|manifest for (\S+) not found"
+        r"|(?:lookup|dial tcp).*(registry-1\.docker\.io|auth\.docker\.io)",
+        "An image had to be fetched and could not be: {1}{2}{3}.",
+        "Use the lab's images by the names that the worksheet gives; remove `pull_policy:`.",
+    ),
+)
+
+_COMPILED = tuple((re.compile(p, re.IGNORECASE), r, h) for p, r, h in _SAID)
+
+
+def explained(done: Completed, command: str, app: App) -> tuple[str, str | None]:
+    """(reason, hint) of a compose command that did not work."""
+    typed = f"`docker compose {command}`"
+    if done.timed_out:
+        return (
+            f"{typed} was not ready after {done.seconds:.0f} seconds and was ended.",
+            "Run it yourself and watch what it waits for: a build that asks something, a container"
+            " that does not stop when told to, a health check that is never content.",
+        )
+    for pattern, reason, hint in _COMPILED:
+        found = pattern.search(done.out)
+        if found:
+            for number, word in enumerate(found.groups(), 1):
+                reason = reason.replace(f"{{{number}}}", (word or "").strip())
+            return reason + app.note(), hint
+    if "failed to solve" in done.out or "failed to build" in done.out.lower():
+        known = explain(done.out)
+        if known:
+            return f"The image cannot be built: {known.reason}", known.hint
+        return (
+            "The image cannot be built.",
+            f"Run `docker compose build` in {app.folder}/: the first line with an error counts.",
+        )
+    return (
+        f"{typed} does not work." + app.note(),
+        f"Run it yourself in {app.folder}/ and read its last lines.",
+    )
