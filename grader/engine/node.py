@@ -224,8 +224,10 @@ def start_node(
     environment = {
         "DRYDOCK_ISOLATION": engine.isolation,
         "DRYDOCK_LOG_MB": str(max(1, limits.log_mb // 2)),
-        # What runs inside gets less than the node, so that the node can always end it.
-        "DRYDOCK_NPROC": str(limits.pids * 3 // 4),
+        # Containers get less than commands, and these less than the node: so whatever
+        # multiplies, there is room for what ends it.
+        "DRYDOCK_NPROC": str(limits.pids // 2),
+        "DRYDOCK_NPROC_COMMANDS": str(limits.pids * 3 // 4),
         "DRYDOCK_LIFE": str(limits.life_seconds),
         "DRYDOCK_DNS": " ".join(egress.name_servers()) if engine.local else "",
         "DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1",
