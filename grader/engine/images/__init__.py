@@ -1,0 +1,115 @@
+"""The image set: the only images that a submission can use, present in every sandbox.
+
+image_set = ensure(engine)                       # milliseconds, once it is there
+Sandbox.create(engine, image_set=image_set.volume)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from grader.engine.images import catalogue, sets
+from grader.engine.images.sets import ImageSet
+from grader.errors import EngineFault, KitError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from grader.engine.find import Engine
+    from grader.engine.images.pull import Source
+
+__all__ = ["ImageSet", "build", "ensure", "find"]
+
+LOCK_SECONDS = 3600
+
+
+def find(engine: Engine) -> ImageSet | None:
+    """The complete set of this kit's version, or None."""
+    version = catalogue.load().version
+    with contextlib.closing(engine.client()) as client:
+        return sets.complete(client, version)
+
+
+def ensure(engine: Engine) -> ImageSet:
+    """The set of this kit's version; made if it is not there (minutes, with progress).
+
+    A build that was cut short goes on where it was. Raises EngineFault or NoEngine where
+    it cannot be made.
+    """
+    return find(engine) or build(engine)
+
+
+def build(
+    engine: Engine,
+    source: Source | None = None,
+    *,
+    fresh: bool = False,
+    again: bool = False,
+) -> ImageSet:
+    """Make the set, or what of it is missing.
+
+    `source` as pull.choose gives it; `fresh` throws away what there is of this version;
+    `again` looks at a complete set, too: the machine's configuration may have changed,
+    or a registry have become known.
+    """
+    from filelock import FileLock, Timeout
+
+    from grader import paths
+
+    home = paths.data_dir()
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(home / "images.lock", timeout=LOCK_SECONDS, mode=0o666):
+            return _build(engine, source, fresh=fresh, again=again)
+    except Timeout:
+        raise EngineFault(
+            "Another run of the kit has been making the image set for an hour.",
+            where=str(home / "images.lock"),
+            remedy="End that run and try again.",
+        ) from None
+
+
+def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -> ImageSet:
+    from grader.console import task
+    from grader.engine import node_image, reaper
+    from grader.engine.images import pull, site, work
+    from grader.engine.sandbox import builder
+
+    entries = catalogue.load()
+    with contextlib.closing(engine.client(timeout=work.SECONDS)) as client:
+        # While this one waited for the lock, another run may have made it.
+        found = sets.complete(client, entries.version)
+        if found is not None and not (fresh or again):
+            return found
+        here = site.read()
+        source = source or pull.choose()
+        if found is not None and not fresh and found.site == here.digest and not source.asks:
+            return found
+        node_image.ensure(engine)
+        reaper.reap(engine)
+        _not_in_use(client, entries.version)
+        if fresh and not sets.remove(client, entries.version):
+            raise EngineFault(f"The volume {sets.volume_name(entries.version)} is in use.")
+        others = [one for one in sets.complete_sets(client) if one.version != entries.version]
+        volume = sets.make_volume(client, entries.version)
+        with task(f"Making the image set ({len(entries.images)} images)") as detail:
+            sets.prepare(
+                engine, client, entries.version, others[0].volume if others and not fresh else None
+            )
+            with builder(engine, volume) as node:
+                made = work.Work(entries, here, source, node, client, detail).run()
+        image_set = ImageSet(volume, entries.version, made, here.digest)
+        sets.mark_complete(client, image_set)
+        sets.remove_others(client, entries.version)
+        return image_set
+
+
+def _not_in_use(client: DockerClient, version: str) -> None:
+    users = client.api.containers(all=True, filters={"volume": sets.volume_name(version)})
+    if users:
+        raise KitError(
+            "The image set is in use by sandboxes, and cannot be changed under them.",
+            where=", ".join(str(user["Names"][0]).lstrip("/") for user in users),
+            remedy="Wait until grading has ended, then try again.",
+        )

@@ -1,0 +1,161 @@
+"""The catalogue: which images the set has, how each is made, and the set's version.
+
+Everything here follows from the files under templates/images and costs milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from grader import paths
+from grader.errors import KitError
+
+FOLDER = paths.TEMPLATES / "images"
+NOT_OURS = "node"
+"""The node image lies beside the recipes and is no part of the set."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of the set; see templates/images/catalogue.yaml for the fields."""
+
+    name: str
+    tags: tuple[str, ...]
+    recipe: str
+    upstream: str | None = None
+    bootstrap: str | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+    parents: tuple[str, ...] = ()
+    smoke: tuple[str, ...] = ()
+    expect: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The name by which other recipes build on it."""
+        return self.tags[0]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All images, parents before children."""
+
+    images: tuple[Image, ...]
+    folder: Path
+    version: str
+    """12 hexadecimal digits over the catalogue and all recipes."""
+
+    def __getitem__(self, name: str) -> Image:
+        for image in self.images:
+            if image.name == name:
+                return image
+        raise KeyError(name)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Every name that a submission may use."""
+        return tuple(tag for image in self.images for tag in image.tags)
+
+    def all_names(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """All names of the images that are named: a lab allows one, a student writes another."""
+        wanted = set(tags)
+        return tuple(t for image in self.images if wanted & {*image.tags} for t in image.tags)
+
+    def recipe(self, name: str) -> dict[str, bytes]:
+        """The files of a recipe folder: {path with slashes: content with Unix line ends}."""
+        return recipe_files(self.folder / name)
+
+    def digest(self, image: Image, site: str) -> str:
+        """What the image is made from, parents and site configuration included."""
+        found = sha256()
+        for name, content in self.recipe(image.recipe).items():
+            found.update(name.encode() + b"\0" + content + b"\0")
+        found.update(repr((image.bootstrap, image.arguments)).encode())
+        if image.bootstrap:
+            found.update(site.encode())
+        for parent in image.parents:
+            found.update(self.digest(self[parent], site).encode())
+        return found.hexdigest()[:32]
+
+
+def recipe_files(folder: Path) -> dict[str, bytes]:
+    """{path with slashes: content}; line ends are Unix ones whatever the checkout has."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes().replace(b"\r\n", b"\n")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def load(folder: Path = FOLDER) -> Catalogue:
+    """Read catalogue.yaml and the recipes beside it; KitError if they do not fit together."""
+    import yaml
+
+    path = folder / "catalogue.yaml"
+    try:
+        read = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise KitError("The image catalogue is missing.", where=str(path)) from None
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise KitError(f"The image catalogue cannot be read: {error}", where=str(path)) from None
+    entries = read.get("images") if isinstance(read, dict) else None
+    if not isinstance(entries, dict) or not entries:
+        raise KitError('There is no list of "images".', where=str(path))
+    images: dict[str, Image] = {}
+    taken: dict[str, str] = {}
+    for name, entry in entries.items():
+        image = _image(str(name), entry, f"{path}, image {name}")
+        _check(image, images, taken, folder, f"{path}, image {name}")
+        images[image.name] = image
+    return Catalogue(tuple(images.values()), folder, _version(folder))
+
+
+def _image(name: str, entry: Any, where: str) -> Image:
+    if not isinstance(entry, dict):
+        raise KitError("An image is described by fields (tags, recipe, …).", where=where)
+    unknown = sorted(set(entry) - {*Image.__dataclass_fields__} - {"name"})
+    if unknown:
+        raise KitError(f"Unknown field(s): {', '.join(map(str, unknown))}.", where=where)
+    if "recipe" not in entry or not isinstance(entry.get("tags"), list) or not entry["tags"]:
+        raise KitError("An image needs `recipe` and at least one of `tags`.", where=where)
+    arguments = entry.get("arguments") or {}
+    if not isinstance(arguments, dict):
+        raise KitError("`arguments` are pairs of name and value.", where=where)
+    return Image(
+        name=name,
+        tags=tuple(str(tag) for tag in entry["tags"]),
+        recipe=str(entry["recipe"]),
+        upstream=entry.get("upstream"),
+        bootstrap=entry.get("bootstrap"),
+        arguments=tuple(sorted((str(key), str(value)) for key, value in arguments.items())),
+        parents=tuple(entry.get("parents") or ()),
+        smoke=tuple(str(word) for word in entry.get("smoke") or ()),
+        expect=str(entry.get("expect", "")),
+    )
+
+
+def _check(
+    image: Image, before: dict[str, Image], taken: dict[str, str], folder: Path, where: str
+) -> None:
+    for parent in image.parents:
+        if parent not in before:
+            raise KitError(f"Its parent {parent} does not come before it.", where=where)
+    if not (folder / image.recipe / "Dockerfile").is_file():
+        raise KitError(f"The recipe {image.recipe} has no Dockerfile.", where=where)
+    for tag in image.tags:
+        if ":" not in tag:
+            raise KitError(f"The tag {tag} has no version (name:version).", where=where)
+        if tag in taken:
+            raise KitError(f"The tag {tag} is {taken[tag]}'s already.", where=where)
+        taken[tag] = image.name
+
+
+def _version(folder: Path) -> str:
+    found = sha256()
+    for name, content in recipe_files(folder).items():
+        if name.split("/", 1)[0] != NOT_OURS:
+            found.update(name.encode() + b"\0" + content + b"\0")
+    return found.hexdigest()[:12]

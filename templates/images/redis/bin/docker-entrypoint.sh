@@ -1,0 +1,14 @@
+#!/bin/sh
+set -e
+
+# `docker run redis --appendonly yes` and `docker run redis my.conf` mean redis-server.
+if [ "${1#-}" != "$1" ] || [ "${1%.conf}" != "$1" ]; then
+    set -- redis-server "$@"
+fi
+
+if [ "$1" = redis-server ] && [ "$(id -u)" = 0 ]; then
+    find . \! -user redis -exec chown redis '{}' +
+    exec setpriv --reuid redis --regid redis --init-groups "$0" "$@"
+fi
+
+exec "$@"
