@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from grader.checks import CannotShow, CheckFailed, CheckSpec
-from grader.record import Cause, CheckResult, Outcome, Why
+from grader.record import Cause, CheckResult, Why
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -72,7 +72,7 @@ class ChecksPlugin:
         self._lab = lab
         self._target = target
         self._unavailable = unavailable
-        self._outcomes: dict[str, Outcome] = {}
+        self._results: dict[str, CheckResult] = {}
         self._started: dict[str, float] = {}
 
     # What checks may ask for ------------------------------------------------------------
@@ -142,7 +142,7 @@ class ChecksPlugin:
         self._started[item.nodeid] = time.monotonic()
         self.emit({"event": "started", "id": self._id(item)})
         spec = spec_of(item)
-        if any(self._outcomes.get(need) != "passed" for need in spec.needs):
+        if self._not_passed(spec):
             raise _NeedsNotPassed
         if spec.needs_engine and self._target is None:
             raise _NoTarget
@@ -155,9 +155,14 @@ class ChecksPlugin:
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
             error = call.excinfo.value if call.excinfo else None
             result = self._result(item, error)
-            self._outcomes[check_name(item)] = result.outcome
+            self._results[check_name(item)] = result
             self.emit({"event": "result", "check": asdict(result)})
         return report
+
+    def _not_passed(self, spec: CheckSpec) -> list[CheckResult]:
+        """Results of the checks that one needs, as far as they are no pass."""
+        needed = [self._results[need] for need in spec.needs if need in self._results]
+        return [result for result in needed if result.outcome != "passed"]
 
     def _id(self, item: pytest.Item) -> str:
         return f"{self.exercise}.{check_name(item)}"
@@ -200,9 +205,7 @@ class ChecksPlugin:
 
     def _not_graded(self, spec: CheckSpec, error: BaseException) -> tuple[Why, Cause]:
         if isinstance(error, _NeedsNotPassed):
-            missing = [n for n in spec.needs if self._outcomes.get(n) != "passed"]
-            first = ", ".join(f"{self.exercise}.{name}" for name in missing)
-            return "needs", Cause(reason=f"It needs another check to pass first: {first}.")
+            return _waits(self._not_passed(spec))
         if isinstance(error, _NoTarget) and self._unavailable:
             return self._unavailable.why, Cause(
                 reason=self._unavailable.reason, hint=self._unavailable.remedy
@@ -215,6 +218,20 @@ class ChecksPlugin:
             hint="Tell your tutor, and run it again with --fresh.",
             log=told[-LOG_SHOWN:],
         )
+
+
+def _waits(results: list[CheckResult]) -> tuple[Why, Cause]:
+    """Why a check that needs these is not graded.
+
+    If none of them was the student's to pass (the target cannot show it, the grader broke),
+    then neither is this one: it has their reason, and costs nobody points.
+    """
+    theirs = [r for r in results if r.why in (None, "needs")]
+    first = results[0]
+    if theirs or first.why is None or first.cause is None:
+        names = ", ".join(result.id for result in results)
+        return "needs", Cause(reason=f"It needs another check to pass first: {names}.")
+    return first.why, Cause(reason=first.cause.reason, hint=first.cause.hint)
 
 
 def check_name(item: pytest.Item) -> str:

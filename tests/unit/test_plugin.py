@@ -166,6 +166,35 @@ def test_what_the_target_cannot_show_is_not_graded(tmp_path: Path) -> None:
     assert found["cause"]["reason"] == "This kernel has no ip_vs."
 
 
+def test_what_waits_for_something_the_target_cannot_show_costs_no_points(tmp_path: Path) -> None:
+    _, events, _ = run(
+        tmp_path,
+        '''
+        @check(points=1)
+        def check_mesh():
+            """The mesh answers."""
+            cannot_show("This kernel has no ip_vs.")
+
+        @check(points=1, needs=["mesh"])
+        def check_spread():
+            """The mesh spreads requests."""
+
+        @check(points=1)
+        def check_scaled():
+            """It is scaled."""
+            fail("It is not.")
+
+        @check(points=1, needs=["mesh", "scaled"])
+        def check_both():
+            """Both."""
+        ''',
+    )
+    found = results(events)
+    assert found["toy.spread"]["why"] == "target"
+    assert found["toy.spread"]["cause"]["reason"] == "This kernel has no ip_vs."
+    assert found["toy.both"]["why"] == "needs", "the failed one is the student's"
+
+
 def test_without_an_engine_the_checks_that_read_files_are_graded(tmp_path: Path) -> None:
     _, events, _ = run(
         tmp_path,
