@@ -1,0 +1,69 @@
+"""The kit as a user runs it: a command in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from grader.paths import KIT
+
+
+def command(*args: str | Path) -> list[str]:
+    return [sys.executable, "-m", "grader", *map(str, args)]
+
+
+def run(*args: str | Path, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, without a terminal; `timeout` in seconds."""
+    return subprocess.run(
+        command(*args),
+        cwd=KIT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+    )
+
+
+class Running:
+    """A run that is under way; `until` reads what it says, `interrupt` is Ctrl-C."""
+
+    def __init__(self, *args: str | Path) -> None:
+        self.process = subprocess.Popen(
+            command(*args),
+            cwd=KIT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        self.said = ""
+
+    def until(self, words: str) -> None:
+        """Read on until it has said `words`."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+            if words in line:
+                return
+        raise AssertionError(f"it ended without saying {words!r}:\n{self.said}")
+
+    def interrupt(self) -> int:
+        """Ctrl-C, as a terminal sends it to all of its processes; the exit code."""
+        return self._end(signal.SIGINT)
+
+    def kill(self) -> int:
+        """kill -9 of all its processes, which nothing can clean up after."""
+        return self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> int:
+        os.killpg(self.process.pid, number)
+        out, _ = self.process.communicate(timeout=120)
+        self.said += out or ""
+        return self.process.returncode
