@@ -152,9 +152,9 @@ def _instructions(lines: list[str], escape: str) -> Iterator[_Instruction]:
         name = name.upper()
         if name in ("RUN", "COPY", "ADD"):
             for _, word in _HEREDOC.findall(rest):
-                while number < len(lines) and lines[number].strip("\t\r ") != word:
-                    number += 1
-                number += 1
+                # Without its last line it is none: a shift (1<<2), or words in quotes.
+                ends = (i for i in range(number, len(lines)) if lines[i].strip("\t\r ") == word)
+                number = next(ends, number - 1) + 1
         yield _Instruction(start + 1, name, rest.strip())
 
 
@@ -216,17 +216,25 @@ def _use(line: int, name: str, verb: str, state: _State, shown: str | None = Non
     state.images.append(reference(name))
     if reference(name) in state.allowed:
         return
-    pinned = "@" in name and reference(name.partition("@")[0]) in state.allowed
-    hint = (
-        f"Write it without the digest: {name.partition('@')[0]}"
-        if pinned
-        else f"Images of this lab: {', '.join(sorted(state.allowed))}."
-    )
+    hint = _instead(name, state.allowed)
     what = "is empty: a variable in it has no value" if not name else "this lab does not have"
     reason = f"Line {line} {verb} {shown or name}, which {what}."
     if not name:
         reason = f"Line {line}: the image's name {what}."
     state.problem(line, reason, hint)
+
+
+def _instead(name: str, allowed: Collection[str]) -> str:
+    """Which image to take in the place of one that the lab does not have."""
+    plain = reference(name.partition("@")[0])
+    if plain in allowed:
+        return f"Write it without the digest: {plain}"
+    repository = plain.rpartition(":")[0]
+    same = sorted(a for a in allowed if a.rpartition(":")[0] == repository)
+    if same:
+        return f"This lab has it as: {', '.join(same)}."
+    names = sorted({a.rpartition(":")[0] for a in allowed})
+    return f"This lab has images of: {', '.join(names)}."
 
 
 def _add(instruction: _Instruction, state: _State) -> None:
