@@ -7,15 +7,14 @@ Sandbox.create(engine, image_set=image_set.volume)
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from grader.engine.images import catalogue, sets
 from grader.engine.images.sets import ImageSet
-from grader.errors import EngineFault, KitError
+from grader.errors import EngineFault
 
 if TYPE_CHECKING:
-    from docker import DockerClient
-
     from grader.engine.find import Engine
     from grader.engine.images.pull import Source
 
@@ -40,6 +39,30 @@ def ensure(engine: Engine) -> ImageSet:
     return find(engine) or build(engine)
 
 
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """One at a time makes sets; whoever comes second waits."""
+    from filelock import FileLock, Timeout
+
+    from grader import paths
+
+    home = paths.data_dir()
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "images.lock", timeout=LOCK_SECONDS, mode=0o666)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise EngineFault(
+            "Another run of the kit has been making the image set for an hour.",
+            where=str(home / "images.lock"),
+            remedy="End that run and try again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def build(
     engine: Engine,
     source: Source | None = None,
@@ -53,21 +76,14 @@ def build(
     `again` looks at a complete set, too: the machine's configuration may have changed,
     or a registry have become known.
     """
-    from filelock import FileLock, Timeout
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
 
-    from grader import paths
-
-    home = paths.data_dir()
-    home.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(home / "images.lock", timeout=LOCK_SECONDS, mode=0o666):
+        with locked():
             return _build(engine, source, fresh=fresh, again=again)
-    except Timeout:
-        raise EngineFault(
-            "Another run of the kit has been making the image set for an hour.",
-            where=str(home / "images.lock"),
-            remedy="End that run and try again.",
-        ) from None
+    except (DockerException, RequestException) as error:
+        raise EngineFault(f"The image set could not be made: {error}") from None
 
 
 def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -> ImageSet:
@@ -88,28 +104,16 @@ def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -
             return found
         node_image.ensure(engine)
         reaper.reap(engine)
-        _not_in_use(client, entries.version)
-        if fresh and not sets.remove(client, entries.version):
-            raise EngineFault(f"The volume {sets.volume_name(entries.version)} is in use.")
-        others = [one for one in sets.complete_sets(client) if one.version != entries.version]
+        sets.refuse_change_in_use(client, entries.version)
+        if fresh:
+            sets.remove(client, entries.version)
+        old = None if fresh else sets.newest_other(client, entries.version)
         volume = sets.make_volume(client, entries.version)
         with task(f"Making the image set ({len(entries.images)} images)") as detail:
-            sets.prepare(
-                engine, client, entries.version, others[0].volume if others and not fresh else None
-            )
+            sets.prepare(engine, client, entries.version, old)
             with builder(engine, volume) as node:
                 made = work.Work(entries, here, source, node, client, detail).run()
         image_set = ImageSet(volume, entries.version, made, here.digest)
         sets.mark_complete(client, image_set)
         sets.remove_others(client, entries.version)
         return image_set
-
-
-def _not_in_use(client: DockerClient, version: str) -> None:
-    users = client.api.containers(all=True, filters={"volume": sets.volume_name(version)})
-    if users:
-        raise KitError(
-            "The image set is in use by sandboxes, and cannot be changed under them.",
-            where=", ".join(str(user["Names"][0]).lstrip("/") for user in users),
-            remedy="Wait until grading has ended, then try again.",
-        )

@@ -82,12 +82,15 @@ class Catalogue:
 
 
 def recipe_files(folder: Path) -> dict[str, bytes]:
-    """{path with slashes: content}; line ends are Unix ones whatever the checkout has."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes().replace(b"\r\n", b"\n")
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    """{path with slashes: content}; texts have Unix line ends whatever the checkout has."""
+    found: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            binary = b"\0" in content
+            name = path.relative_to(folder).as_posix()
+            found[name] = content if binary else content.replace(b"\r\n", b"\n")
+    return found
 
 
 def load(folder: Path = FOLDER) -> Catalogue:

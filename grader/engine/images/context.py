@@ -66,7 +66,7 @@ def _pack(files: Mapping[str, bytes]) -> io.BytesIO:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             # A checkout on Windows knows no execute bit.
-            member.mode = 0o755 if content.startswith(b"#!") else 0o644
+            member.mode = 0o755 if content.startswith((b"#!", b"\x7fELF")) else 0o644
             tar.addfile(member, io.BytesIO(content))
     packed.seek(0)
     return packed

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grader.engine import node_image, reaper
-from grader.errors import EngineFault
+from grader.errors import EngineFault, KitError
 
 if TYPE_CHECKING:
     import docker
@@ -131,6 +131,26 @@ def remove_others(client: docker.DockerClient, version: str) -> None:
         other = labels.get("drydock.version", version)
         if labels.get(ROLE) in (SET, SET_MARKER) and other != version:
             remove(client, other)
+
+
+def newest_other(client: docker.DockerClient, version: str) -> str | None:
+    """The volume of another version to begin from: a complete one if there is, the newest."""
+    done = [one.volume for one in complete_sets(client) if one.version != version]
+    begun = client.api.volumes(filters={"label": f"{ROLE}={SET}"})["Volumes"] or []
+    begun.sort(key=lambda volume: str(volume.get("CreatedAt", "")), reverse=True)
+    names = [volume["Name"] for volume in begun if volume["Name"] != volume_name(version)]
+    return next(iter([*done, *names]), None)
+
+
+def refuse_change_in_use(client: docker.DockerClient, version: str) -> None:
+    """KitError if containers use the set of this version."""
+    users = client.api.containers(all=True, filters={"volume": volume_name(version)})
+    if users:
+        raise KitError(
+            "The image set is in use by sandboxes, and cannot be changed under them.",
+            where=", ".join(str(user["Names"][0]).lstrip("/") for user in users),
+            remedy="Wait until grading has ended, then try again.",
+        )
 
 
 def prepare(engine: Engine, client: docker.DockerClient, version: str, source: str | None) -> None:

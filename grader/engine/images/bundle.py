@@ -1,0 +1,206 @@
+"""A bundle: the image set and the node image in one file, for machines without a registry
+and without a Debian mirror.
+
+It is a ZIP file: `images.tar` and `node.tar` as `docker save` writes them, and, last,
+`manifest.json`: {"format": 1, "version", "architecture", "site", "node": {"tag", "sha256"},
+"sha256" of images.tar, "images": {name: {"id", "origin", "recipe", "tags"}}}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from grader.console import task
+from grader.engine import node_image, reaper
+from grader.engine.images import catalogue, locked, sets, work
+from grader.engine.images.sets import ImageSet
+from grader.engine.sandbox import Sandbox, builder
+from grader.errors import EngineFault, KitError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from grader.engine.find import Engine
+
+FORMAT = 1
+IMAGES = "images.tar"
+NODE = "node.tar"
+MANIFEST = "manifest.json"
+CHUNK = 1 << 20
+
+
+def save(engine: Engine, image_set: ImageSet, path: Path) -> None:
+    """Write the bundle of a complete set; `path` is there only if that worked."""
+    entries = catalogue.load()
+    tags = {name: list(entries[name].tags) for name in image_set.images}
+    path = path.absolute()
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with task(f"Writing {path.name}") as detail:
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
+                with contextlib.closing(engine.client(timeout=work.SECONDS)) as client:
+                    node_tag = node_image.ensure(engine)
+                    detail("the node image")
+                    node_sum = _write(bundle, NODE, client.api.get_image(node_tag))
+                with (
+                    Sandbox.create(engine, image_set=image_set.volume) as sandbox,
+                    contextlib.closing(sandbox.nodes[0].connect(work.SECONDS)) as nested,
+                ):
+                    every = [tag for names in tags.values() for tag in names]
+                    images_sum = _write(bundle, IMAGES, _several(nested, every), detail)
+                manifest = {
+                    "format": FORMAT,
+                    "version": image_set.version,
+                    "architecture": platform.machine(),
+                    "site": image_set.site,
+                    "node": {"tag": node_tag, "sha256": node_sum},
+                    "sha256": images_sum,
+                    "images": {
+                        name: {**image, "tags": tags[name]}
+                        for name, image in image_set.images.items()
+                    },
+                }
+                bundle.writestr(MANIFEST, json.dumps(manifest, indent=1))
+            partial.replace(path)
+    except OSError as error:
+        raise KitError(
+            f"The bundle cannot be written: {error.strerror or error}", where=str(path)
+        ) from None
+    except (DockerException, RequestException) as error:
+        raise EngineFault(f"The images cannot be read: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _several(client: DockerClient, tags: list[str]) -> Iterator[bytes]:
+    """One tar with several images, each layer in it once: docker-py only asks for one image."""
+    api: Any = client.api
+    answer = api._get(api._url("/images/get"), params={"names": tags}, stream=True)
+    chunks: Iterator[bytes] = api._stream_raw_result(answer, CHUNK, False)
+    return chunks
+
+
+def _write(
+    bundle: zipfile.ZipFile,
+    name: str,
+    chunks: Iterable[bytes],
+    detail: Callable[[str], None] = lambda _line: None,
+) -> str:
+    found = sha256()
+    written = 0
+    with bundle.open(name, "w", force_zip64=True) as member:
+        for chunk in chunks:
+            member.write(chunk)
+            found.update(chunk)
+            written += len(chunk)
+            detail(f"{written >> 20} MB of images")
+    return found.hexdigest()
+
+
+def load(engine: Engine, path: Path) -> ImageSet:
+    """Make the set from a bundle; asks no registry and no mirror.
+
+    Raises KitError if the file is none, is damaged, or belongs to another version of the kit.
+    """
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            manifest = _manifest(bundle, path)
+            with locked():
+                return _load(engine, bundle, manifest, path)
+    except FileNotFoundError:
+        raise KitError("There is no such file.", where=str(path)) from None
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise KitError(
+            f"This is no bundle of images, or a damaged one: {error}",
+            where=str(path),
+            remedy="Copy it again; `python -m grader images save FILE` writes one.",
+        ) from None
+    except OSError as error:
+        raise KitError(f"The file cannot be read: {error.strerror}", where=str(path)) from None
+
+
+def _manifest(bundle: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(bundle.read(MANIFEST))
+        found = (int(manifest["format"]), str(manifest["version"]), str(manifest["architecture"]))
+        node = str(manifest["node"]["tag"])
+        names = {(name, image["id"]) for name, image in manifest["images"].items()}
+        wanted = {IMAGES: manifest["sha256"], NODE: manifest["node"]["sha256"]}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise KitError("This is no bundle of images.", where=str(path)) from None
+    here = (FORMAT, catalogue.load().version, platform.machine())
+    if found != here or node != node_image.tag() or not names:
+        raise KitError(
+            "The bundle belongs to another version of the kit or another kind of machine: it has "
+            f"image set {found[1]} for {found[2]}, this kit needs {here[1]} for {here[2]}.",
+            where=str(path),
+            remedy="Write one with the same version of the kit: `python -m grader images save`.",
+        )
+    missing = [name for name in wanted if name not in bundle.namelist()]
+    if missing:
+        raise KitError(f"The bundle lacks {', '.join(missing)}.", where=str(path))
+    return dict(manifest)
+
+
+def _load(
+    engine: Engine, bundle: zipfile.ZipFile, manifest: dict[str, Any], path: Path
+) -> ImageSet:
+    version = str(manifest["version"])
+    with (
+        contextlib.closing(engine.client(timeout=work.SECONDS)) as client,
+        task(f"Loading {path.name}") as detail,
+    ):
+        detail("the node image")
+        stream: Any = _read(bundle, NODE, manifest["node"]["sha256"], path)
+        client.images.load(stream)
+        reaper.reap(engine)
+        sets.refuse_change_in_use(client, version)
+        sets.remove(client, version)
+        volume = sets.make_volume(client, version)
+        sets.prepare(engine, client, version, None)
+        with builder(engine, volume) as node:
+            detail("the images")
+            with contextlib.closing(node.connect(timeout=work.SECONDS)) as nested:
+                stream = _read(bundle, IMAGES, manifest["sha256"], path)
+                nested.images.load(stream)
+                _compare(nested, manifest, path)
+        images = {
+            name: {key: str(image[key]) for key in ("id", "origin", "recipe")}
+            for name, image in manifest["images"].items()
+        }
+        image_set = ImageSet(volume, version, images, str(manifest["site"]))
+        sets.mark_complete(client, image_set)
+        sets.remove_others(client, version)
+        return image_set
+
+
+def _read(bundle: zipfile.ZipFile, name: str, digest: str, path: Path) -> Iterator[bytes]:
+    """The member's content; KitError at its end if it is not what was saved."""
+    found = sha256()
+    with bundle.open(name) as member:
+        while chunk := member.read(CHUNK):
+            found.update(chunk)
+            yield chunk
+    if found.hexdigest() != digest:
+        raise KitError(f"The bundle is damaged: {name} is not what was saved.", where=str(path))
+
+
+def _compare(nested: DockerClient, manifest: dict[str, Any], path: Path) -> None:
+    for name, image in manifest["images"].items():
+        for tag in image["tags"]:
+            found = nested.images.get(tag).id
+            if found != image["id"]:
+                raise KitError(
+                    f"The bundle has another image as {tag} than its list says ({name}).",
+                    where=str(path),
+                )

@@ -1,0 +1,80 @@
+"""Does the image set keep its promise? Compared with its list, and each image run once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, ContainerError, ImageNotFound
+
+from grader.engine.find import Engine
+from grader.engine.images import catalogue, work
+from grader.engine.images.catalogue import Image
+from grader.engine.images.sets import ImageSet
+from grader.engine.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One image; `problem` is a sentence for people, None if all is well."""
+
+    name: str
+    tag: str
+    problem: str | None
+
+
+def verify(engine: Engine, image_set: ImageSet) -> Iterator[Finding]:
+    """Look at each image of the set in a sandbox seeded from it, in the catalogue's order."""
+    entries = catalogue.load()
+    with (
+        Sandbox.create(engine, image_set=image_set.volume) as sandbox,
+        contextlib.closing(sandbox.nodes[0].connect(timeout=120)) as client,
+    ):
+        for image in entries.images:
+            yield Finding(image.name, image.tag, _problem(client, image, image_set))
+
+
+def _problem(client: DockerClient, image: Image, image_set: ImageSet) -> str | None:
+    noted = image_set.images.get(image.name)
+    if noted is None:
+        return "the set's list does not have it"
+    for tag in image.tags:
+        try:
+            found = client.images.get(tag)
+        except ImageNotFound:
+            return f"{tag} is not there"
+        if found.id != noted["id"]:
+            return f"{tag} is another image ({found.id}) than the set's list says ({noted['id']})"
+        if found.labels.get(work.RECIPE) != noted["recipe"]:
+            return f"{tag} was made from another recipe than the set's list says"
+    return _smoke(client, image)
+
+
+def _smoke(client: DockerClient, image: Image) -> str | None:
+    """Run the catalogue's command; its entry point is left out, as it may want settings."""
+    if not image.smoke:
+        return None
+    try:
+        said = client.containers.run(
+            image.tag,
+            list(image.smoke[1:]),
+            entrypoint=[image.smoke[0]],
+            remove=True,
+            network_mode="none",
+            stdout=True,
+            stderr=True,
+        )
+    except ContainerError as error:
+        end: Any = error.stderr or b""
+        return f"`{' '.join(image.smoke)}` failed: {end.decode('utf-8', 'replace').strip()[-300:]}"
+    except APIError as error:
+        return f"it does not start: {error.explanation}"
+    text = bytes(said).decode("utf-8", errors="replace")
+    if image.expect not in text:
+        return (
+            f"`{' '.join(image.smoke)}` does not say {image.expect!r} but {text.strip()[-300:]!r}"
+        )
+    return None
