@@ -244,13 +244,9 @@ def start_node(
         pids_limit=limits.pids,
         log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
         extra_hosts=egress.extra_hosts(hub=hub),
-        **_rights(engine),
     )
     host_config["NanoCpus"] = int(min(limits.cpus, _cpus(client)) * 1e9)
-    if engine.isolation == "userns":
-        # What the CLI calls systempaths=unconfined; /proc of a user namespace is safe.
-        host_config["MaskedPaths"] = []
-        host_config["ReadonlyPaths"] = []
+    _give_rights(engine, host_config)
     try:
         made = client.api.create_container(
             node_image.tag(),
@@ -277,15 +273,20 @@ def start_node(
     )
 
 
-def _rights(engine: Engine) -> dict[str, Any]:
-    """What a container needs to be an engine."""
-    if engine.isolation == "userns":
-        # These rights count inside the user namespace only.
-        return {
-            "cap_add": ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
-            "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
-        }
-    return {"privileged": True}
+def _give_rights(engine: Engine, host_config: Any) -> None:
+    """What a container needs to be an engine: much less than --privileged.
+
+    On an engine that remaps users these rights count inside the user namespace only.
+    Elsewhere it is the ordinary docker-in-docker, and root inside is root outside; its
+    cgroup namespace makes the node's own part of the tree the root of what it sees.
+    """
+    host_config["CapAdd"] = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"]
+    host_config["SecurityOpt"] = ["seccomp=unconfined", "apparmor=unconfined"]
+    # What the CLI calls systempaths=unconfined: nested engines mount /proc and set sysctls.
+    host_config["MaskedPaths"] = []
+    host_config["ReadonlyPaths"] = []
+    if engine.isolation == "container":
+        host_config["CgroupnsMode"] = "private"
 
 
 def _cpus(client: DockerClient) -> float:
