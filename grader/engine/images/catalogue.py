@@ -5,7 +5,7 @@ Everything here follows from the files under templates/images and costs millisec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -44,9 +44,16 @@ class Catalogue:
     """All images, parents before children."""
 
     images: tuple[Image, ...]
-    folder: Path
-    version: str
-    """12 hexadecimal digits over the catalogue and all recipes."""
+    files: Mapping[str, bytes]
+    """Catalogue and recipes as they were when it was read: {path with slashes: content}."""
+
+    @property
+    def version(self) -> str:
+        """12 hexadecimal digits over the catalogue and all recipes."""
+        found = sha256()
+        for name, content in self.files.items():
+            found.update(name.encode() + b"\0" + content + b"\0")
+        return found.hexdigest()[:12]
 
     def __getitem__(self, name: str) -> Image:
         for image in self.images:
@@ -65,8 +72,12 @@ class Catalogue:
         return tuple(t for image in self.images if wanted & {*image.tags} for t in image.tags)
 
     def recipe(self, name: str) -> dict[str, bytes]:
-        """The files of a recipe folder: {path with slashes: content with Unix line ends}."""
-        return recipe_files(self.folder / name)
+        """The files of one recipe folder: {path in it, with slashes: content}."""
+        return {
+            path.removeprefix(f"{name}/"): content
+            for path, content in self.files.items()
+            if path.startswith(f"{name}/")
+        }
 
     def digest(self, image: Image, site: str) -> str:
         """What the image is made from, parents and site configuration included."""
@@ -81,16 +92,17 @@ class Catalogue:
         return found.hexdigest()[:32]
 
 
-def recipe_files(folder: Path) -> dict[str, bytes]:
-    """{path with slashes: content}; texts have Unix line ends whatever the checkout has."""
+def _read(folder: Path) -> dict[str, bytes]:
+    """All files but the node image's; texts have Unix line ends whatever the checkout has."""
     found: dict[str, bytes] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name.split("/", 1)[0] != NOT_OURS:
             content = path.read_bytes()
             binary = b"\0" in content
-            name = path.relative_to(folder).as_posix()
             found[name] = content if binary else content.replace(b"\r\n", b"\n")
-    return found
+    # By name, not by path: Windows sorts paths in a way of its own.
+    return dict(sorted(found.items()))
 
 
 def load(folder: Path = FOLDER) -> Catalogue:
@@ -99,8 +111,9 @@ def load(folder: Path = FOLDER) -> Catalogue:
 
     path = folder / "catalogue.yaml"
     try:
-        read = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
+        files = _read(folder)
+        read = yaml.safe_load(files[path.name].decode("utf-8"))
+    except KeyError:
         raise KitError("The image catalogue is missing.", where=str(path)) from None
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise KitError(f"The image catalogue cannot be read: {error}", where=str(path)) from None
@@ -111,9 +124,9 @@ def load(folder: Path = FOLDER) -> Catalogue:
     taken: dict[str, str] = {}
     for name, entry in entries.items():
         image = _image(str(name), entry, f"{path}, image {name}")
-        _check(image, images, taken, folder, f"{path}, image {name}")
+        _check(image, images, taken, files, f"{path}, image {name}")
         images[image.name] = image
-    return Catalogue(tuple(images.values()), folder, _version(folder))
+    return Catalogue(tuple(images.values()), files)
 
 
 def _image(name: str, entry: Any, where: str) -> Image:
@@ -141,12 +154,16 @@ def _image(name: str, entry: Any, where: str) -> Image:
 
 
 def _check(
-    image: Image, before: dict[str, Image], taken: dict[str, str], folder: Path, where: str
+    image: Image,
+    before: Mapping[str, Image],
+    taken: dict[str, str],
+    files: Mapping[str, bytes],
+    where: str,
 ) -> None:
     for parent in image.parents:
         if parent not in before:
             raise KitError(f"Its parent {parent} does not come before it.", where=where)
-    if not (folder / image.recipe / "Dockerfile").is_file():
+    if f"{image.recipe}/Dockerfile" not in files:
         raise KitError(f"The recipe {image.recipe} has no Dockerfile.", where=where)
     for tag in image.tags:
         if ":" not in tag:
@@ -154,11 +171,3 @@ def _check(
         if tag in taken:
             raise KitError(f"The tag {tag} is {taken[tag]}'s already.", where=where)
         taken[tag] = image.name
-
-
-def _version(folder: Path) -> str:
-    found = sha256()
-    for name, content in recipe_files(folder).items():
-        if name.split("/", 1)[0] != NOT_OURS:
-            found.update(name.encode() + b"\0" + content + b"\0")
-    return found.hexdigest()[:12]
