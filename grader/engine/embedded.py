@@ -9,6 +9,7 @@ Started once, found again by later runs.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -202,8 +203,10 @@ def stop(where: Place) -> bool:
 def _again_as_root(action: str, where: Place, owner: tuple[int, int]) -> None:
     argv = [sys.executable, "-m", "grader.engine.daemon", action]
     argv += ["--home", str(where.home), "--owner", f"{owner[0]}:{owner[1]}"]
+    # sudo clears the environment; root's Python must find what this one found.
+    found = os.pathsep.join([str(paths.KIT), *(entry for entry in sys.path if entry)])
     done = subprocess.run(
-        packages.as_root(["env", f"PYTHONPATH={paths.KIT}", *argv]), stdin=subprocess.DEVNULL
+        packages.as_root(["env", f"PYTHONPATH={found}", *argv]), stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
         raise EngineFault("The engine's process that ran as root failed (see above).")
