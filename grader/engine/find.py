@@ -28,7 +28,7 @@ class Engine:
 
     `url` as in DOCKER_HOST; `isolation` is "userns" where it remaps user namespaces,
     else "container"; `version` the daemon's; `tls` a folder with ca.pem, cert.pem and
-    key.pem where the URL needs them.
+    key.pem where the URL needs them; `rootless` engines have their networks to themselves.
     """
 
     url: str
@@ -38,6 +38,7 @@ class Engine:
     name: str = ""
     mapped_uid: int = 0
     tls: str | None = None
+    rootless: bool = False
 
     def client(self, timeout: float = 60) -> docker.DockerClient:
         """A new client of this engine and no other; `timeout` in seconds per request."""
@@ -45,11 +46,13 @@ class Engine:
 
     @property
     def local(self) -> bool:
-        """Whether it runs on this machine itself, and not in a virtual machine or far away."""
+        """Whether its containers' addresses and its sockets are this machine's own: not so in
+        a virtual machine, far away, or in a user's own network."""
         return (
             sys.platform.startswith("linux")
             and self.url.startswith("unix://")
             and self.name != "docker-desktop"
+            and not self.rootless
         )
 
 
@@ -87,7 +90,10 @@ def probe(url: str, origin: Origin, tls: str | None = None, timeout: float = 10)
         except (DockerException, RequestException, OSError, ValueError):
             return None
     options = [str(option) for option in info.get("SecurityOptions") or []]
-    remapped = any(option.split(",")[0] == "name=userns" for option in options)
+    names = {option.split(",")[0] for option in options}
+    # A rootless engine as a whole is in a user namespace.
+    rootless = "name=rootless" in names
+    remapped = rootless or "name=userns" in names
     # The data root of a remapping engine ends in UID.GID.
     last = str(info.get("DockerRootDir", "")).rsplit("/", 1)[-1].split(".")[0]
     return Engine(
@@ -98,6 +104,7 @@ def probe(url: str, origin: Origin, tls: str | None = None, timeout: float = 10)
         name=str(info.get("Name", "")),
         mapped_uid=int(last) if remapped and last.isdigit() else 0,
         tls=tls,
+        rootless=rootless,
     )
 
 
