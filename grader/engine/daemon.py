@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from grader.console import say, task
-from grader.engine import firewall, leftovers, packages, pools
+from grader.engine import disk, firewall, leftovers, packages, pools
 from grader.engine.embedded import REMEDY, Place, State, answers, read_state
 from grader.errors import EngineFault, KitError, NoEngine
 
@@ -58,14 +58,7 @@ def start_as_root(where: Place, owner: tuple[int, int]) -> None:
 
 def _check_space(where: Place) -> None:
     where.data.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(where.data).free
-    if free < NEEDED_BYTES:
-        raise EngineFault(
-            f"Only {free / 1024**3:.1f} GiB are free for the engine's data, "
-            f"{NEEDED_BYTES / 1024**3:.0f} GiB at least are needed.",
-            where=str(where.data),
-            remedy="Free some space, or set DRYDOCK_HOME to a folder on a larger disk.",
-        )
+    disk.require(where.data, NEEDED_BYTES, "the engine's data")
 
 
 def _launch(where: Place, owner: tuple[int, int]) -> None:
