@@ -158,6 +158,12 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "{1} is no program and has no first line (#!…) that says what runs it.",
         "Write #!/bin/bash as the script's very first line.",
     ),
+    (
+        r"Could not resolve host: ([^\s;']+)|Temporary failure resolving '([^']+)'"
+        r"|Could not connect to ([^\s:]+):",
+        "It fetches something from {1}{2}{3}, which cannot be reached from here.",
+        "Use what Debian's own packages have: nginx and php-fpm are among them.",
+    ),
 )
 
 _COMPILED = tuple((re.compile(p, re.IGNORECASE | re.MULTILINE), r, h) for p, r, h in _PATTERNS)

@@ -74,6 +74,11 @@ from grader.explain import explain, unreachable
             "chmod +x",
         ),
         ("exec /start.sh: exec format error", "no first line (#!…)", "#!/bin/bash"),
+        (
+            "curl: (6) Could not resolve host: packages.test",
+            "from packages.test, which cannot be reached",
+            "Debian's own packages",
+        ),
         ("write /x: no space left on device", "The disk is full.", "less"),
     ],
 )
