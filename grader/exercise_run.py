@@ -48,9 +48,10 @@ class Sandboxes:
 
     unavailable: Unavailable | None = None
 
-    def __init__(self, engine: Any, image_set: Any) -> None:
+    def __init__(self, engine: Any, image_set: Any, limits: Any = None) -> None:
         self.engine = engine
         self.image_set = image_set
+        self.limits = limits
 
     @contextmanager
     def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
@@ -62,6 +63,7 @@ class Sandboxes:
             nodes=exercise.nodes,
             submission=student,
             image_set=self.image_set.volume,
+            **({"limits": self.limits} if self.limits else {}),
         )
         try:
             yield SandboxTarget(sandbox)

@@ -168,9 +168,9 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
 
 _COMPILED = tuple((re.compile(p, re.IGNORECASE | re.MULTILINE), r, h) for p, r, h in _PATTERNS)
 
-_MIRROR = re.compile(
-    r"Temporary failure resolving '(?P<a>[^']+)'|Could not connect to (?P<b>[^\s:]+):\d+"
-    r"|Unable to connect to (?P<c>[^\s:]+):|Failed to fetch https?://(?P<d>[^\s/]+)"
+_UNREACHABLE = re.compile(
+    r"Temporary failure resolving '|Could not connect to \S+:\d+|Unable to connect to \S+:"
+    r"|Failed to fetch https?://|after connection broken by '"
 )
 
 
@@ -185,7 +185,6 @@ def explain(output: str) -> Explained | None:
     return None
 
 
-def unreachable(output: str) -> str | None:
-    """The host of Debian packages that could not be reached, by what apt-get says."""
-    found = _MIRROR.search(output)
-    return next((g for g in found.groups() if g), None) if found else None
+def unreachable(output: str) -> bool:
+    """Whether apt-get or pip says that it could not reach where packages come from."""
+    return _UNREACHABLE.search(output) is not None

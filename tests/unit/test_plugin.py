@@ -151,6 +151,24 @@ def test_an_error_of_the_grader_is_nobodys_zero(tmp_path: Path) -> None:
     assert "KeyError" in found["cause"]["log"]
 
 
+def test_a_fault_of_the_engine_is_said_in_its_own_words(tmp_path: Path) -> None:
+    _, events, _ = run(
+        tmp_path,
+        '''
+        from grader.errors import EngineFault
+
+        @check(points=1)
+        def check_breaks():
+            """It breaks."""
+            raise EngineFault("The network is down.", remedy="Plug it in.")
+        ''',
+    )
+    found = results(events)["toy.breaks"]
+    assert (found["outcome"], found["why"]) == ("not_graded", "grader")
+    assert found["cause"]["reason"] == "The network is down. This costs you no points."
+    assert found["cause"]["hint"] == "Plug it in."
+
+
 def test_what_the_target_cannot_show_is_not_graded(tmp_path: Path) -> None:
     _, events, _ = run(
         tmp_path,

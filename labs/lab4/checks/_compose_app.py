@@ -15,6 +15,7 @@ from grader.engine.images import catalogue
 from grader.modules import http
 from grader.modules.compose import ComposeProject
 from grader.modules.container import Container, Published
+from grader.modules.packages import blame_the_network
 from grader.targets.node import Completed
 from grader.vetting import compose as vetting
 from grader.vetting import dockerfile
@@ -140,8 +141,9 @@ class App:
         if done.ok:
             self.at_rest = command.startswith(("up", "start", "restart"))
             return
-        reason, hint = explained(done, command, self)
-        fail(reason, actual=done.tail(), hint=hint, log=self.story(done))
+        blame_the_network(self.node, done)
+        reason, hint = explained(done, command, self.folder)
+        fail(reason + self.note(), actual=done.tail(), hint=hint, log=self.story(done))
 
     def clear(self) -> None:
         """Take the project away with all its containers, so that its ports are free again."""
