@@ -182,5 +182,3 @@ def _differences(example: Example, result: ExerciseResult) -> list[str]:
 
 def _because(check: CheckResult) -> str:
     return f": {check.cause.reason}" if check.cause else ""
-
-

@@ -39,8 +39,9 @@ class Provider(Protocol):
 
     unavailable: Unavailable | None
 
-    def target(self, exercise: Exercise, student: str) -> contextlib.AbstractContextManager[Target]:
-        ...
+    def target(
+        self, exercise: Exercise, student: str
+    ) -> contextlib.AbstractContextManager[Target]: ...
 
 
 class Sandboxes:
@@ -74,14 +75,14 @@ class Sandboxes:
 class NoTargets:
     """There is no engine: checks that need one are not graded, the others are."""
 
-    def __init__(self, error: KitError) -> None:
-        why: record.Why = "engine"
-        self.unavailable = Unavailable(why, error.what, error.remedy)
+    unavailable: Unavailable | None
 
-    @contextmanager
-    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
-        raise NoEngine(self.unavailable.reason, remedy=self.unavailable.remedy)
-        yield  # the context manager's form; never reached
+    def __init__(self, error: KitError) -> None:
+        self.error = error
+        self.unavailable = Unavailable("engine", error.what, error.remedy)
+
+    def target(self, exercise: Exercise, student: str) -> contextlib.AbstractContextManager[Target]:
+        raise self.error
 
 
 def provide_targets(engine_url: str | None) -> Provider:

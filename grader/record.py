@@ -196,7 +196,7 @@ def write_atomically(path: Path, text: str) -> None:
             handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
         ) as file:
             file.write(text)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

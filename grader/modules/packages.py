@@ -28,7 +28,7 @@ SOURCES = {
 
 
 def blame_the_network(node: Node, done: Completed) -> None:
-    """EngineFault if `done` failed for want of packages that a fresh container cannot get either."""
+    """EngineFault if `done` failed for want of packages that nobody gets here."""
     if done.ok or not unreachable(done.out):
         return
     for what in SOURCES:

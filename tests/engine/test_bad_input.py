@@ -132,4 +132,3 @@ def test_a_network_that_is_down_is_nobodys_zero(
     assert starts.cause is not None
     assert "reach" in starts.cause.reason
     assert checks["counter_counts"].why == "grader", "what waits for it costs no points either"
-

@@ -18,7 +18,9 @@ import pytest
 from grader.plugin import ChecksPlugin, Unavailable
 
 folder = Path(sys.argv[1])
-unavailable = Unavailable("engine", "no Docker engine", "start one") if sys.argv[2] == "none" else None
+unavailable = None
+if sys.argv[2] == "none":
+    unavailable = Unavailable("engine", "no Docker engine", "start one")
 plugin = ChecksPlugin(
     exercise="toy", emit=lambda e: print("EVENT " + json.dumps(e)), submission=folder,
     variant={"port": 8080}, student="s0000000", lab=None,
@@ -284,4 +286,3 @@ def test_a_function_without_the_decorator_is_the_authors_mistake(tmp_path: Path)
     code, _, told = run(tmp_path, "def check_bare():\n    pass\n")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "no @check decorator" in told
-
