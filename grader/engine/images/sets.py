@@ -56,8 +56,9 @@ def complete(client: docker.DockerClient, version: str) -> ImageSet | None:
 
 def complete_sets(client: docker.DockerClient, name: str | None = None) -> list[ImageSet]:
     """All complete sets of the engine (whose volumes' names have `name` in them), newest first."""
-    # Labels cannot be compared in one request with names: the engine takes either.
-    volumes: list[dict[str, Any]] = client.api.volumes(filters={"name": name or PREFIX})["Volumes"] or []
+    volumes: list[dict[str, Any]] = (
+        client.api.volumes(filters={"name": name or PREFIX})["Volumes"] or []
+    )
     names = {volume["Name"] for volume in volumes}
     found: list[tuple[str, ImageSet]] = []
     for volume in volumes:
