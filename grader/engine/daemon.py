@@ -62,11 +62,15 @@ def _check_space(where: Place) -> None:
 
 
 def _launch(where: Place, owner: tuple[int, int]) -> None:
+    dockerd = packages.program("dockerd")
+    unshare = packages.program("unshare")
+    if dockerd is None or unshare is None:
+        raise NoEngine("dockerd and unshare are needed.", remedy=REMEDY)
     where.run.mkdir(mode=0o755, parents=True, exist_ok=True)
     where.nodes.mkdir(mode=0o711, exist_ok=True)
     mounted = where.run / "data"
     mounted.mkdir(exist_ok=True)
-    pool = pools.choose()
+    pool = pools.reserve()
     argv = [
         "--userns-remap=default",
         "--bridge=none",
@@ -80,10 +84,6 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
         f"--default-address-pool=base={pool},size=24",
         f"--label=drydock.home={where.key}",
     ]
-    dockerd = packages.program("dockerd")
-    unshare = packages.program("unshare")
-    if dockerd is None or unshare is None:
-        raise NoEngine("dockerd and unshare are needed.", remedy=REMEDY)
     # A system containerd's socket would be used in place of a private one: hide it.
     script = (
         'mount --bind "$1" "$2" && mkdir -p /run/containerd && '
@@ -105,7 +105,6 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
     started = leftovers.start_time(process.pid)
     state = State(process.pid, started or 0, pool, owner)
     _write(where.state, json.dumps(asdict(state)))
-    pools.add_blackhole(pool)
     firewall.up(where.key, pool)
     deadline = time.monotonic() + START_SECONDS
     while not answers(where.url, 5):

@@ -136,7 +136,7 @@ def test_a_stale_pid_of_somebody_else_is_left_alone(own_place: Place) -> None:
         own_place.run.mkdir()
         (own_place.run / "engine.pid").write_text(str(other.pid))
         own_place.state.write_text(
-            f'{{"pid": {other.pid}, "started": 1, "pool": "172.28.0.0/16", "owner": [0, 0]}}'
+            f'{{"pid": {other.pid}, "started": 1, "pool": "198.51.100.0/24", "owner": [0, 0]}}'
         )
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(own_place.socket))
