@@ -30,9 +30,7 @@ def image_set(engine: Engine) -> Any:
 
 
 @pytest.fixture(scope="module")
-def own_place(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[embedded.Place]:
+def own_place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Place]:
     """A data directory, and so an embedded engine, of the test module's own.
 
     The session's engine comes first: it must not be looked for in that directory.
