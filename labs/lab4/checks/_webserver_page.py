@@ -30,10 +30,10 @@ class Page:
     site: str
     student: str
     factor: int
-    address: str
+    node: Any
 
     def ask(self, port: int, n: int, timeout: float = 5.0, path: str = "/") -> Answer | None:
-        return get(self.address, port, path, {"n": n}, timeout=timeout, follow=True)
+        return get(self.node.address, port, path, {"n": n}, timeout=timeout, follow=True)
 
     def wait_for(
         self, port: Callable[[], int], n: int, alive: Callable[[], bool] = lambda: True
@@ -57,10 +57,16 @@ class Page:
         text = words(answer.text) if answer and answer.ok else ""
         return re.search(rf"(?<!\d){n * self.factor}(?!\d)", text) is not None
 
-    def must_be_mine(self, answer: Answer | None, port: int, log: str = "") -> None:
-        """Fail, with the likely cause, if the answer is not this student's page."""
+    def must_be_mine(
+        self, answer: Answer | None, port: int, *, at: int | None = None, log: str = ""
+    ) -> None:
+        """Fail, with the likely cause, if the answer is not this student's page.
+
+        `port` is what the student knows it by, `at` the node's port where that is another.
+        """
         expected = f"a page with {self.site} and {self.student} on it"
         if answer is None:
+            self._must_be_reachable(at or port)
             fail(
                 f"Nobody answers on port {port}.",
                 expected=expected,
@@ -79,6 +85,13 @@ class Page:
             hint=hint,
             log=log or None,
         )
+
+    def _must_be_reachable(self, port: int) -> None:
+        """Silence is the student's only if the node itself hears nothing either."""
+        url = f"http://127.0.0.1:{port}/"
+        asked = self.node.run(["curl", "-s", "-o", "/dev/null", "-m", "5", url], timeout=20)
+        if asked.ok:
+            raise EngineFault(f"The node answers on port {port}, but the grader cannot reach it.")
 
 
 def a_number() -> int:

@@ -41,7 +41,7 @@ def folder(submission: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def page(variant: dict[str, Any], student: str, node: Any) -> Page:
-    return Page(str(variant["site_name"]), student, int(variant["page_factor"]), node.address)
+    return Page(str(variant["site_name"]), student, int(variant["page_factor"]), node)
 
 
 def vetted_dockerfile(folder: Path, lab: Any) -> Vetted:

@@ -231,7 +231,7 @@ def check_container_page(container: Running, page: Page, image: Image) -> None:
             " container is run: --publish PORT:80",
             log=log,
         )
-    page.must_be_mine(answer, 80, log)
+    page.must_be_mine(answer, 80, at=container.published, log=log)
 
 
 @check(points=1, needs=["container_page"])
