@@ -59,7 +59,7 @@ def check_packages_installed(machine: Machine, first_run: Completed, lab: Any) -
             first_run, "provision.sh", lab.limits["build_seconds"], "Read the end of its output."
         )
         fail(
-            f"The script ran through, but {' and '.join(missing)} is not installed.",
+            f"The script ran through without installing {' and '.join(missing)}.",
             expected="the packages nginx and php-fpm",
             actual=f"missing: {', '.join(missing)}",
             hint="apt-get install -y nginx php-fpm",
