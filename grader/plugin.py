@@ -11,14 +11,17 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from grader.checks import CannotShow, CheckFailed, CheckSpec
 from grader.record import Cause, CheckResult, Why
+
+if TYPE_CHECKING:
+    from grader.modules.rollout.trace import Proof, Trace
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -121,6 +124,19 @@ class ChecksPlugin:
                 self.emit({"event": "stage", "name": name, "seconds": round(seconds, 3)})
 
         return timed
+
+    @pytest.fixture(scope="session")
+    def keep_rollout(self) -> Callable[..., None]:
+        """`keep_rollout(trace, *proofs)`: a recorded rollout, and what was proven, for the record.
+
+        The feedback page draws it, so keep it before a check fails by it.
+        """
+
+        def keep(trace: Trace, *proofs: Proof) -> None:
+            kept = replace(trace, proofs=(*trace.proofs, *proofs))
+            self.emit({"event": "rollout", "trace": kept.to_json()})
+
+        return keep
 
     # How checks are collected and run ---------------------------------------------------
 
