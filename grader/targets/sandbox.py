@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import docker
 
 from grader.engine.sandbox import Sandbox, SandboxNode
-from grader.errors import KitError
+from grader.errors import EngineFault, KitError
 from grader.targets.node import Completed, Node
 
 
@@ -55,6 +56,23 @@ class Member:
 
     def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
         self.inner.put(source, dest)
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Frozen from outside: nothing of it runs or answers, and nothing of it is lost."""
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        outer, container = self.inner.outer.api, self.inner.container_id
+        try:
+            outer.pause(container)
+            try:
+                yield
+            finally:
+                outer.unpause(container)
+        except (DockerException, RequestException) as error:
+            raise EngineFault(f"{self.name} cannot be stopped and started: {error}") from None
+        self.inner.wait_ready()
 
 
 class SandboxTarget:
