@@ -87,7 +87,14 @@ class Task:
         return self.changes[-1].state
 
     def up(self) -> Window | None:
-        """When it came to run; with a health check that is when it was healthy first."""
+        """When it came to run; with a health check that is when it was healthy first.
+
+        An engine that stops an unhealthy container which then ends in good order says for a
+        moment that its task runs. It does not: None.
+        """
+        verdicts = {one.verdict for one in self.health}
+        if "unhealthy" in verdicts and "healthy" not in verdicts:
+            return None
         for change in self.changes:
             if change.state == "running":
                 return Window(change.after, change.by)
