@@ -101,25 +101,31 @@ def delay_kept(trace: Trace, seconds: float, version: str | None = None) -> Proo
 
 
 def order_kept(trace: Trace, order: str, version: str | None = None) -> Proof:
-    """In each slot the new task runs before the old one is stopped, or the other way round."""
+    """In each slot the new task starts, and runs, before the old one is stopped; or after it.
+
+    When the new task runs, the swarm stops the old one within milliseconds. So what tells the
+    orders apart is whether the old one still counted when the new one's container was started.
+    """
     first = order == "start-first"
-    says = "the new task runs before the old one is stopped"
+    says = "the new task is started before the old one is stopped"
     if not first:
-        says = "the old task is stopped before the new one runs"
+        says = "the old task is stopped before the new one is started"
     promise = f"In each slot {says} ({order})."
     found = [one for one in replacements(trace, version) if one.done]
     shown = 0
     for one in found:
-        done = one.done
-        ended = one.ended or Window(trace.seconds, float("inf"))
-        if done is None:
+        done, begun = one.done, one.new.starting()
+        if done is None or begun is None:
             continue
-        new_first, old_first = done.by <= ended.after, ended.by <= done.after
-        if (old_first if first else new_first) or (not first and one.ended is None):
-            what = "old task was stopped" if first else "new task ran"
+        ended = one.ended or Window(trace.seconds, float("inf"))
+        new_first, old_first = begun.by <= ended.after, ended.by <= begun.after
+        early = first and (old_first or ended.by <= done.after)
+        if early or (not first and (new_first or one.ended is None)):
+            what = "old task was stopped" if first else "new task was started"
             then = "new one ran" if first else "old one was stopped"
             told = f"In slot {one.row} the {what} before the {then}."
-            at, until = sorted((min(ended.by, trace.seconds), done.by))
+            other = done if first else begun
+            at, until = sorted((min(ended.by, trace.seconds), other.by))
             return Proof("order", False, promise, told, at, until)
         shown += new_first if first else old_first
     if not found:
