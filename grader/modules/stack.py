@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grader.modules.service import Service
 from grader.modules.swarm import out_of_sequence
@@ -82,7 +82,8 @@ class Stack:
     def services(self) -> list[Service]:
         """The stack's services by name."""
         chosen = {"label": f"{NAMESPACE}={self.name}"}
-        found = [Service(data) for data in self.manager.docker.api.services(filters=chosen)]
+        api: Any = self.manager.docker.api
+        found = [Service(data) for data in api.services(filters=chosen)]
         return sorted(found, key=lambda service: service.name)
 
     def service(self, name: str) -> Service | None:
