@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.checks import CannotShow, CheckFailed, CheckSpec
+from grader.checks import CannotShow, CheckFailed, CheckSpec, NeedsFirst
 from grader.record import Cause, CheckResult, Why
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ SHOWN = 2_000
 
 LOG_SHOWN = 20_000
 """Characters of a log that a record keeps (its end)."""
+
+_NEEDS = "It needs another check to pass first: {}."
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,11 @@ class ChecksPlugin:
             reason = (str(error).splitlines() or ["What the sentence says is not so."])[0]
             cause = Cause(reason=reason, hint=spec.hint)
             return self._blank(item, outcome="failed", cause=cause, seconds=seconds)
+        if isinstance(error, NeedsFirst):
+            ids = tuple(f"{self.exercise}.{name}" for name in error.names)
+            needs = (*self._blank(item).needs, *ids)
+            cause = Cause(reason=_NEEDS.format(", ".join(ids)))
+            return self._blank(item, cause=cause, why="needs", needs=needs, seconds=seconds)
         why, cause = self._not_graded(spec, error)
         return self._blank(item, cause=cause, why=why, seconds=seconds)
 
@@ -246,7 +253,7 @@ def _waits(results: list[CheckResult]) -> tuple[Why, Cause]:
     first = results[0]
     if theirs or first.why is None or first.cause is None:
         names = ", ".join(result.id for result in results)
-        return "needs", Cause(reason=f"It needs another check to pass first: {names}.")
+        return "needs", Cause(reason=_NEEDS.format(names))
     return first.why, Cause(reason=first.cause.reason, hint=first.cause.hint)
 
 
