@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from grader.modules.rollout.trace import Proof, Trace, Window
 from grader.modules.rollout.updates import (
+    FOREVER,
     Replacement,
     Span,
     alive_at_end,
@@ -101,37 +102,35 @@ def delay_kept(trace: Trace, seconds: float, version: str | None = None) -> Proo
 
 
 def order_kept(trace: Trace, order: str, version: str | None = None) -> Proof:
-    """In each slot the new task starts, and runs, before the old one is stopped; or after it.
+    """In each slot the new task runs before the old one is stopped, or the other way round.
 
-    When the new task runs, the swarm stops the old one within milliseconds. So what tells the
-    orders apart is whether the old one still counted when the new one's container was started.
+    The engine takes the old task away at once when the new one runs, mostly between the same two
+    looks. So that the old one was still wanted when the new one's container had been started
+    tells start-first as well; stop-first starts the new one only when the old one has stopped.
     """
     first = order == "start-first"
-    says = "the new task is started before the old one is stopped"
+    says = "the new task runs before the old one is stopped"
     if not first:
         says = "the old task is stopped before the new one is started"
     promise = f"In each slot {says} ({order})."
     found = [one for one in replacements(trace, version) if one.done]
     shown = 0
     for one in found:
-        done, begun = one.done, one.new.starting()
-        if done is None or begun is None:
+        started, done = one.new.started(), one.done
+        if started is None or done is None:
             continue
-        ended = one.ended or Window(trace.seconds, float("inf"))
-        new_first, old_first = begun.by <= ended.after, ended.by <= begun.after
-        early = first and (old_first or ended.by <= done.after)
-        if early or (not first and (new_first or one.ended is None)):
-            what = "old task was stopped" if first else "new task was started"
-            then = "new one ran" if first else "old one was stopped"
-            told = f"In slot {one.row} the {what} before the {then}."
-            other = done if first else begun
-            at, until = sorted((min(ended.by, trace.seconds), other.by))
-            return Proof("order", False, promise, told, at, until)
-        shown += new_first if first else old_first
+        ended = one.ended or Window(trace.seconds, FOREVER)
+        if (ended.by <= done.after) if first else (started.by <= ended.after):
+            what = "the old task was stopped before the new one ran"
+            if not first:
+                what = "the new task was started while the old one was still wanted"
+            at, until = sorted((min(ended.by, trace.seconds), done.by))
+            return Proof("order", False, promise, f"In slot {one.row} {what}.", at, until)
+        shown += (started.by <= ended.after) if first else (ended.by <= started.after)
     if not found:
         return Proof("order", None, promise, _nothing(version))
     if not shown:
-        told = "Both happened between the same two looks in every slot: too close to tell."
+        told = "All of it lay between the same two looks in every slot: too close to tell."
         return Proof("order", None, promise, told)
     told = f"Seen so in {shown} of {len(found)} slots, and in none the other way."
     return Proof("order", True, promise, told)

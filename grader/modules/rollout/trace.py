@@ -22,6 +22,7 @@ STATES = (
 """States of a task in the order in which it goes through them; it never goes back."""
 
 STARTING = STATES.index("starting")
+STARTING = STATES.index("starting")
 RUNNING = STATES.index("running")
 
 
@@ -108,6 +109,13 @@ class Task:
                 return Window(change.after, change.by)
             if rank(change.state) > RUNNING:
                 return None
+        return None
+
+    def started(self) -> Window | None:
+        """When its container was started, or the task had got further."""
+        for change in self.changes:
+            if rank(change.state) >= STARTING:
+                return Window(change.after, change.by)
         return None
 
     def down(self) -> Window | None:
