@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ import docker
 from grader.engine.sandbox import Sandbox, SandboxNode
 from grader.errors import EngineFault, KitError
 from grader.targets.node import Completed, Node
+
+FREEZES = 25
+"""How often freezing a node is tried."""
 
 
 class Member:
@@ -65,7 +69,7 @@ class Member:
 
         outer, container = self.inner.outer.api, self.inner.container_id
         try:
-            outer.pause(container)
+            _freeze(outer, container)
             try:
                 yield
             finally:
@@ -73,6 +77,21 @@ class Member:
         except (DockerException, RequestException) as error:
             raise EngineFault(f"{self.name} cannot be stopped and started: {error}") from None
         self.inner.wait_ready()
+
+
+def _freeze(api: Any, container: str) -> None:
+    """Pause a container; where many processes begin just then, the kernel needs several tries."""
+    from docker.errors import APIError
+
+    for attempt in range(1, FREEZES + 1):
+        try:
+            api.pause(container)
+        except APIError as error:
+            if "unable to freeze" not in str(error) or attempt == FREEZES:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 class SandboxTarget:

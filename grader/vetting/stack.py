@@ -145,7 +145,8 @@ def _refuse_host_files(file: YamlFile, mount: Any, *keys: Key) -> None:
         first, colon, _ = _plain(mount, where).partition(":")
         source = first if colon else None
     text = _plain(source or "", where)
-    if text[:1] in ("/", ".", "~", "\\") or "/" in text or "\\" in text or text[1:2] == ":":
+    # The docker CLI takes one letter before a colon for a drive of Windows.
+    if text[:1] in (".", "~") or "/" in text or "\\" in text or len(text) == 1:
         raise _host_files(where)
 
 

@@ -25,6 +25,9 @@ ROOT = "/drydock/rollout"
 HEARTBEAT = "2s"
 """How often nodes tell that they are there; three times that and a node is down (else 15 s)."""
 
+HOPELESS = 15.0
+"""Seconds after which a task that fits on no node is given up; the nodes do not change."""
+
 SETTLE = 60.0
 """Seconds that a stack may take until all its tasks run."""
 
@@ -120,19 +123,27 @@ class Deployed:
         return bool(eventually(there, within=within, stable_for=stable_for, every=0.2))
 
     def must_run(self) -> None:
-        """End the check unless all tasks run."""
-        if self.all_run():
-            return
+        """End the check unless all tasks run; where no node can take one, without a long wait."""
+        for _ in range(int(SETTLE // HOPELESS)):
+            if self.all_run(within=HOPELESS):
+                return
+            if any("no suitable node" in t.error for t in self._waiting()):
+                break
         late = [s for s in self.stack.services() if not self.swarm.converged(s)]
         names = ", ".join(self.short(s) for s in late) or "a service"
         errors = {t.error for s in late for t in self.swarm.tasks(s) if t.error}
         fail(
-            f"Not all tasks of {names} came to run within {SETTLE:.0f} seconds.",
+            f"Not all tasks of {names} came to run.",
             expected="as many running tasks as the file asks for",
             actual="; ".join(map(self.in_words, late)) or "no services",
             hint=_hint_of(errors),
             log=self.story(),
         )
+
+    def _waiting(self) -> list[Task]:
+        """Tasks that are meant to run and have no node."""
+        found = [t for s in self.stack.services() for t in self.swarm.tasks(s)]
+        return [t for t in found if t.meant_to_run and not t.node]
 
     def short(self, service: Service) -> str:
         """The service's name in the file."""
