@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.checks import eventually
 from grader.errors import EngineFault
+from grader.modules.container import Container
 from grader.modules.service import Service, Task, has_converged, task
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 TASK_HISTORY = 1000
 """Ended tasks per slot that managers keep; their own 5 would lose what a long update did."""
 
+SERVICE_NAME = "com.docker.swarm.service.name"
 READY_SECONDS = 60
 TRIES = 20
 """How often a change is tried again that another change came before."""
@@ -151,6 +153,26 @@ class Swarm:
         names = {node.id: node.name for node in nodes}
         active = {node.id for node in nodes if node.state != "down"}
         return has_converged(now, self._tasks({"service": now.id}, True, names), active)
+
+    def containers(self, service: str) -> dict[str, list[Container]]:
+        """The service's running containers by node, as each node's own engine has them.
+
+        For every node of the target, in the swarm or not; `service` is a name.
+        """
+        from docker.errors import NotFound
+
+        wanted = {"label": f"{SERVICE_NAME}={service}", "status": "running"}
+        found: dict[str, list[Container]] = {}
+        for node in self.target.nodes:
+            found[node.name] = []
+            for entry in node.docker.api.containers(filters=wanted):
+                try:
+                    container = Container(node.docker.api.inspect_container(entry["Id"]))
+                except NotFound:
+                    continue  # Removed between the two questions.
+                if container.running:
+                    found[node.name].append(container)
+        return found
 
     def join_token(self, role: str) -> str:
         """The token by which a node joins as `worker` or `manager`."""
