@@ -172,6 +172,7 @@ def _draw_lane(sheet: Sheet, name: str, parts: list[tuple[float, str, str]]) -> 
     sheet.name(name, sheet.y + 11)
     # Words are painted last: the short last state has its word before it, over the one before.
     later: list[str] = []
+    taken = sheet.layout.left
     for place, (at, text, css) in enumerate(parts):
         until = parts[place + 1][0] if place + 1 < len(parts) else end
         x, width = sheet.scale.x(at), sheet.scale.width(at, until)
@@ -179,7 +180,8 @@ def _draw_lane(sheet: Sheet, name: str, parts: list[tuple[float, str, str]]) -> 
         room = 6.2 * len(text) + 8
         if width > room:
             later.append(label("ro-word", x + 5, sheet.y + 11.2, text))
-        elif place == len(parts) - 1 and x - sheet.layout.left > 2 * room:
+            taken = x + room
+        elif place == len(parts) - 1 and x - taken > room:
             later.append(label("ro-word", x - 5, sheet.y + 11.2, text, anchor="end"))
     sheet.panels += later
     sheet.y += 17

@@ -78,7 +78,8 @@ def draw_counts(sheet: Sheet) -> None:
     for version, stacked in _stacks(sheet, foot, unit).items():
         sheet.panels.append(boxes(sheet.colour(version), stacked))
     for count in {0, most, *levels}:
-        sheet.name(str(count), foot - count * unit + 4)
+        if count != most or all(count == level or (count - level) * unit > 11 for level in levels):
+            sheet.name(str(count), foot - count * unit + 4)
     for level in levels:
         y = foot - level * unit
         sheet.panels.append(line("ro-level", sheet.layout.left, y, sheet.layout.right, y))
@@ -152,6 +153,12 @@ def _draw_node(sheet: Sheet, requests: Requests) -> None:
             _join(drawn.setdefault(sheet.colour(version), []), (x, y, width, height))
     for css, columns_of in drawn.items():
         sheet.panels.append(boxes(css, columns_of))
+    slow = [
+        (sheet.scale.x(one.at), sheet.y + ANSWERS / 2 - 1, width, 2.0)
+        for one in requests.sent
+        if (width := sheet.scale.width(one.at, one.at + one.ms / 1000)) > 1.5 * size
+    ]
+    sheet.panels.append(boxes("ro-wait", slow))
     for place in sorted(failed):
         x = sheet.layout.left + (place + 0.5) * size
         a, b = number(x - 3.5), number(sheet.y + ANSWERS / 2 - 3.5)
