@@ -140,7 +140,8 @@ def _command(words: Sequence[str]) -> tuple[str, Form, int]:
 
 
 def _instead(name: str) -> str:
-    known = INSTEAD.get(name.split()[-1] if name.startswith("container ") else name.split()[0])
+    said = name.removeprefix("container ").split() or [""]
+    known = INSTEAD.get(said[0])
     near = difflib.get_close_matches(name, FORMS, n=1, cutoff=0.75)
     if known:
         return known
