@@ -43,6 +43,13 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def handout(session: nox.Session) -> None:
+    """Write a workspace, or give a file back: nox -s handout -- lab4 [--restore FILE]."""
+    install(session)
+    kit(session, "handout", *(session.posargs or ["lab4"]))
+
+
+@nox.session
 def doctor(session: nox.Session) -> None:
     """Say what is there, what is missing, and what mends it."""
     install(session)

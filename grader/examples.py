@@ -138,13 +138,15 @@ def run(
     provider: Any,
     folder: Path,
     stop: threading.Event | None = None,
+    student: str | None = None,
 ) -> Compared:
-    """Grade an example in `folder` and compare the result with what is expected."""
+    """Grade an example in `folder` (the demo student's by default) and compare the result."""
     workspace = folder / "workspace"
-    render(lab, example, lab.demo_student, workspace)
+    student = student or lab.demo_student
+    render(lab, example, student, workspace)
     request = grading.Request(
         lab=lab,
-        student=lab.demo_student,
+        student=student,
         workspace=workspace,
         record_file=folder / "record.json",
         exercises=[example.exercise.id],
@@ -182,5 +184,3 @@ def _differences(example: Example, result: ExerciseResult) -> list[str]:
 
 def _because(check: CheckResult) -> str:
     return f": {check.cause.reason}" if check.cause else ""
-
-

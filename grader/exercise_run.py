@@ -49,9 +49,10 @@ class Sandboxes:
 
     unavailable: Unavailable | None = None
 
-    def __init__(self, engine: Any, image_set: Any) -> None:
+    def __init__(self, engine: Any, image_set: Any, limits: Any = None) -> None:
         self.engine = engine
         self.image_set = image_set
+        self.limits = limits
 
     @contextmanager
     def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
@@ -63,6 +64,7 @@ class Sandboxes:
             nodes=exercise.nodes,
             submission=student,
             image_set=self.image_set.volume,
+            **({"limits": self.limits} if self.limits else {}),
         )
         try:
             yield SandboxTarget(sandbox)
@@ -73,14 +75,14 @@ class Sandboxes:
 class NoTargets:
     """There is no engine: checks that need one are not graded, the others are."""
 
-    def __init__(self, error: KitError) -> None:
-        why: record.Why = "engine"
-        self.unavailable = Unavailable(why, error.what, error.remedy)
+    unavailable: Unavailable | None
 
-    @contextmanager
-    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
-        raise NoEngine(self.unavailable.reason, remedy=self.unavailable.remedy)
-        yield  # the context manager's form; never reached
+    def __init__(self, error: KitError) -> None:
+        self.error = error
+        self.unavailable = Unavailable("engine", error.what, error.remedy)
+
+    def target(self, exercise: Exercise, student: str) -> contextlib.AbstractContextManager[Target]:
+        raise self.error
 
 
 def provide_targets(engine_url: str | None) -> Provider:

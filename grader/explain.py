@@ -158,13 +158,19 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "{1} is no program and has no first line (#!…) that says what runs it.",
         "Write #!/bin/bash as the script's very first line.",
     ),
+    (
+        r"Could not resolve host: ([^\s;']+)|Temporary failure resolving '([^']+)'"
+        r"|Could not connect to ([^\s:]+):",
+        "It fetches something from {1}{2}{3}, which cannot be reached from here.",
+        "Use what Debian's own packages have: nginx and php-fpm are among them.",
+    ),
 )
 
 _COMPILED = tuple((re.compile(p, re.IGNORECASE | re.MULTILINE), r, h) for p, r, h in _PATTERNS)
 
-_MIRROR = re.compile(
-    r"Temporary failure resolving '(?P<a>[^']+)'|Could not connect to (?P<b>[^\s:]+):\d+"
-    r"|Unable to connect to (?P<c>[^\s:]+):|Failed to fetch https?://(?P<d>[^\s/]+)"
+_UNREACHABLE = re.compile(
+    r"Temporary failure resolving '|Could not connect to \S+:\d+|Unable to connect to \S+:"
+    r"|Failed to fetch https?://|after connection broken by '"
 )
 
 
@@ -179,7 +185,6 @@ def explain(output: str) -> Explained | None:
     return None
 
 
-def unreachable(output: str) -> str | None:
-    """The host of Debian packages that could not be reached, by what apt-get says."""
-    found = _MIRROR.search(output)
-    return next((g for g in found.groups() if g), None) if found else None
+def unreachable(output: str) -> bool:
+    """Whether apt-get or pip says that it could not reach where packages come from."""
+    return _UNREACHABLE.search(output) is not None

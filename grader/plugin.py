@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.checks import CannotShow, CheckFailed, CheckSpec, NeedsFirst
+from grader.errors import KitError
 from grader.record import Cause, CheckResult, Why
 
 if TYPE_CHECKING:
@@ -236,9 +237,12 @@ class ChecksPlugin:
         if isinstance(error, CannotShow):
             return "target", Cause(reason=str(error))
         told = "".join(traceback.format_exception(error))
+        reason, hint = f"The grader broke here ({type(error).__name__}).", None
+        if isinstance(error, KitError):
+            reason, hint = error.what, error.remedy
         return "grader", Cause(
-            reason=f"The grader broke here ({type(error).__name__}): this costs you no points.",
-            hint="Tell your tutor, and run it again with --fresh.",
+            reason=f"{reason} This costs you no points.",
+            hint=hint or "Run it again with --fresh; if it stays so, tell your tutor.",
             log=told[-LOG_SHOWN:],
         )
 

@@ -199,7 +199,9 @@ def write_atomically(path: Path, text: str) -> None:
             handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
         ) as file:
             file.write(text)
-        os.replace(temporary, path)
+        # mkstemp makes a file that only its owner may read; a web server shall show pages, too.
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

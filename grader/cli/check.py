@@ -39,7 +39,9 @@ def add_parser(subparsers: Any) -> None:
         "--exercise", action="append", default=[], metavar="NAME", help="only this one (repeatable)"
     )
     parser.add_argument("--fresh", action="store_true", help="grade what has not changed, too")
-    parser.add_argument("--workspace", type=Path, metavar="DIR", help="where the student's files are")
+    parser.add_argument(
+        "--workspace", type=Path, metavar="DIR", help="where the student's files are"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where record and feedback page go")
     parser.add_argument("--engine", metavar="URL", help="the Docker engine to use")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="exercises side by side")
@@ -109,11 +111,7 @@ def _demo(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
 def _grade(request: grading.Request, planned: grading.Plan) -> Record:
     from grader.reports.progress import following
 
-    kept = [
-        exercise
-        for exercise in planned.keys
-        if exercise not in {e.id for e in planned.to_run}
-    ]
+    kept = [exercise for exercise in planned.keys if exercise not in {e.id for e in planned.to_run}]
     if kept:
         say(f"Unchanged and kept: {', '.join(kept)}.")
     stop = grading.Stop()

@@ -35,7 +35,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("names", nargs="*", metavar="EXAMPLE", help="only these, or those below")
     parser.add_argument("--list", action="store_true", help="say which there are")
     parser.add_argument(
-        "--render", nargs=2, metavar=("EXAMPLE", "DIR"), help="write one as a workspace, run nothing"
+        "--render",
+        nargs=2,
+        metavar=("EXAMPLE", "DIR"),
+        help="write one as a workspace, run nothing",
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="examples side by side")
     parser.add_argument("--engine", metavar="URL", help="the Docker engine to use")

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from grader.console import say, task
-from grader.engine import firewall, leftovers, packages, pools
+from grader.engine import disk, firewall, leftovers, packages, pools
 from grader.engine.embedded import REMEDY, Place, State, answers, read_state
 from grader.errors import EngineFault, KitError, NoEngine
 
@@ -58,22 +58,19 @@ def start_as_root(where: Place, owner: tuple[int, int]) -> None:
 
 def _check_space(where: Place) -> None:
     where.data.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(where.data).free
-    if free < NEEDED_BYTES:
-        raise EngineFault(
-            f"Only {free / 1024**3:.1f} GiB are free for the engine's data, "
-            f"{NEEDED_BYTES / 1024**3:.0f} GiB at least are needed.",
-            where=str(where.data),
-            remedy="Free some space, or set DRYDOCK_HOME to a folder on a larger disk.",
-        )
+    disk.require(where.data, NEEDED_BYTES, "the engine's data")
 
 
 def _launch(where: Place, owner: tuple[int, int]) -> None:
+    dockerd = packages.program("dockerd")
+    unshare = packages.program("unshare")
+    if dockerd is None or unshare is None:
+        raise NoEngine("dockerd and unshare are needed.", remedy=REMEDY)
     where.run.mkdir(mode=0o755, parents=True, exist_ok=True)
     where.nodes.mkdir(mode=0o711, exist_ok=True)
     mounted = where.run / "data"
     mounted.mkdir(exist_ok=True)
-    pool = pools.choose()
+    pool = pools.reserve()
     argv = [
         "--userns-remap=default",
         "--bridge=none",
@@ -87,10 +84,6 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
         f"--default-address-pool=base={pool},size=24",
         f"--label=drydock.home={where.key}",
     ]
-    dockerd = packages.program("dockerd")
-    unshare = packages.program("unshare")
-    if dockerd is None or unshare is None:
-        raise NoEngine("dockerd and unshare are needed.", remedy=REMEDY)
     # A system containerd's socket would be used in place of a private one: hide it.
     script = (
         'mount --bind "$1" "$2" && mkdir -p /run/containerd && '
@@ -112,7 +105,6 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
     started = leftovers.start_time(process.pid)
     state = State(process.pid, started or 0, pool, owner)
     _write(where.state, json.dumps(asdict(state)))
-    pools.add_blackhole(pool)
     firewall.up(where.key, pool)
     deadline = time.monotonic() + START_SECONDS
     while not answers(where.url, 5):

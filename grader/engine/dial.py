@@ -74,6 +74,22 @@ def stream(outer: docker.DockerClient, container: str, argv: Sequence[str] = DIA
     return mine
 
 
+def tcp(
+    outer: docker.DockerClient, container: str, address: str, port: int, timeout: float
+) -> socket.socket:
+    """A TCP connection as the node sees it; OSError where there is none within `timeout` s."""
+    made = stream(outer, container, ["drydock-connect", address, str(port)])
+    made.settimeout(timeout)
+    try:
+        # The node says so once the connection is there, and ends if there will be none.
+        if made.recv(1) != b"+":
+            raise ConnectionRefusedError(f"nothing at {address}:{port}")
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
 class _Connection(urllib3.connection.HTTPConnection):
     def __init__(self, outer: docker.DockerClient, container: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)

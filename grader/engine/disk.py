@@ -14,6 +14,18 @@ def folder(run_id: str) -> Path:
     return embedded.place().home / "disks" / run_id
 
 
+def require(path: Path, needed: int, purpose: str) -> None:
+    """EngineFault if less than `needed` bytes are free where `path` lies."""
+    free = shutil.disk_usage(path).free
+    if free < needed:
+        raise EngineFault(
+            f"Only {free / 1024**3:.1f} GiB are free for {purpose}, "
+            f"{needed / 1024**3:.0f} GiB at least are needed.",
+            where=str(path),
+            remedy="Free some space, or set DRYDOCK_HOME to a folder on a larger disk.",
+        )
+
+
 def possible() -> bool:
     return packages.is_root() and not packages.missing(["losetup", "mke2fs"])
 

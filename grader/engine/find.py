@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from grader.console import say
-from grader.engine import embedded
+from grader.engine import embedded, packages
 from grader.errors import EngineFault, NoEngine
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Engine:
 
     `url` as in DOCKER_HOST; `isolation` is "userns" where it remaps user namespaces,
     else "container"; `version` the daemon's; `tls` a folder with ca.pem, cert.pem and
-    key.pem where the URL needs them.
+    key.pem where the URL needs them; `rootless` engines have their networks to themselves.
     """
 
     url: str
@@ -38,6 +38,7 @@ class Engine:
     name: str = ""
     mapped_uid: int = 0
     tls: str | None = None
+    rootless: bool = False
 
     def client(self, timeout: float = 60) -> docker.DockerClient:
         """A new client of this engine and no other; `timeout` in seconds per request."""
@@ -45,11 +46,13 @@ class Engine:
 
     @property
     def local(self) -> bool:
-        """Whether it runs on this machine itself, and not in a virtual machine or far away."""
+        """Whether its containers' addresses and its sockets are this machine's own: not so in
+        a virtual machine, far away, or in a user's own network."""
         return (
             sys.platform.startswith("linux")
             and self.url.startswith("unix://")
             and self.name != "docker-desktop"
+            and not self.rootless
         )
 
 
@@ -87,7 +90,10 @@ def probe(url: str, origin: Origin, tls: str | None = None, timeout: float = 10)
         except (DockerException, RequestException, OSError, ValueError):
             return None
     options = [str(option) for option in info.get("SecurityOptions") or []]
-    remapped = any(option.split(",")[0] == "name=userns" for option in options)
+    names = {option.split(",")[0] for option in options}
+    # A rootless engine as a whole is in a user namespace.
+    rootless = "name=rootless" in names
+    remapped = rootless or "name=userns" in names
     # The data root of a remapping engine ends in UID.GID.
     last = str(info.get("DockerRootDir", "")).rsplit("/", 1)[-1].split(".")[0]
     return Engine(
@@ -98,40 +104,50 @@ def probe(url: str, origin: Origin, tls: str | None = None, timeout: float = 10)
         name=str(info.get("Name", "")),
         mapped_uid=int(last) if remapped and last.isdigit() else 0,
         tls=tls,
+        rootless=rootless,
     )
 
 
 def find(url: str | None = None) -> Engine | None:
-    """An engine that answers: the option's, DOCKER_HOST's, the current context's, the kit's.
+    """An engine that answers: the option's, DOCKER_HOST's, that of a context that was chosen,
+    the kit's own, or the default context's.
 
-    One that does not answer is passed over, save the one that was asked for by `url`
+    The kit's own goes before what only happens to be there (installing Docker's packages
+    starts an engine on some machines): so the kit stays with the one that has its image
+    set. One that does not answer is passed over, save the one that was asked for by `url`
     ("embedded" asks for the kit's own): then EngineFault.
     """
-    if url is not None and url != EMBEDDED:
-        engine = probe(url, "option", os.environ.get("DOCKER_CERT_PATH") or None)
+    if url == EMBEDDED:
+        return _embedded()
+    if url is not None:
+        engine = probe(url, "option", _tls_of_environment(url))
         if engine is None:
             raise EngineFault(
                 f"No Docker engine answers at {url}.",
                 remedy="Correct the option, or leave it out: the kit then looks for an engine.",
             )
         return engine
-    return (None if url == EMBEDDED else _users_engine()) or _embedded()
+    return _environments() or _contexts(chosen=True) or _embedded() or _contexts(chosen=False)
 
 
-def _users_engine() -> Engine | None:
+def _environments() -> Engine | None:
     named = os.environ.get("DOCKER_HOST")
-    if named:
-        tls = os.environ.get("DOCKER_CERT_PATH") if os.environ.get("DOCKER_TLS_VERIFY") else None
-        engine = probe(named, "environment", tls)
-        if engine is not None:
-            return engine
+    if not named:
+        return None
+    engine = probe(named, "environment", _tls_of_environment(named))
+    if engine is None:
         say(f"No engine answers at DOCKER_HOST={named}: looking elsewhere.")
-    context = _context()
-    return probe(context[0], "context", context[1]) if context else None
+    return engine
 
 
-def _context() -> tuple[str, str | None] | None:
-    """(URL, folder with TLS files) of the current context of the docker CLI."""
+def _tls_of_environment(url: str) -> str | None:
+    if url.startswith(("unix://", "npipe://")) or not os.environ.get("DOCKER_TLS_VERIFY"):
+        return None
+    return os.environ.get("DOCKER_CERT_PATH") or None
+
+
+def _contexts(*, chosen: bool) -> Engine | None:
+    """The current context's engine, if that is one that somebody chose (or not, as asked)."""
     from docker.context import ContextAPI
     from docker.errors import DockerException
 
@@ -139,12 +155,12 @@ def _context() -> tuple[str, str | None] | None:
         context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
     except (DockerException, OSError, ValueError, KeyError):
         return None
-    if context is None or not context.Host:
+    if context is None or not context.Host or (context.Name != "default") != chosen:
         return None
     folder = Path(str(context.tls_path)) / "docker"
     # docker-py writes Unix sockets in a way of its own.
     host = str(context.Host).replace("http+unix://", "unix://")
-    return host, str(folder) if (folder / "ca.pem").is_file() else None
+    return probe(host, "context", str(folder) if (folder / "ca.pem").is_file() else None)
 
 
 def _embedded() -> Engine | None:
@@ -160,7 +176,7 @@ def ensure(url: str | None = None) -> Engine:
     Raises NoEngine with what to do where that is impossible.
     """
     engine = find(url)
-    if engine is None:
+    if engine is None or (engine.origin == "context" and _rather_embedded()):
         _start_embedded()
         engine = _embedded()
     if engine is None:
@@ -169,6 +185,14 @@ def ensure(url: str | None = None) -> Engine:
 
     reaper.reap(engine)
     return engine
+
+
+def _rather_embedded() -> bool:
+    """Whether the kit's own engine worked here before (it is stopped, or the machine was),
+    and no context was chosen: then it is started again rather than exchanged."""
+    where = embedded.place()
+    used = where.data.is_dir() and any(where.data.iterdir())
+    return used and _contexts(chosen=True) is None and packages.may_be_root()
 
 
 def _start_embedded() -> None:

@@ -12,10 +12,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import socket as Socket
 from typing import TYPE_CHECKING, Any
 
 from grader.engine import archive, commands, disk, egress, embedded, find, node_image, packages
 from grader.errors import EngineFault
+from grader.targets import reach
 from grader.targets.node import Completed
 
 if TYPE_CHECKING:
@@ -65,6 +67,21 @@ class SandboxNode:
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _outer: DockerClient | None = field(default=None, repr=False)
     _nested: DockerClient | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.engine.local:
+            reach.relay(self.address, self.open)
+
+    def open(self, port: int, timeout: float) -> Socket:
+        """A connection to a port of this node, made from inside of it; raises OSError."""
+        from docker.errors import DockerException
+
+        from grader.engine import dial
+
+        try:
+            return dial.tcp(self.outer, self.container_id, self.address, port, timeout)
+        except DockerException as error:
+            raise ConnectionError(f"no way to {self.name}: {error}") from error
 
     @property
     def outer(self) -> DockerClient:
@@ -166,6 +183,7 @@ class SandboxNode:
 
     def close(self) -> None:
         """Let go of connections."""
+        reach.forget(self.address, self.open)
         with self._lock:
             for client in (self._nested, self._outer):
                 if client is not None:

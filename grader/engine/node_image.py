@@ -81,14 +81,20 @@ def _make_rootfs(client: docker.DockerClient) -> None:
     recipe = _recipe()
     if packages.program("mmdebstrap") is not None or packages.can_install():
         if packages.program("mmdebstrap") is None:
-            packages.apt_install(["mmdebstrap"], "to make the sandbox's node image")
+            wanted = ["mmdebstrap", "debian-archive-keyring"]
+            packages.apt_install(wanted, "to make the sandbox's node image")
         with (
             task("Making the node image from Debian packages (once, about a minute)") as detail,
             _bootstrapped(recipe, detail) as tarball,
         ):
             detail("handing it to the engine")
             repository, name = rootfs_tag().split(":")
-            client.api.import_image_from_file(str(tarball), repository=repository, tag=name)
+            client.api.import_image_from_file(
+                str(tarball),
+                repository=repository,
+                tag=name,
+                changes=[f"LABEL {key}={value}" for key, value in LABELS.items()],
+            )
         return
     with task("Making the node image from the registry's Debian (once)") as detail:
         _rootfs_from_registry(client, recipe, detail)
@@ -106,10 +112,9 @@ def _bootstrapped(recipe: dict[str, Any], detail: Any) -> Iterator[Path]:
             "--dpkgopt=path-exclude=/usr/share/doc/*",
             "--dpkgopt=path-exclude=/usr/share/man/*",
         ]
-        mirror = packages.debian_mirror()
-        mirrors = [mirror, None] if mirror else [None]
-        for choice in mirrors:
-            call = [*argv, str(recipe["suite"]), str(tarball), *([choice] if choice else [])]
+        suite = str(recipe["suite"])
+        for sources in packages.suite_sources(suite):
+            call = [*argv, suite, str(tarball), *sources]
             # Without root mmdebstrap makes a user namespace of its own, if it may.
             call = packages.as_root(call) if packages.may_be_root() else call
             rc, lines = packages.run_lines(call, detail)
@@ -124,15 +129,29 @@ def _bootstrapped(recipe: dict[str, Any], detail: Any) -> Iterator[Path]:
 
 
 def _rootfs_from_registry(client: docker.DockerClient, recipe: dict[str, Any], detail: Any) -> None:
-    """The only place that asks a registry for the node: machines without apt, registry needed."""
-    lines = [
-        f"FROM {recipe['upstream']}",
-        "RUN apt-get update && apt-get install -y --no-install-recommends "
-        + " ".join(recipe["packages"])
-        + " && rm -rf /var/lib/apt/lists/*",
-    ]
-    files = {"Dockerfile": ("\n".join(lines) + "\n").encode()}
-    _docker_build(client, files, rootfs_tag(), {}, detail)
+    """The only place that asks a registry for the node: machines that have no apt."""
+    from grader.engine.images import pull
+
+    source = pull.choose()
+    fault: EngineFault | None = None
+    for reference in pull.references(source.registry or pull.HUB, str(recipe["upstream"])):
+        lines = [
+            f"FROM {reference}",
+            "RUN apt-get update && apt-get install -y --no-install-recommends "
+            + " ".join(recipe["packages"])
+            + " && rm -rf /var/lib/apt/lists/*",
+        ]
+        files = {"Dockerfile": ("\n".join(lines) + "\n").encode()}
+        try:
+            _docker_build(client, files, rootfs_tag(), {}, detail)
+            return
+        except EngineFault as error:
+            fault = error
+    raise EngineFault(
+        fault.what if fault else "No registry has Debian.",
+        remedy="Without a registry a machine with apt can make it: install mmdebstrap there, or "
+        "bring a bundle: python -m grader images load FILE",
+    )
 
 
 def _build(client: docker.DockerClient) -> None:

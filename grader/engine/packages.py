@@ -200,6 +200,24 @@ def debian_mirror(etc: Path = Path("/etc/apt"), os_release: Path | None = None) 
     return None
 
 
+def suite_sources(
+    suite: str, etc: Path = Path("/etc/apt"), os_release: Path | None = None
+) -> list[list[str]]:
+    """Sources for a Debian `suite` from where this machine gets its own, the best first.
+
+    Each is a list of lines for mmdebstrap; [] stands for its own choice.
+    """
+    mirror = debian_mirror(etc, os_release)
+    if mirror is None:
+        return [[]]
+    own = os_release_fields(os_release).get("VERSION_CODENAME", "")
+    lines = [f"deb {mirror} {suite} main", f"deb {mirror} {suite}-updates main"]
+    for source in apt_mirrors(etc):
+        if own and f"{own}-security" in source.suites:
+            lines += [f"deb {uri} {suite}-security main" for uri in source.uris[:1]]
+    return [lines, lines[:1], []]
+
+
 def os_release_fields(path: Path | None = None) -> dict[str, str]:
     """The fields of /etc/os-release; {} where there is none (macOS, Windows)."""
     path = path or Path("/etc/os-release")

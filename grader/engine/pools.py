@@ -43,6 +43,19 @@ def choose() -> str:
     return first_free([*taken, *name_servers()])
 
 
+def reserve() -> str:
+    """`choose`, and take it: engines of several users that start at once get different ones.
+
+    Until the engine's state is written, `remove_blackhole` is the caller's duty.
+    """
+    from filelock import FileLock
+
+    with FileLock("/run/drydock-pools.lock", timeout=60):
+        pool = choose()
+        add_blackhole(pool)
+    return pool
+
+
 def name_servers() -> list[str]:
     """IPv4 name servers that this machine asks, loopback ones left out."""
     found: list[str] = []

@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from grader.console import say
-from grader.engine import egress, node_image, reaper
+from grader.engine import disk, egress, embedded, node_image, reaper
 from grader.engine.find import Engine
 from grader.engine.node import LIMITS, Limits, SandboxNode, start_node
 from grader.errors import EngineFault, KitError
@@ -20,6 +20,7 @@ from grader.errors import EngineFault, KitError
 __all__ = ["LIMITS", "Limits", "Sandbox", "SandboxNode", "builder"]
 
 BUILDER_LIMITS = Limits(memory_mb=6144, pids=8000, disk_mb=None)
+NEEDED_BYTES = 1024**3
 NAMES = ("manager1", "worker1", "worker2")
 
 
@@ -56,8 +57,8 @@ class Sandbox:
 
         if not 1 <= nodes <= len(NAMES):
             raise KitError(f"A sandbox has 1 to {len(NAMES)} nodes, not {nodes}.")
-        node_image.ensure(engine)
         reaper.reap(engine)
+        _prepare(engine)
         run = reaper.Run.begin(engine, submission)
         try:
             made = _start_all(engine, run, list(NAMES[:nodes]), image_set, limits)
@@ -105,6 +106,12 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         self.remove()
+
+
+def _prepare(engine: Engine) -> None:
+    if engine.origin == "embedded":
+        disk.require(embedded.place().home, NEEDED_BYTES, "sandboxes")
+    node_image.ensure(engine)
 
 
 def _start_all(
@@ -184,8 +191,8 @@ def builder(
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
-    node_image.ensure(engine)
     reaper.reap(engine)
+    _prepare(engine)
     run = reaper.Run.begin(engine, purpose="builder")
     try:
         with contextlib.closing(engine.client()) as client:

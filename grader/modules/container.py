@@ -86,6 +86,11 @@ class Container:
         return bool(self._state.get("Running")) and not self._state.get("Restarting")
 
     @property
+    def ended(self) -> bool:
+        """Neither running nor about to be restarted."""
+        return self._state.get("Status") in ("exited", "dead")
+
+    @property
     def restarts(self) -> int:
         """How often its restart policy has started it again."""
         return int(self.data.get("RestartCount", 0))

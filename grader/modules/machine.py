@@ -105,13 +105,3 @@ class Machine(Inside):
         top = [p for p in self.host.file("/").listdir() if not DEBIANS_OWN.fullmatch(p)]
         found = self.files([*(f"/{name}" for name in sorted(top)), *KEPT_BY_PEOPLE])
         return {p: e for p, e in found.items() if p != but and not p.startswith(f"{but}/")}
-
-
-def packages_come(node: Node, image: str) -> bool:
-    """Whether a fresh machine, without any student's file, gets the lists of Debian packages."""
-    machine = Machine.start(node, image)
-    try:
-        strict = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]
-        return node.run(["docker", "exec", machine.id, *strict], timeout=90).ok
-    finally:
-        machine.remove()

@@ -41,7 +41,10 @@ def _bars(exercises: Sequence[Exercise]) -> Iterator[Progress]:
         console=console,
         transient=True,
     ) as bars:
-        ids = {e.id: bars.add_task("waiting", name=e.id, start=False, total=None) for e in exercises}
+        ids = {
+            exercise.id: bars.add_task("waiting", name=exercise.id, start=False, total=None)
+            for exercise in exercises
+        }
 
         def started(exercise: Exercise) -> None:
             bars.start_task(ids[exercise.id])

@@ -32,7 +32,7 @@ TIMED_OUT = 124
 """Exit code of a command that was ended, as `timeout` has it."""
 
 
-class ContainerBackend(BaseBackend):
+class ContainerBackend(BaseBackend):  # type: ignore[misc]  # testinfra has no types
     """Commands in one container of one engine."""
 
     NAME = "drydock"

@@ -80,7 +80,7 @@ class Node(Protocol):
         ...
 
     def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
-        """Copy a folder (regular files only, modes kept to rwx bits) or the given files to `dest`."""
+        """Copy a folder's regular files (with their rwx bits), or the given files, to `dest`."""
         ...
 
     def cut_off(self) -> AbstractContextManager[None]:

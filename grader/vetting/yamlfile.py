@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import yaml
 
 from grader.errors import KitError
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
 MAX_DEPTH = 60
 
 Key = str | int
@@ -65,11 +66,15 @@ class YamlFile:
                 # JSON is YAML too, but Python's reader of YAML stumbles over tabs in it.
                 text = text.replace("\t", " ")
         text = "\n".join(_without_inner_tabs(line) for line in text.splitlines()) + "\n"
+        if _brackets(text) > MAX_DEPTH:
+            raise _too_deep(name)
         try:
-            root = yaml.compose(text, Loader=_Loader)
+            loader = _Loader(text)
+            root = loader.get_single_node()
+            data = None
             if root is not None:
                 _refuse_deep_and_double(root, name)
-            data = yaml.load(text, Loader=_Loader)
+                data = loader.construct_document(root)
         except yaml.MarkedYAMLError as error:
             raise _explained(error, text, name) from None
         except yaml.YAMLError as error:
@@ -136,13 +141,23 @@ def _without_inner_tabs(line: str) -> str:
     return indent + rest.replace("\t", " ") if rest else ""
 
 
+def _brackets(text: str) -> int:
+    """How deep brackets are nested at most: Python's reader needs the square of that in time."""
+    depth = deepest = 0
+    for sign in re.findall(r"[\[\]{}]", text):
+        depth += 1 if sign in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
     """A YAML error in the words of someone who helps."""
-    mark = error.problem_mark or error.context_mark
+    problem = str(error.problem or "")
+    unclosed = "end of stream" in problem and error.context_mark is not None
+    mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
     number = mark.line + 1 if mark else 1
     lines = text.splitlines() or [""]
     line = lines[min(number, len(lines)) - 1]
-    problem = str(error.problem or "")
     shown = f"Line {number} reads: {line.strip()[:80]!r}."
     if "\t" in line[: len(line) - len(line.lstrip())]:
         what = f"Line {number} is indented with a tab; YAML allows only spaces."
@@ -150,6 +165,9 @@ def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
             "Replace the tab by spaces (two per level) and let your editor insert spaces when you"
             " press Tab."
         )
+    elif unclosed:
+        what = f"A quote is opened and never closed. {shown}"
+        remedy = "Write the same quote at the text's end."
     elif "mapping values are not allowed" in problem:
         what = f"There is a ':' where none can be. {shown}"
         remedy = "Compare its indentation with the lines above; a text with ': ' needs quotes."

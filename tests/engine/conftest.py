@@ -30,8 +30,11 @@ def image_set(engine: Engine) -> Any:
 
 
 @pytest.fixture(scope="module")
-def own_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Place]:
-    """A data directory, and so an embedded engine, of the test module's own."""
+def own_place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Place]:
+    """A data directory, and so an embedded engine, of the test module's own.
+
+    The session's engine comes first: it must not be looked for in that directory.
+    """
     if not packages.is_root():
         pytest.skip("starting and breaking engines needs root")
     home: Path = tmp_path_factory.mktemp("home")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from docker.context import ContextAPI
 
 from grader import paths
 from grader.engine import embedded, find, firewall, leftovers, packages
@@ -135,7 +136,7 @@ def test_a_stale_pid_of_somebody_else_is_left_alone(own_place: Place) -> None:
         own_place.run.mkdir()
         (own_place.run / "engine.pid").write_text(str(other.pid))
         own_place.state.write_text(
-            f'{{"pid": {other.pid}, "started": 1, "pool": "172.28.0.0/16", "owner": [0, 0]}}'
+            f'{{"pid": {other.pid}, "started": 1, "pool": "198.51.100.0/24", "owner": [0, 0]}}'
         )
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(own_place.socket))
@@ -213,11 +214,31 @@ def test_docker_host_counts_and_one_that_is_gone_is_passed_over(
     assert found.origin != "environment"
 
 
+def test_the_kits_own_goes_before_an_engine_that_only_happens_to_be_there(
+    engine: find.Engine,
+    own: find.Engine,
+    own_place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    if not engine.url.startswith("unix://"):
+        pytest.skip("the default context is a Unix socket")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    default = ContextAPI.DEFAULT_CONTEXT
+    monkeypatch.setitem(default.endpoints["docker"], "Host", engine.url)
+    # As if the session's engine were the system's: nobody asked for it.
+    assert find.find() == own
+    embedded.shut_down()
+    found = find.find()
+    assert found is not None
+    assert (found.origin, found.url) == ("context", engine.url)
+    assert find.ensure() == own, "it has the image set: it is started again"
+
+
 def test_the_current_context_counts(
     own: find.Engine, own_place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from docker.context import ContextAPI
-
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     (tmp_path / "config.json").write_text("{}")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))

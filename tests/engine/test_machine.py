@@ -10,9 +10,10 @@ import pytest
 from grader.checks import eventually
 from grader.modules.http import get
 from grader.modules.inside import Socket
-from grader.modules.machine import Machine, packages_come
+from grader.modules.machine import Machine
+from grader.modules.packages import SOURCES, blame_the_network, come
 from grader.modules.tree import changes, difference
-from grader.targets.node import Node
+from grader.targets.node import Completed, Node
 from tests.engine import looked_at
 from tests.engine.looked_at import BARE, LISTENER
 
@@ -160,5 +161,11 @@ def test_a_machine_that_a_script_took_down_is_seen_to_be_down(node: Node) -> Non
     machine.remove()
 
 
-def test_a_fresh_machine_gets_packages(node: Node) -> None:
-    assert packages_come(node, BARE)
+@pytest.mark.parametrize("what", SOURCES)
+def test_a_fresh_machine_gets_packages(node: Node, what: str) -> None:
+    assert come(node, what)
+
+
+def test_a_build_that_failed_for_another_reason_is_not_the_networks_fault(node: Node) -> None:
+    blame_the_network(node, Completed(("build",), 1, "Failed to fetch http://no.test/x", 1.0))
+    blame_the_network(node, Completed(("build",), 1, "E: Unable to locate package x", 1.0))

@@ -267,6 +267,18 @@ def test_a_node_that_ends_at_once_is_a_fault_with_its_log(
     assert set((embedded.place().home / "runs").glob("*")) == before
 
 
+def test_a_node_does_not_outlive_its_time(engine: Engine) -> None:
+    with Sandbox.create(engine, limits=Limits(life_seconds=4, disk_mb=None)) as made:
+        (node,) = made.nodes
+
+        def state() -> dict[str, Any]:
+            found: dict[str, Any] = node.outer.api.inspect_container(node.container_id)["State"]
+            return found
+
+        until(lambda: not state()["Running"], "its time is over")
+        assert state()["ExitCode"] == 124
+
+
 def test_a_node_that_is_gone_is_a_fault(engine: Engine) -> None:
     with Sandbox.create(engine, limits=Limits(disk_mb=None)) as made:
         (node,) = made.nodes

@@ -21,6 +21,8 @@ LAB4 = labs.load("lab4")
 ME = LAB4.demo_student
 VALUES = variant(LAB4, ME)
 PLACE = "/home/student"
+NEEDS_CGROUPS = {"docker compose top", "docker compose pause", "docker compose unpause"}
+"""An engine in a user namespace on cgroup v1 cannot do these; they are tried all the same."""
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +51,15 @@ def test_cells_work_on_a_finished_workspace(
     with Sandbox.create(engine, submission="worksheet", image_set=image_set.volume) as sandbox:
         (node,) = sandbox.nodes
         node.put(workspace, PLACE)
+        no_cgroups = node.docker.info()["CgroupDriver"] == "none"
         for command in commands:
             if command.kind != "cell":
                 continue
             if command.line == _visit():
                 wait_for_webs(node)
             done = run(node, command.line, command.folder)
-            assert done.ok or command.may_fail, f"{command.line}\n{done.tail(30)}"
+            allowed = command.may_fail or (no_cgroups and command.line in NEEDS_CGROUPS)
+            assert done.ok or allowed, f"{command.line}\n{done.tail(30)}"
             if "kill 1" in command.line:
                 wait_for_restart(node)
             told.setdefault(command.line, []).append(done.out)
@@ -100,6 +104,13 @@ def wait_for_restart(node: Any) -> None:
     assert eventually(back, within=30, stable_for=1)
 
 
+def wait_for_promotion(manager: Any) -> None:
+    """Until worker1 is a manager that the others can reach, as the text asks for."""
+    assert eventually(
+        lambda: re.search(r"worker1.*Reachable", run(manager, "docker node ls").out), within=60
+    )
+
+
 def _visit() -> str:
     first, last = VALUES["counter_port_first"], VALUES["counter_port_last"]
     return f'curl -s --connect-timeout 1 "http://localhost:[{first}-{last}]/"'
@@ -118,6 +129,8 @@ def test_swarm_commands_work_on_three_nodes(
         for command in commands:
             if command.kind != "reading":
                 continue
+            if "demote" in command.line:
+                wait_for_promotion(nodes["manager1"])
             line = command.line.replace("MANAGER1_ADDRESS", nodes["manager1"].address)
             done = run(nodes[command.node], line.replace("TOKEN", token))
             assert done.ok, f"{command.node}: {line}\n{done.tail(30)}"

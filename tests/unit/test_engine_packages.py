@@ -83,5 +83,27 @@ def test_the_mirror_is_the_one_of_this_release(tmp_path: Path) -> None:
     assert packages.debian_mirror(etc, release) is None
 
 
+def test_sources_of_another_suite_come_from_the_same_places(tmp_path: Path) -> None:
+    etc = tmp_path / "apt"
+    etc.mkdir()
+    _etc(etc)
+    (etc / "sources.list").write_text(
+        "deb http://one.example/debian bookworm main\n"
+        "deb http://safe.example/security bookworm-security main\n"
+    )
+    release = tmp_path / "os-release"
+    release.write_text("ID=debian\nVERSION_CODENAME=bookworm\n")
+    best, plain, own_choice = packages.suite_sources("trixie", etc, release)
+    assert best == [
+        "deb http://one.example/debian trixie main",
+        "deb http://one.example/debian trixie-updates main",
+        "deb http://safe.example/security trixie-security main",
+    ]
+    assert plain == best[:1]
+    assert own_choice == []
+    release.write_text("ID=ubuntu\nVERSION_CODENAME=noble\n")
+    assert packages.suite_sources("trixie", etc, release) == [[]]
+
+
 def test_without_apt_there_is_nothing(tmp_path: Path) -> None:
     assert packages.apt_mirrors(tmp_path / "none") == []

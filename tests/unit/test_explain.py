@@ -74,6 +74,11 @@ from grader.explain import explain, unreachable
             "chmod +x",
         ),
         ("exec /start.sh: exec format error", "no first line (#!…)", "#!/bin/bash"),
+        (
+            "curl: (6) Could not resolve host: packages.test",
+            "from packages.test, which cannot be reached",
+            "Debian's own packages",
+        ),
         ("write /x: no space left on device", "The disk is full.", "less"),
     ],
 )
@@ -88,17 +93,26 @@ def test_what_is_not_known_gets_none() -> None:
     assert explain("Setting up nginx (1.22.1-9) ...\nall is well") is None
 
 
+PIP = """\
+WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError('<x>: Failed to
+establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/flask/
+ERROR: Could not find a version that satisfies the requirement flask (from versions: none)
+"""
+
+
 @pytest.mark.parametrize(
-    ("output", "host"),
+    ("output", "expected"),
     [
         (
             "W: Failed to fetch http://deb.test/dists/x  Temporary failure resolving 'deb.test'",
-            "deb.test",
+            True,
         ),
-        ("Err:1 http://deb.test x\n  Could not connect to deb.test:80 (192.0.2.1)", "deb.test"),
-        ("Unable to connect to deb.test:http:", "deb.test"),
-        ("E: Unable to locate package x", None),
+        ("Err:1 http://deb.test x\n  Could not connect to deb.test:80 (192.0.2.1)", True),
+        ("Unable to connect to deb.test:http:", True),
+        (PIP, True),
+        ("E: Unable to locate package x", False),
+        ("ERROR: No matching distribution found for falsk", False),
     ],
 )
-def test_a_mirror_that_is_not_reached_is_told_apart(output: str, host: str | None) -> None:
-    assert unreachable(output) == host
+def test_packages_that_cannot_be_reached_are_told_apart(output: str, expected: bool) -> None:
+    assert unreachable(output) == expected

@@ -151,9 +151,9 @@ def test_stop_ends_what_is_under_way(request_: grading.Request) -> None:
     only = dataclasses.replace(request_, exercises=["numbers"])
     stop = grading.Stop()
     progress = grading.Progress(
-        check=lambda _exercise, result: stop.event.set()
-        if result["id"] == "numbers.first"
-        else None
+        check=lambda _exercise, result: (
+            stop.event.set() if result["id"] == "numbers.first" else None
+        )
     )
     with pytest.raises(Stopped):
         grading.grade(only, grading.plan(only), NoTargets(NO_ENGINE), progress, stop)

@@ -18,7 +18,9 @@ import pytest
 from grader.plugin import ChecksPlugin, Unavailable
 
 folder = Path(sys.argv[1])
-unavailable = Unavailable("engine", "no Docker engine", "start one") if sys.argv[2] == "none" else None
+unavailable = None
+if sys.argv[2] == "none":
+    unavailable = Unavailable("engine", "no Docker engine", "start one")
 plugin = ChecksPlugin(
     exercise="toy", emit=lambda e: print("EVENT " + json.dumps(e)), submission=folder,
     variant={"port": 8080}, student="s0000000", lab=None,
@@ -151,6 +153,24 @@ def test_an_error_of_the_grader_is_nobodys_zero(tmp_path: Path) -> None:
     assert "KeyError" in found["cause"]["log"]
 
 
+def test_a_fault_of_the_engine_is_said_in_its_own_words(tmp_path: Path) -> None:
+    _, events, _ = run(
+        tmp_path,
+        '''
+        from grader.errors import EngineFault
+
+        @check(points=1)
+        def check_breaks():
+            """It breaks."""
+            raise EngineFault("The network is down.", remedy="Plug it in.")
+        ''',
+    )
+    found = results(events)["toy.breaks"]
+    assert (found["outcome"], found["why"]) == ("not_graded", "grader")
+    assert found["cause"]["reason"] == "The network is down. This costs you no points."
+    assert found["cause"]["hint"] == "Plug it in."
+
+
 def test_what_the_target_cannot_show_is_not_graded(tmp_path: Path) -> None:
     _, events, _ = run(
         tmp_path,
@@ -266,4 +286,3 @@ def test_a_function_without_the_decorator_is_the_authors_mistake(tmp_path: Path)
     code, _, told = run(tmp_path, "def check_bare():\n    pass\n")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "no @check decorator" in told
-

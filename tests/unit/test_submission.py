@@ -71,9 +71,7 @@ def test_a_missing_folder_is_an_empty_submission(tmp_path: Path) -> None:
     assert submission.read(tmp_path, ["nowhere"]).files == {}
 
 
-def test_too_much_is_refused_with_a_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_much_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submission, "MAX_BYTES", 10)
     put(tmp_path, "a/big", b"x" * 11)
     with pytest.raises(KitError, match="too much") as caught:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from grader import paths
 from grader.engine import packages
+from grader.engine.images import site
 from grader.errors import EngineFault
 
 NAME = "drydock/bootstrap"
 
 # As in Debian's "slim" images; dpkg's own settings (in the recipe) go on with it.
 SLIM = (
-    'cd "$1" && rm -f etc/apt/sources.list etc/apt/sources.list.d/*.list'
-    " etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap"
+    'cd "$1" && rm -f etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap'
     " && cd usr/share && find doc -mindepth 2 ! -name copyright ! -type d -delete"
     " && rm -rf info lintian locale/* man/*"
 )
@@ -52,9 +52,11 @@ def file_system(
         argv += [f'--aptopt={key} "{value}"' for key, value in packages.apt_proxies().items()]
         argv += [f"--setup-hook=copy-in {shlex.quote(str(configuration / 'etc'))} /"]
         argv += [f"--customize-hook={SLIM}"]
-        mirror = packages.debian_mirror()
-        for choice in [mirror, None] if mirror else [None]:
-            call = [*argv, suite, str(tarball), *([choice] if choice else [])]
+        for sources in packages.suite_sources(suite):
+            # They stay in the image, where builds fetch packages from them.
+            if not all(site.reachable_from_container(line.split()[1]) for line in sources):
+                continue
+            call = [*argv, suite, str(tarball), *sources]
             # Without root mmdebstrap makes a user namespace of its own, if it may.
             rc, lines = packages.run_lines(
                 packages.as_root(call) if packages.may_be_root() else call, detail

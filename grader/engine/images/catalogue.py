@@ -105,10 +105,11 @@ def _read(folder: Path) -> dict[str, bytes]:
     return dict(sorted(found.items()))
 
 
-def load(folder: Path = FOLDER) -> Catalogue:
+def load(folder: Path | None = None) -> Catalogue:
     """Read catalogue.yaml and the recipes beside it; KitError if they do not fit together."""
     import yaml
 
+    folder = folder or FOLDER
     path = folder / "catalogue.yaml"
     try:
         files = _read(folder)

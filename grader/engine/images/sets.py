@@ -54,10 +54,11 @@ def complete(client: docker.DockerClient, version: str) -> ImageSet | None:
     return None
 
 
-def complete_sets(client: docker.DockerClient, name: str = PREFIX) -> list[ImageSet]:
-    """All complete sets of the engine whose volumes' names have `name` in them, newest first."""
-    # Labels cannot be compared in one request with names: the engine takes either.
-    volumes: list[dict[str, Any]] = client.api.volumes(filters={"name": name})["Volumes"] or []
+def complete_sets(client: docker.DockerClient, name: str | None = None) -> list[ImageSet]:
+    """All complete sets of the engine (whose volumes' names have `name` in them), newest first."""
+    volumes: list[dict[str, Any]] = (
+        client.api.volumes(filters={"name": name or PREFIX})["Volumes"] or []
+    )
     names = {volume["Name"] for volume in volumes}
     found: list[tuple[str, ImageSet]] = []
     for volume in volumes:
@@ -136,10 +137,13 @@ def remove_others(client: docker.DockerClient, version: str) -> None:
 def newest_other(client: docker.DockerClient, version: str) -> str | None:
     """The volume of another version to begin from: a complete one if there is, the newest."""
     done = [one.volume for one in complete_sets(client) if one.version != version]
-    begun = client.api.volumes(filters={"label": f"{ROLE}={SET}"})["Volumes"] or []
+    begun = [
+        volume
+        for volume in client.api.volumes(filters={"name": PREFIX})["Volumes"] or []
+        if (volume.get("Labels") or {}).get(ROLE) == SET and volume["Name"] != volume_name(version)
+    ]
     begun.sort(key=lambda volume: str(volume.get("CreatedAt", "")), reverse=True)
-    names = [volume["Name"] for volume in begun if volume["Name"] != volume_name(version)]
-    return next(iter([*done, *names]), None)
+    return next(iter([*done, *(volume["Name"] for volume in begun)]), None)
 
 
 def refuse_change_in_use(client: docker.DockerClient, version: str) -> None:

@@ -18,10 +18,6 @@ from grader.engine import packages
 
 BUNDLE = "/usr/local/share/drydock/ca-bundle.crt"
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-DEFAULT = {
-    "MIRROR": "http://deb.debian.org/debian",
-    "SECURITY_MIRROR": "http://deb.debian.org/debian-security",
-}
 PIP_URLS = ("index-url", "extra-index-url", "proxy")
 PIP_WORDS = ("trusted-host", "timeout", "default-timeout", "retries")
 
@@ -35,7 +31,7 @@ class Site:
 
     @property
     def is_empty(self) -> bool:
-        return not self.files and dict(self.arguments) == DEFAULT
+        return not self.files and not self.arguments
 
     @property
     def digest(self) -> str:
@@ -116,7 +112,8 @@ def _apt(https_mirror: bool) -> Iterator[str]:
 
 
 def _mirrors() -> dict[str, str]:
-    found = dict(DEFAULT)
+    """Where this machine gets Debian and its security fixes, as far as it says."""
+    found: dict[str, str] = {}
     mirror = packages.debian_mirror()
     if mirror is not None and reachable_from_container(mirror):
         found["MIRROR"] = mirror.rstrip("/")

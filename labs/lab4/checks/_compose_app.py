@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from _compose_says import explained
 
@@ -14,10 +15,13 @@ from grader.engine.images import catalogue
 from grader.modules import http
 from grader.modules.compose import ComposeProject
 from grader.modules.container import Container, Published
+from grader.modules.packages import blame_the_network
 from grader.targets.node import Completed
 from grader.vetting import compose as vetting
 from grader.vetting import dockerfile
 from grader.vetting.yamlfile import Refused
+
+T = TypeVar("T")
 
 ROOT = "/drydock"
 """Where submitted folders lie on the node."""
@@ -75,6 +79,27 @@ def require_services(submission: Path, folder: str, *names: str) -> None:
         )
 
 
+def settle(look: Callable[[], tuple[T, float | None]], within: float) -> T | None:
+    """The first true answer of `look` within so many seconds, else None.
+
+    `look` also says for how many seconds an answer that is not true must last to be final,
+    None if time may still mend it: nobody waits a minute for what has crashed for good.
+    """
+    since: float | None = None
+
+    def once() -> tuple[T | None] | None:
+        nonlocal since
+        answer, patience = look()
+        now = time.monotonic()
+        if answer:
+            return (answer,)
+        since = None if patience is None else (since or now)
+        return (None,) if since is not None and now - since >= (patience or 0) else None
+
+    found = eventually(once, within=within)
+    return found[0] if found else None
+
+
 class App:
     """One of the two applications: its project on the node and its containers.
 
@@ -116,8 +141,9 @@ class App:
         if done.ok:
             self.at_rest = command.startswith(("up", "start", "restart"))
             return
-        reason, hint = explained(done, command, self)
-        fail(reason, actual=done.tail(), hint=hint, log=self.story(done))
+        blame_the_network(self.node, done)
+        reason, hint = explained(done, command, self.folder)
+        fail(reason + self.note(), actual=done.tail(), hint=hint, log=self.story(done))
 
     def clear(self) -> None:
         """Take the project away with all its containers, so that its ports are free again."""
@@ -202,11 +228,14 @@ class App:
 
     def answers(self, service: str, within: float, path: str = "/") -> bool:
         """Whether a published port of the service gives any answer over HTTP in time."""
-        return bool(
-            eventually(
-                lambda: any(self.visit(port, path) for port in self.ports(service)), within=within
-            )
-        )
+
+        def look() -> tuple[bool, float | None]:
+            if any(self.visit(port, path) for port in self.ports(service)):
+                return True, None
+            alive = [c for c in self.containers(service) if c.running or c.restarts]
+            return False, None if any(c.published or not c.running for c in alive) else 1.0
+
+        return bool(settle(look, within))
 
     def _visit_from_node(
         self, port: Published, path: str, form: Mapping[str, str | int] | None, timeout: float

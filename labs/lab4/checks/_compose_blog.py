@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from _compose_app import App
+from _compose_app import App, settle
 
 from grader.checks import eventually, fail
 from grader.modules.container import Container, Event, Published, events
@@ -93,11 +93,17 @@ class Blog(App):
     def wait_for(self, what: Callable[[Answer], bool], within: float = WAIT) -> bool:
         """Whether any published port of wordpress shows such a page in time."""
 
-        def shown() -> bool:
-            pages = (self.page(port) for port in self.ports("wordpress"))
-            return any(answer is not None and what(answer) for answer in pages)
+        def look() -> tuple[bool, float | None]:
+            ports = self.ports("wordpress")
+            pages = [page for port in ports if (page := self.page(port))]
+            if any(what(page) for page in pages):
+                return True, None
+            if any(page.ok for page in pages) or not ports:
+                return False, 3.0
+            database_is_there = any(c.health == "healthy" for c in self.containers("db"))
+            return False, 10.0 if pages and database_is_there else None
 
-        return bool(eventually(shown, within=within))
+        return bool(settle(look, within))
 
     def instead(self) -> str:
         """What a visitor gets now, in words."""
@@ -179,10 +185,20 @@ class Blog(App):
             # `kill` is a word of the shell: a node may not have it as a program.
             self.node.run(["sh", "-c", 'kill -KILL "$@"', "kill", *pids], timeout=10)
 
-    def came_back(self, killed: Container) -> bool:
-        """Whether the container runs again, with a new first process."""
-        now = [c for c in self.containers(killed.service) if c.id == killed.id]
-        return any(c.running and c.started_at > killed.started_at for c in now)
+    def come_back(self, killed: list[Container], within: float) -> bool:
+        """Whether all these containers run again in time, each with a new first process."""
+
+        def look() -> tuple[bool, float | None]:
+            missing = self.gone(killed)
+            ended = {c.id for c in self.containers() if c.ended}
+            return not missing, 3.0 if all(c.id in ended for c in missing) else None
+
+        return bool(settle(look, within))
+
+    def gone(self, killed: list[Container]) -> list[Container]:
+        """Those of the containers that have not come back."""
+        now = {c.id: c for c in self.containers() if c.running}
+        return [c for c in killed if c.id not in now or now[c.id].started_at <= c.started_at]
 
 
 def healthy_at(told: list[Event], container: str) -> int | None:

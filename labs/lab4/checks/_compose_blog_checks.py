@@ -8,7 +8,7 @@ from typing import Any
 from _compose_app import read, refuse_foreign_images, require_services
 from _compose_blog import DATABASE_PORT, Blog, healthy_at, started_at
 
-from grader.checks import check, eventually, fail
+from grader.checks import check, fail
 from grader.modules.http import connects
 from grader.modules.probe import reachable
 
@@ -219,9 +219,8 @@ def check_blog_restarts(blog: Blog) -> None:
     killed = [blog.one("db"), blog.one("wordpress")]
     blog.at_rest = False
     blog.kill(*killed)
-    back = eventually(lambda: all(blog.came_back(c) for c in killed), within=30)
-    if not back:
-        gone = [c.service for c in killed if not blog.came_back(c)]
+    if not blog.come_back(killed, within=30):
+        gone = [c.service for c in blog.gone(killed)]
         fail(
             f"After its program was killed, {' and '.join(gone)} did not come back.",
             expected="a new start within 30 seconds",

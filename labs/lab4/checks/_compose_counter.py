@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from _compose_app import App
+from _compose_app import App, settle
 
-from grader.checks import eventually, fail
+from grader.checks import fail
 from grader.modules.container import Container
+from grader.modules.http import Answer
 
 WAIT = 30.0
 """Seconds that the page may take to answer again after a change."""
@@ -39,29 +40,14 @@ class Counter(App):
         self.seen |= {p.host_port for c in found for p in c.published if p.protocol == "tcp"}
         return found
 
-    def read(self, container: Container) -> int | None:
-        """One visit of this container's page: the count it shows, None if it shows none."""
-        return shown_count(self.page(container))
-
-    def page(self, container: Container) -> str:
-        """The text of this container's page, empty if it does not answer well."""
-        for port in container.published:
-            answer = self.visit(port) if port.protocol == "tcp" else None
-            if answer and answer.ok:
-                return answer.text
-        return ""
-
-    def visit_once(self) -> int | None:
-        """One visit of any container of web: the count it shows, None if it shows none."""
-        for web in self.webs():
-            count = self.read(web)
-            if count is not None:
-                return count
-        return None
+    def answer(self, container: Container) -> Answer | None:
+        """One visit of this container's page, at any port that it publishes."""
+        ports = [port for port in container.published if port.protocol == "tcp"]
+        return next((a for port in ports if (a := self.visit(port))), None)
 
     def count(self, after: str) -> int:
         """The count shown to a visitor, or the end of the check; waits until the page is there."""
-        count = eventually(self.visit_once, within=WAIT)
+        count = settle(self._visit, within=WAIT)
         if count is None:
             fail(
                 f"The page shows no count {after}.",
@@ -70,6 +56,12 @@ class Counter(App):
                 log=self.story(),
             )
         return count
+
+    def _visit(self) -> tuple[int | None, float | None]:
+        """See `settle`: the count that the page shows; an error that it shows for long is final."""
+        answers = [answer for web in self.webs() if (answer := self.answer(web))]
+        counts = [count for answer in answers if (count := shown_count(answer))]
+        return counts[0] if counts else None, 10.0 if answers else None
 
     def goes_on(self, before: int, after: str, hint: str | None = None) -> None:
         """End the check unless the page counts on from `before`."""
@@ -92,7 +84,7 @@ class Counter(App):
         return f"web {where}; {self.state()}"
 
 
-def shown_count(page: str) -> int | None:
+def shown_count(answer: Answer | None) -> int | None:
     """The number of visits that the page tells."""
-    found = re.search(r"seen (\d+) times", page)
+    found = re.search(r"seen (\d+) times", answer.text) if answer and answer.ok else None
     return int(found[1]) if found else None

@@ -152,22 +152,23 @@ def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
             actual=counter.state("web"),
         )
     for web in webs:
-        page = eventually(lambda web=web: counter.page(web), within=30)
-        shown = shown_count(page)
-        if not page or web.hostname not in page:
+        answer = eventually(lambda web=web: counter.answer(web), within=30)
+        page = answer.text.strip() if answer else ""
+        count = shown_count(answer)
+        if count is None or web.hostname not in page:
             fail(
                 f"{web.name} does not answer at a port of its own.",
                 expected=f"a page that says it comes from host {web.hostname}",
-                actual=page.strip() or counter.ports_in_words("web"),
+                actual=page or counter.ports_in_words("web"),
                 log=counter.story(),
             )
-        if shown is None or shown <= last:
+        if count <= last:
             fail(
                 "The containers of web do not count together.",
                 expected=f"{web.name} counts on from {last}",
-                actual=page.strip(),
+                actual=page,
             )
-        last = shown
+        last = count
 
 
 @check(points=1, needs=["counter_starts"], hint='Write "FIRST-LAST:5000" under ports: of web.')

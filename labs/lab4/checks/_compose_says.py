@@ -6,13 +6,9 @@ The first pattern that is found decides. `{1}` and `{2}` stand for what the patt
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from grader.explain import explain
 from grader.targets.node import Completed
-
-if TYPE_CHECKING:
-    from _compose_app import App
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     (
@@ -111,9 +107,34 @@ _SAID: tuple[tuple[str, str, str], ...] = (
         "Keep the networks, remove the other.",
     ),
     (
+        r"unknown policy '(.*?)'",
+        "`{1}` is no restart policy.",
+        'There are always, unless-stopped, on-failure and "no" (in quotes).',
+    ),
+    (
+        r"dependency cycle detected: (.+)",
+        "The services wait for each other in a circle: {1}.",
+        "Remove one of these `depends_on:`.",
+    ),
+    (
+        r"can't set container_name and (\S+)",
+        "The containers of {1} cannot all be called the same.",
+        "Remove `container_name:`; Compose then numbers the containers of a service.",
+    ),
+    (
+        r"invalid mount (?:path|config)[^']*'(.*?)'",
+        "`{1}` cannot be mounted.",
+        "Write VOLUME:/PATH/IN/THE/CONTAINER; the name of a volume has at least two letters.",
+    ),
+    (
+        r"exec: \"(.+?)\": executable file not found",
+        "A container could not start: there is no program `{1}` in its image.",
+        "Check the spelling in `command:` and `entrypoint:`, and in the Dockerfile's CMD.",
+    ),
+    (
         r"pull access denied for (\S+?),|manifest for (\S+) not found"
-        r"|(?:lookup|dial tcp).*(registry-1\.docker\.io|auth\.docker\.io)",
-        "An image had to be fetched and could not be: {1}{2}{3}.",
+        r"|https?://(registry-1\.docker\.io|auth\.docker\.io)",
+        "An image had to be fetched and could not be ({1}{2}{3}).",
         "Use the lab's images by the names that the worksheet gives; remove `pull_policy:`.",
     ),
 )
@@ -121,8 +142,8 @@ _SAID: tuple[tuple[str, str, str], ...] = (
 _COMPILED = tuple((re.compile(p, re.IGNORECASE), r, h) for p, r, h in _SAID)
 
 
-def explained(done: Completed, command: str, app: App) -> tuple[str, str | None]:
-    """(reason, hint) of a compose command that did not work."""
+def explained(done: Completed, command: str, folder: str) -> tuple[str, str]:
+    """(reason, hint) of a compose command that did not work in a folder of the workspace."""
     typed = f"`docker compose {command}`"
     if done.timed_out:
         return (
@@ -130,21 +151,22 @@ def explained(done: Completed, command: str, app: App) -> tuple[str, str | None]
             "Run it yourself and watch what it waits for: a build that asks something, a container"
             " that does not stop when told to, a health check that is never content.",
         )
-    for pattern, reason, hint in _COMPILED:
-        found = pattern.search(done.out)
-        if found:
-            for number, word in enumerate(found.groups(), 1):
-                reason = reason.replace(f"{{{number}}}", (word or "").strip())
-            return reason + app.note(), hint
     if "failed to solve" in done.out or "failed to build" in done.out.lower():
         known = explain(done.out)
         if known:
             return f"The image cannot be built: {known.reason}", known.hint
         return (
             "The image cannot be built.",
-            f"Run `docker compose build` in {app.folder}/: the first line with an error counts.",
+            f"Run `docker compose build` in {folder}/: the first line with an error counts.",
         )
+    for pattern, reason, hint in _COMPILED:
+        found = pattern.search(done.out)
+        if found:
+            for number, word in enumerate(found.groups(), 1):
+                reason = reason.replace(f"{{{number}}}", (word or "").strip())
+            return reason, hint
+    said = re.findall(r"^Error response from daemon: (.+)$", done.out, re.MULTILINE)
     return (
-        f"{typed} does not work." + app.note(),
-        f"Run it yourself in {app.folder}/ and read its last lines.",
+        f"{typed} does not work" + (f": {said[-1].rstrip('.')[:300]}." if said else "."),
+        f"Run it yourself in {folder}/ and read its last lines.",
     )

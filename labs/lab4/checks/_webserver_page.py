@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,10 @@ from grader.checks import eventually, fail
 from grader.errors import EngineFault
 from grader.modules.http import Answer, get
 from grader.modules.inside import Inside
+
+STARTS_WITHIN = 30
+PATIENCE = 8
+"""Seconds in which a server that already answers, with an error, may still come to better ones."""
 
 ANSWERS_WITHIN = 1.5
 """Seconds in which a page that only multiplies two numbers answers, with a lot to spare."""
@@ -24,20 +30,43 @@ class Page:
     site: str
     student: str
     factor: int
-    address: str
+    node: Any
 
-    def ask(self, port: int, n: int, timeout: float = 5.0) -> Answer | None:
-        return get(self.address, port, "/", {"n": n}, timeout=timeout, follow=True)
+    def ask(self, port: int, n: int, timeout: float = 5.0, path: str = "/") -> Answer | None:
+        return get(self.node.address, port, path, {"n": n}, timeout=timeout, follow=True)
+
+    def wait_for(
+        self, port: Callable[[], int], n: int, alive: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Until the page answers well; less long where something else answers, or it is dead."""
+        first_answer: float | None = None
+
+        def settled() -> bool:
+            nonlocal first_answer
+            answer = self.ask(port(), n) if port() else None
+            if answer and first_answer is None:
+                first_answer = time.monotonic()
+            if first_answer and time.monotonic() - first_answer > PATIENCE:
+                return True
+            return bool(answer and answer.ok) or not alive()
+
+        eventually(settled, within=STARTS_WITHIN, every=0.3)
 
     def computed(self, answer: Answer | None, n: int) -> bool:
         """Whether the answer holds what PHP makes of `n`."""
         text = words(answer.text) if answer and answer.ok else ""
         return re.search(rf"(?<!\d){n * self.factor}(?!\d)", text) is not None
 
-    def must_be_mine(self, answer: Answer | None, port: int, log: str = "") -> None:
-        """Fail, with the likely cause, if the answer is not this student's page."""
+    def must_be_mine(
+        self, answer: Answer | None, port: int, *, at: int | None = None, log: str = ""
+    ) -> None:
+        """Fail, with the likely cause, if the answer is not this student's page.
+
+        `port` is what the student knows it by, `at` the node's port where that is another.
+        """
         expected = f"a page with {self.site} and {self.student} on it"
         if answer is None:
+            self._must_be_reachable(at or port)
             fail(
                 f"Nobody answers on port {port}.",
                 expected=expected,
@@ -56,6 +85,13 @@ class Page:
             hint=hint,
             log=log or None,
         )
+
+    def _must_be_reachable(self, port: int) -> None:
+        """Silence is the student's only if the node itself hears nothing either."""
+        url = f"http://127.0.0.1:{port}/"
+        asked = self.node.run(["curl", "-s", "-o", "/dev/null", "-m", "5", url], timeout=20)
+        if asked.ok:
+            raise EngineFault(f"The node answers on port {port}, but the grader cannot reach it.")
 
 
 def a_number() -> int:

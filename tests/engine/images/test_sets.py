@@ -1,0 +1,219 @@
+"""Image sets are made, resumed, renewed, carried over and verified: with two tiny images."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.cli import main
+from grader.engine import images
+from grader.engine.images import bundle, catalogue, sets, verify
+from grader.engine.sandbox import Sandbox
+from grader.errors import EngineFault, KitError
+
+pytestmark = pytest.mark.engine
+
+CATALOGUE = """
+images:
+  one:
+    {tags: ["one:1", "one:latest"], recipe: one, smoke: [/bin/cat, /note], expect: first}
+  two:
+    {tags: ["two:1"], recipe: two, parents: [one], smoke: [/bin/cat, /note], expect: second}
+  same:
+    {tags: ["same:1"], recipe: one, smoke: [/bin/cat, /note], expect: first}
+"""
+
+
+class Recipes:
+    """A catalogue that tests change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        cat = "/bin/cat"
+        listed = subprocess.run(["ldd", cat], capture_output=True, text=True, check=True)
+        for path in [cat, *re.findall(r"(/\S+)", listed.stdout)]:
+            copy = folder / "one" / "root" / path.lstrip("/")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(Path(path).read_bytes())
+        self.write("catalogue.yaml", CATALOGUE)
+        self.write("one/Dockerfile", "FROM scratch\nCOPY root/ /\nCOPY note /note\n")
+        self.write("one/note", "first")
+        self.write("two/Dockerfile", 'FROM one:1\nCOPY note /note\nRUN ["/bin/cat", "/note"]\n')
+        self.write("two/note", "second")
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+@pytest.fixture
+def recipes(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recipes]:
+    """Sets of another name than the kit's own, so that those are left alone."""
+    monkeypatch.setattr(sets, "PREFIX", "drydock-test-images-")
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path / "recipes")
+    monkeypatch.delenv("DRYDOCK_REGISTRY", raising=False)
+    monkeypatch.delenv("DRYDOCK_PULL", raising=False)
+    yield Recipes(tmp_path / "recipes")
+    with contextlib.closing(engine.client()) as client:
+        sets.remove_others(client, "none of them")
+
+
+def volumes(engine: Any) -> set[str]:
+    with contextlib.closing(engine.client()) as client:
+        found = client.api.volumes(filters={"name": sets.PREFIX})["Volumes"] or []
+    return {volume["Name"] for volume in found}
+
+
+def built(said: str) -> list[str]:
+    return re.findall(r"^  (\S+) built$", said, re.MULTILINE)
+
+
+def test_a_set_is_made_once_and_then_found_at_once(
+    engine: Any, recipes: Recipes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert images.find(engine) is None
+    made = images.ensure(engine)
+    # One recipe under two names is built once.
+    assert built(capsys.readouterr().err) == ["one:1", "two:1"]
+    assert made.images["one"]["id"] == made.images["same"]["id"] != made.images["two"]["id"]
+    started = time.monotonic()
+    assert images.ensure(engine) == made
+    assert time.monotonic() - started < 1
+    assert images.build(engine, again=True) == made
+    assert capsys.readouterr().err == ""
+    with Sandbox.create(engine, image_set=made.volume) as sandbox:
+        said = sandbox.nodes[0].docker.containers.run("two:1", ["/bin/cat", "/note"], remove=True)
+        assert said == b"second"
+    assert volumes(engine) == {made.volume, made.volume + sets.MARKER}
+
+
+def test_a_build_that_failed_goes_on_where_it_was(
+    engine: Any, recipes: Recipes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipes.write("two/Dockerfile", 'FROM one:1\nRUN ["/bin/cat", "/no/such/file"]\n')
+    with pytest.raises(EngineFault, match=r"two:1 could not be built(?s:.*)No such file"):
+        images.ensure(engine)
+    assert built(capsys.readouterr().err) == ["one:1"]
+    assert images.find(engine) is None
+    with pytest.raises(EngineFault, match="two:1 could not be built"):
+        images.ensure(engine)
+    assert built(capsys.readouterr().err) == []
+    # The mended recipe is another version: what was made for the broken one counts.
+    recipes.write("two/Dockerfile", "FROM one:1\nCOPY note /note\n")
+    images.ensure(engine)
+    assert built(capsys.readouterr().err) == ["two:1"]
+
+
+def test_a_change_makes_anew_what_it_touches_and_the_old_set_goes(
+    engine: Any, recipes: Recipes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = images.ensure(engine)
+    capsys.readouterr()
+    recipes.write("two/note", "second, changed")
+    with Sandbox.create(engine, image_set=old.volume):
+        new = images.ensure(engine)
+        assert built(capsys.readouterr().err) == ["two:1"]
+        assert new.version != old.version
+        assert new.images["one"] == old.images["one"]
+        assert new.images["two"] != old.images["two"]
+        # A sandbox still uses it.
+        assert old.volume in volumes(engine)
+        recipes.write("two/note", "second")
+        with pytest.raises(KitError, match="in use"):
+            images.build(engine, fresh=True)
+    recipes.write("one/note", "first, changed")
+    newest = images.ensure(engine)
+    assert built(capsys.readouterr().err) == ["one:1", "two:1"]
+    assert volumes(engine) == {newest.volume, newest.volume + sets.MARKER}
+    assert [finding.problem for finding in verify.verify(engine, newest)] == [None] * 3
+
+
+def test_without_its_marker_or_its_volume_a_set_is_not_complete(
+    engine: Any, recipes: Recipes
+) -> None:
+    made = images.ensure(engine)
+    with contextlib.closing(engine.client()) as client:
+        sets.remove_marker(client, made.version)
+        assert images.find(engine) is None
+        sets.mark_complete(client, made)
+        assert images.find(engine) == made
+        client.api.remove_volume(made.volume)
+        assert images.find(engine) is None
+
+
+def test_a_bundle_carries_the_set_to_where_there_is_nothing(
+    engine: Any, recipes: Recipes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = images.ensure(engine)
+    file = tmp_path / "out" / "my images.bundle"
+    file.parent.mkdir()
+    assert main(["images", "save", str(file), "--engine", engine.url]) == 0
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    with contextlib.closing(engine.client()) as client:
+        sets.remove(client, made.version)
+    assert images.find(engine) is None
+    capsys.readouterr()
+    assert main(["images", "load", str(file), "--engine", engine.url]) == 0
+    assert built(capsys.readouterr().err) == []
+    assert images.find(engine) == made
+    assert main(["images", "verify", "--engine", engine.url]) == 0
+
+    recipes.write("one/note", "first, another version")
+    with pytest.raises(KitError, match="another version"):
+        bundle.load(engine, file)
+    recipes.write("one/note", "first")
+
+    damaged = tmp_path / "damaged.bundle"
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(damaged, "w") as copy:
+        for name in source.namelist():
+            content = source.read(name)
+            copy.writestr(name, content[:-600] if name == bundle.IMAGES else content)
+    with pytest.raises(KitError, match="damaged"):
+        bundle.load(engine, damaged)
+    assert images.find(engine) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no bundle", None])
+def test_what_is_no_bundle_is_refused(engine: Any, tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "file"
+    if content is None:
+        with zipfile.ZipFile(file, "w") as other:
+            other.writestr("manifest.json", '{"format": 1, "images": []}')
+    else:
+        file.write_bytes(content)
+    with pytest.raises(KitError, match="no bundle"):
+        bundle.load(engine, file)
+    with pytest.raises(KitError, match="no such file"):
+        bundle.load(engine, tmp_path / "nothing")
+
+
+def test_verify_says_which_image_is_not_as_it_should_be(engine: Any, recipes: Recipes) -> None:
+    made = images.ensure(engine)
+    noted = {**made.images, "two": {**made.images["two"], "id": made.images["one"]["id"]}}
+    del noted["same"]
+    lied = dataclasses.replace(made, images=noted)
+    problems = {finding.name: finding.problem for finding in verify.verify(engine, lied)}
+    assert problems["one"] is None
+    assert "another image" in str(problems["two"])
+    assert "does not have it" in str(problems["same"])
+    recipes.write("catalogue.yaml", CATALOGUE.replace("expect: second", "expect: third"))
+    (_, two, _) = verify.verify(engine, made)
+    assert "does not say 'third'" in str(two.problem)
+
+
+@pytest.mark.parametrize(
+    "words", [["save"], ["load"], ["build", "file"], ["list", "--pull"], ["verify", "--fresh"]]
+)
+def test_bad_usage_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["images", *words]) == 2
+    assert "images" in capsys.readouterr().err
