@@ -3,8 +3,8 @@
     python -m grader.check_run JOB.json
 
 Reads the job, runs pytest over the exercise's file of checks with the plugin, and writes one
-JSON object a line to standard output: `collected`, `started`, `result`, `stage`, `end`. What
-pytest and the checks print goes to standard error, which the parent keeps as a log.
+JSON object a line to standard output: `collected`, `started`, `result`, `stage`, `rollout`,
+`end`. What pytest and the checks print goes to standard error, which the parent keeps as a log.
 """
 
 from __future__ import annotations

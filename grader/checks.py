@@ -61,6 +61,14 @@ class CheckFailed(AssertionError):
         self.log = log
 
 
+class NeedsFirst(Exception):
+    """Other checks of the file (`names`) have to pass before this one can be graded."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
+
+
 class CannotShow(Exception):
     """This target has no means to show what the check asks; nobody loses points."""
 
@@ -109,6 +117,15 @@ def fail(
 def cannot_show(reason: str) -> NoReturn:
     """End the check as not graded because the target cannot show it."""
     raise CannotShow(reason)
+
+
+def needs_first(*names: str) -> NoReturn:
+    """End the check as not graded since checks of these names have not passed.
+
+    For a precondition that is known only while the check runs; `check(needs=…)` is for others.
+    As there, the points are lost with the first cause.
+    """
+    raise NeedsFirst(*names)
 
 
 def eventually(

@@ -111,6 +111,7 @@ class ExerciseRun:
     _checks: list[CheckResult] = field(default_factory=list)
     _results: dict[str, CheckResult] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
+    _rollouts: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self) -> ExerciseResult:
         """Grade; whatever goes wrong with engine or grader ends in a result that says so."""
@@ -136,6 +137,7 @@ class ExerciseRun:
             fault=None if checks else (fault or "The checks did not start."),
             seconds={name: round(s, 2) for name, s in self._seconds.items()},
             target=facts,
+            rollouts=tuple(self._rollouts),
         )
 
     def _in_target(self, files: Path, folder: Path, facts: dict[str, Any]) -> str | None:
@@ -215,6 +217,8 @@ class ExerciseRun:
         elif kind == "stage":
             name = event["name"]
             self._seconds[name] = self._seconds.get(name, 0.0) + event["seconds"]
+        elif kind == "rollout":
+            self._rollouts.append(event["trace"])
         elif kind == "result":
             result = record.check_from_json(event["check"])
             self._results[result.id] = result

@@ -11,15 +11,18 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.checks import CannotShow, CheckFailed, CheckSpec
+from grader.checks import CannotShow, CheckFailed, CheckSpec, NeedsFirst
 from grader.errors import KitError
 from grader.record import Cause, CheckResult, Why
+
+if TYPE_CHECKING:
+    from grader.modules.rollout.trace import Proof, Trace
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -28,6 +31,8 @@ SHOWN = 2_000
 
 LOG_SHOWN = 20_000
 """Characters of a log that a record keeps (its end)."""
+
+_NEEDS = "It needs another check to pass first: {}."
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,19 @@ class ChecksPlugin:
 
         return timed
 
+    @pytest.fixture(scope="session")
+    def keep_rollout(self) -> Callable[..., None]:
+        """`keep_rollout(trace, *proofs)`: a recorded rollout, and what was proven, for the record.
+
+        The feedback page draws it, so keep it before a check fails by it.
+        """
+
+        def keep(trace: Trace, *proofs: Proof) -> None:
+            kept = replace(trace, proofs=(*trace.proofs, *proofs))
+            self.emit({"event": "rollout", "trace": kept.to_json()})
+
+        return keep
+
     # How checks are collected and run ---------------------------------------------------
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -201,6 +219,11 @@ class ChecksPlugin:
             reason = (str(error).splitlines() or ["What the sentence says is not so."])[0]
             cause = Cause(reason=reason, hint=spec.hint)
             return self._blank(item, outcome="failed", cause=cause, seconds=seconds)
+        if isinstance(error, NeedsFirst):
+            ids = tuple(f"{self.exercise}.{name}" for name in error.names)
+            needs = (*self._blank(item).needs, *ids)
+            cause = Cause(reason=_NEEDS.format(", ".join(ids)))
+            return self._blank(item, cause=cause, why="needs", needs=needs, seconds=seconds)
         why, cause = self._not_graded(spec, error)
         return self._blank(item, cause=cause, why=why, seconds=seconds)
 
@@ -234,7 +257,7 @@ def _waits(results: list[CheckResult]) -> tuple[Why, Cause]:
     first = results[0]
     if theirs or first.why is None or first.cause is None:
         names = ", ".join(result.id for result in results)
-        return "needs", Cause(reason=f"It needs another check to pass first: {names}.")
+        return "needs", Cause(reason=_NEEDS.format(names))
     return first.why, Cause(reason=first.cause.reason, hint=first.cause.hint)
 
 

@@ -55,6 +55,7 @@ class ExerciseResult:
 
     `key` names what they were graded from (files, checks, kit, images); `points` is what the
     lab gives for the exercise; `fault` says what broke where not even the checks are known.
+    `rollouts` are the recorded updates of services (grader.modules.rollout.trace as JSON).
     """
 
     id: str
@@ -66,6 +67,7 @@ class ExerciseResult:
     fault: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
+    rollouts: tuple[dict[str, Any], ...] = ()
 
     @property
     def score(self) -> float:
@@ -164,6 +166,7 @@ def from_json(data: dict[str, Any]) -> Record:
             **{
                 **{k: v for k, v in e.items() if k not in derived},
                 "checks": tuple(check_from_json(c) for c in e["checks"]),
+                "rollouts": tuple(e.get("rollouts", ())),
             }
         )
         for e in data["exercises"]

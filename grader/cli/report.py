@@ -14,6 +14,7 @@ from grader.record import SCHEMA, Record, from_json
 EXAMPLE = """examples:
   python -m grader report results/lab4/s1234567/record.json
   python -m grader report record.json --out feedback-of-s1234567.html
+  python -m grader report record.json --rollout   (timelines of the recorded updates, also as text)
 """
 
 
@@ -31,20 +32,30 @@ def add_parser(subparsers: Any) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="where the page goes (feedback.html next to the record)",
+        help="where the page goes (feedback.html, or rollouts.html, next to the record)",
+    )
+    parser.add_argument(
+        "--rollout",
+        action="store_true",
+        help="draw only the recorded updates of services, and print them as text",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    from grader.record import write_atomically
     from grader.reports import feedback
 
-    out: Path = args.out or args.record.parent / "feedback.html"
+    name = "rollouts.html" if args.rollout else "feedback.html"
+    out: Path = args.out or args.record.parent / name
     if out.is_dir():
-        out = out / "feedback.html"
+        out = out / name
     record = read(args.record)
+    if args.rollout:
+        _print_rollouts(record, args.record)
+    page = feedback.render_rollouts(record) if args.rollout else feedback.render(record)
     try:
-        feedback.write(record, out)
+        write_atomically(out, page)
     except OSError as error:
         raise KitError(
             f"The page cannot be written: {error.strerror or error}.",
@@ -53,6 +64,23 @@ def run(args: argparse.Namespace) -> int:
         ) from error
     print(out)
     return 0
+
+
+def _print_rollouts(record: Record, path: Path) -> None:
+    """Each recorded rollout as text; KitError where there is none."""
+    from grader.reports import rollout_words
+
+    found = [data for exercise in record.exercises for data in exercise.rollouts]
+    if not found:
+        raise KitError(
+            "This record holds no recorded rollout.",
+            where=str(path),
+            remedy="Grade the exercise that updates a service: python -m grader check LAB",
+        )
+    for data in found:
+        trace = rollout_words.read(data)
+        told = rollout_words.lines(trace) if trace else ["A rollout that cannot be drawn."]
+        print("\n".join(told), end="\n\n")
 
 
 def read(path: Path) -> Record:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.paths import TEMPLATES
 from grader.record import CheckResult, ExerciseResult, Record, write_atomically
-from grader.reports import facts, summary, text
+from grader.reports import facts, summary, text, timeline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,6 +30,17 @@ def render(record: Record) -> str:
             stages=facts.stages(e.seconds for e in record.exercises),
         )
     )
+
+
+def render_rollouts(record: Record) -> str:
+    """A page of the record's recorded rollouts and nothing else."""
+    rollouts = [
+        (exercise, timeline.of_exercise(exercise, f"exercise-{place}"))
+        for place, exercise in enumerate(record.exercises, start=1)
+        if exercise.rollouts
+    ]
+    page = _environment().get_template("rollouts.html.j2")
+    return page.render(record=record, rollouts=rollouts)
 
 
 def write(record: Record, path: Path) -> None:
@@ -82,6 +93,7 @@ def _environment() -> Environment:
         "words": summary.WORDS,
         "share_of_check": summary.share_of_check,
         "waits_for": _waits_for,
+        "drawn_of": timeline.of_exercise,
     }
     return environment
 

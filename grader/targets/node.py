@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -80,6 +81,13 @@ class Node(Protocol):
 
     def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
         """Copy a folder's regular files (with their rwx bits), or the given files, to `dest`."""
+        ...
+
+    def cut_off(self) -> AbstractContextManager[None]:
+        """Stop the node with its engine and all that runs on it, as a power cut would.
+
+        It goes on at the end of the block, and its engine answers again then.
+        """
         ...
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import docker
 
 from grader.engine.sandbox import Sandbox, SandboxNode
-from grader.errors import KitError
+from grader.errors import EngineFault, KitError
 from grader.targets.node import Completed, Node
+
+FREEZES = 25
+"""How often freezing a node is tried."""
 
 
 class Member:
@@ -55,6 +60,38 @@ class Member:
 
     def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
         self.inner.put(source, dest)
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Frozen from outside: nothing of it runs or answers, and nothing of it is lost."""
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        outer, container = self.inner.outer.api, self.inner.container_id
+        try:
+            _freeze(outer, container)
+            try:
+                yield
+            finally:
+                outer.unpause(container)
+        except (DockerException, RequestException) as error:
+            raise EngineFault(f"{self.name} cannot be stopped and started: {error}") from None
+        self.inner.wait_ready()
+
+
+def _freeze(api: Any, container: str) -> None:
+    """Pause a container; where many processes begin just then, the kernel needs several tries."""
+    from docker.errors import APIError
+
+    for attempt in range(1, FREEZES + 1):
+        try:
+            api.pause(container)
+        except APIError as error:
+            if "unable to freeze" not in str(error) or attempt == FREEZES:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 class SandboxTarget:

@@ -33,6 +33,9 @@ STARTERS = {
     "counter/Dockerfile",
     "counter/compose.yaml",
     "blog/compose.yaml",
+    "rollout/front.conf",
+    "rollout/stack.yaml",
+    "rollout/voting.yaml",
 }
 
 
@@ -95,6 +98,9 @@ def test_starters_are_valid(out: Path) -> None:
     for name, service in (("counter", "web"), ("blog", "wordpress")):
         composed = yaml.safe_load((out / name / "compose.yaml").read_text(encoding="utf-8"))
         assert list(composed["services"]) == [service]
+    for name, services in (("stack", ["front", "app"]), ("voting", ["vote"])):
+        stack = yaml.safe_load((out / f"rollout/{name}.yaml").read_text(encoding="utf-8"))
+        assert list(stack["services"]) == services
     for name in ("webserver", "counter"):
         lines = (out / name / "Dockerfile").read_text(encoding="utf-8").splitlines()
         said = [line for line in lines if line and not line.startswith("#")]
@@ -104,7 +110,7 @@ def test_starters_are_valid(out: Path) -> None:
     if bash:
         subprocess.run([bash, "-n", str(out / "webserver/provision.sh")], check=True)
     for name in sorted(STARTERS - {"README.md", "worksheet.ipynb", "variant.yaml"}):
-        given = name.endswith(("app.py", "requirements.txt", "index.php"))
+        given = name.endswith(("app.py", "requirements.txt", "index.php", "front.conf"))
         assert ("TODO" in (out / name).read_text(encoding="utf-8")) is not given, name
 
 
@@ -114,7 +120,7 @@ def test_the_same_student_gets_the_same_bytes() -> None:
     assert all(
         other[n] != c
         for n, c in handout.contents(LAB4, ME).items()
-        if n in STARTERS - {"counter/requirements.txt", "counter/Dockerfile"}
+        if n in STARTERS - {"counter/requirements.txt", "counter/Dockerfile", "rollout/front.conf"}
     )
 
 

@@ -55,6 +55,8 @@ def test_lab4_has_what_it_promises() -> None:
     assert [(e.id, e.points, e.folders) for e in lab.exercises] == [
         ("webserver", 15, ["webserver"]),
         ("compose", 25, ["counter", "blog"]),
+        ("swarm", 25, ["swarm"]),
+        ("rollout", 20, ["rollout"]),
     ]
     for exercise in lab.exercises:
         for folder in exercise.folders:
@@ -121,7 +123,7 @@ def test_an_unknown_lab_lists_the_known(tmp_path: Path) -> None:
 
 def test_an_unknown_exercise_lists_the_known() -> None:
     with pytest.raises(KitError, match="webserver, compose"):
-        labs.load("lab4").exercise("swarm")
+        labs.load("lab4").exercise("kubernetes")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,119 @@
+"""Requests at the nodes of a swarm while something happens to a service.
+
+One thread per node sends a request every so often, each on a connection of its own, so that
+each one is balanced anew and none is helped by an old connection.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from grader.modules.http import _only_the_labs_own
+from grader.modules.rollout.trace import Request, Requests
+
+EVERY = 0.05
+"""Seconds from one request at a node to the next: at most 20 a second."""
+
+TIMEOUT = 5.0
+MAX_BODY = 4096
+
+Read = Callable[[Mapping[str, str], str], tuple[str, str]]
+"""From an answer's headers (lower-case names) and text to (version, host)."""
+
+# What the grader's own machine is short of is no failure of the service.
+_OURS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
+
+_VERSION = re.compile(r"\bversion\W{1,4}([\w.-]{1,40})")
+_HOST = re.compile(r"\bhost\W{1,4}([\w.-]{1,64})")
+
+
+def read_answer(headers: Mapping[str, str], text: str) -> tuple[str, str]:
+    """Version and host as the lab's demo application tells them; empty where it does not."""
+    version = _VERSION.search(text)
+    host = _HOST.search(text)
+    told = headers.get("x-version", "")[:40]
+    return told or (version[1] if version else ""), host[1] if host else ""
+
+
+class Driver:
+    """The requests at one node. `clock` gives the trace's time."""
+
+    def __init__(
+        self,
+        node: str,
+        address: str,
+        port: int,
+        clock: Callable[[], float],
+        *,
+        path: str = "/",
+        every: float = EVERY,
+        read: Read = read_answer,
+    ) -> None:
+        _only_the_labs_own(address)
+        self.node = node
+        self.address = address
+        self.port = port
+        self.path = path
+        self.every = every
+        self._clock = clock
+        self._read = read
+        self._sent: list[Request] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"requests {node}")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send no more; a request under way is waited for and counts."""
+        self._stop.set()
+        self._thread.join(TIMEOUT * 2)
+
+    def result(self) -> Requests:
+        return Requests(self.node, self.port, self.every, tuple(self._sent))
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            request = self._request()
+            if request is not None:
+                self._sent.append(request)
+            # What was missed is not caught up on: the rate is a bound.
+            due = max(due + self.every, time.monotonic())
+
+    def _request(self) -> Request | None:
+        at = self._clock()
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT)
+        status, version, host, error = 0, "", "", ""
+        try:
+            connection.request("GET", self.path, headers={"Connection": "close"})
+            response = connection.getresponse()
+            text = response.read(MAX_BODY).decode("utf-8", errors="replace")
+            status = response.status
+            names = {name.lower(): value for name, value in response.getheaders()}
+            version, host = self._read(names, text)
+        except OSError as problem:
+            if problem.errno in _OURS:
+                return None
+            status, error = 0, _in_words(problem)
+        except http.client.HTTPException as problem:
+            status, error = 0, f"not an HTTP answer ({type(problem).__name__})"
+        finally:
+            connection.close()
+        ms = (self._clock() - at) * 1000
+        return Request(round(at, 3), round(ms, 1), status, version, host, error)
+
+
+def _in_words(problem: OSError) -> str:
+    if isinstance(problem, TimeoutError):
+        return f"no answer within {TIMEOUT:g} s"
+    if isinstance(problem, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(problem, (ConnectionResetError, BrokenPipeError)):
+        return "connection reset"
+    return (problem.strerror or type(problem).__name__).lower()

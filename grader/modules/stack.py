@@ -1,0 +1,111 @@
+"""A stack on a swarm: the commands a student types, and what came of them.
+
+    >>> stack = Stack(target.node("manager1"), "fleet", "/drydock/rollout", "stack.yaml")
+    >>> stack.deploy().ok
+    True
+    >>> [service.name for service in stack.services()]
+    ['fleet_app', 'fleet_front']
+
+Commands go through the docker CLI on a manager, where a compose file finds that node's files
+and nothing else. What came of a command is asked of the Engine API.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from grader.modules.service import Service
+from grader.modules.swarm import out_of_sequence
+
+if TYPE_CHECKING:
+    from grader.targets.node import Completed, Node
+
+NAMESPACE = "com.docker.stack.namespace"
+
+TRIES = 20
+"""How often a change is tried again that another change came before."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    "DOCKER_CLI_HINTS": "false",
+    "DOCKER_HOST": "unix:///var/run/docker.sock",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+}
+"""What every command runs with; there are no variables for a compose file to read."""
+
+
+class Stack:
+    """See the module's docstring. `folder` is a path on the manager, `file` lies in it.
+
+    Each command returns as `Completed`, whatever came of it, after `timeout` seconds at most.
+    """
+
+    def __init__(self, manager: Node, name: str, folder: str, file: str) -> None:
+        self.manager = manager
+        self.name = name
+        self.folder = folder
+        self.file = file
+
+    def deploy(self, *arguments: str, timeout: float = 90) -> Completed:
+        """`docker stack deploy`: returns when the swarm has taken the file, not when all runs."""
+        return self._run(
+            "stack", "deploy", "--detach=true", "--resolve-image", "never", *arguments,
+            "--compose-file", self.file, self.name, timeout=timeout,
+        )  # fmt: skip
+
+    def remove(self, timeout: float = 60) -> Completed:
+        """`docker stack rm`: returns when the swarm has taken it; `left` tells the rest."""
+        return self._run("stack", "rm", "--detach=true", self.name, timeout=timeout)
+
+    def update(self, service: str, *arguments: str, timeout: float = 60) -> Completed:
+        """`docker service update …` of the stack's service; returns before it is done.
+
+        Where another change came in between, which is no fault of anybody's, it is tried again.
+        """
+        for attempt in range(1, TRIES + 1):
+            done = self._run(
+                "service", "update", "--detach", "--no-resolve-image", *arguments,
+                self.full(service), timeout=timeout,
+            )  # fmt: skip
+            if done.ok or not out_of_sequence(done.out) or attempt == TRIES:
+                break
+            time.sleep(0.1)
+        return done
+
+    def full(self, service: str) -> str:
+        """The name under which the swarm knows the stack's service."""
+        return f"{self.name}_{service}"
+
+    def services(self) -> list[Service]:
+        """The stack's services by name."""
+        chosen = {"label": f"{NAMESPACE}={self.name}"}
+        api: Any = self.manager.docker.api
+        found = [Service(data) for data in api.services(filters=chosen)]
+        return sorted(found, key=lambda service: service.name)
+
+    def service(self, name: str) -> Service | None:
+        """The service that the compose file calls so."""
+        return next((s for s in self.services() if s.name == self.full(name)), None)
+
+    def left(self, nodes: Iterable[Node]) -> list[str]:
+        """What there is of the stack, in words; its volumes, which stay by design, are not told."""
+        chosen = {"label": f"{NAMESPACE}={self.name}"}
+        told = [f"service {service.name}" for service in self.services()]
+        for kind in ("configs", "secrets"):
+            for data in getattr(self.manager.docker.api, kind)(filters=chosen):
+                told.append(f"{kind[:-1]} {data['Spec']['Name']}")
+        for node in nodes:
+            api = node.docker.api
+            for network in api.networks(filters=chosen):
+                told.append(f"network {network['Name']} on {node.name}")
+            for container in api.containers(all=True, filters=chosen):
+                told.append(f"container {container['Names'][0].lstrip('/')} on {node.name}")
+        return told
+
+    def _run(self, *arguments: str, timeout: float) -> Completed:
+        return self.manager.run(
+            ["docker", *arguments], timeout=timeout, cwd=self.folder, env=ENVIRONMENT
+        )

@@ -1,0 +1,179 @@
+"""Which docker commands and flags the swarm exercise is about, as a table (see dockercli).
+
+A command's flags are written as they are typed: `-q --quiet` is a switch with a short form,
+`--name=service` takes a value of the kind `service`. Kinds that are looked at: `service` (a name),
+`image`, `count` (of tasks), `address` (of a node), `network`, `mode`, `command` (run in a task).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Flag:
+    """`kind` is that of its value, None for a switch."""
+
+    name: str
+    short: str | None
+    kind: str | None
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a command is written.
+
+    `words` is the kind of the words that are not flags: `none`, `any`, `service`, `scale`
+    (NAME=COUNT), `address`, `image` (and then a command, which ends the flags). A `waiting`
+    command waits for tasks unless it is told --detach.
+    """
+
+    flags: dict[str, Flag]
+    words: str = "any"
+    waiting: bool = False
+
+
+def _flags(*groups: str) -> dict[str, Flag]:
+    found: dict[str, Flag] = {}
+    short: str | None = None
+    for word in " ".join((*groups, "--help")).split():
+        if not word.startswith("--"):
+            short = word
+            continue
+        name, _, kind = word.partition("=")
+        flag = Flag(name, short, kind or None)
+        found[name] = flag
+        if short:
+            found[short] = flag
+        short = None
+    return found
+
+
+_LISTED = "-f --filter=text --format=text -q --quiet"
+_LOOK = "-f --format=text"
+_TASKS = "--no-resolve --no-trunc"
+_LOGS = "--details --since=text --until=text -n --tail=text -t --timestamps"
+
+_ADDRESSES = "--advertise-addr=address --listen-addr=address --data-path-addr=address"
+_SWARM = "--task-history-limit=text --dispatcher-heartbeat=text --cert-expiry=text"
+
+_RUN = """
+    --replicas=count --entrypoint=command --hostname=text --init -t --tty -u --user=text
+    -w --workdir=text --read-only --stop-grace-period=text --stop-signal=text
+    --limit-cpu=text --limit-memory=text --limit-pids=text --reserve-cpu=text --reserve-memory=text
+    --replicas-max-per-node=text --endpoint-mode=text --no-resolve-image
+    --restart-condition=text --restart-delay=text --restart-max-attempts=text --restart-window=text
+    --no-healthcheck --health-cmd=command --health-interval=text --health-retries=text
+    --health-start-period=text --health-start-interval=text --health-timeout=text
+    --update-parallelism=text --update-delay=text --update-order=text --update-monitor=text
+    --update-failure-action=text --update-max-failure-ratio=text
+    --rollback-parallelism=text --rollback-delay=text --rollback-order=text --rollback-monitor=text
+    --rollback-failure-action=text --rollback-max-failure-ratio=text
+    -d --detach -q --quiet
+"""
+_CREATE = """
+    --name=service --mode=mode -p --publish=text -e --env=text -l --label=text
+    --container-label=text --constraint=text --placement-pref=text --network=network
+"""
+_UPDATE = """
+    --image=image --args=command --force --rollback --publish-add=text --publish-rm=text
+    --env-add=text --env-rm=text --label-add=text --label-rm=text
+    --container-label-add=text --container-label-rm=text --constraint-add=text
+    --constraint-rm=text --placement-pref-add=text --placement-pref-rm=text
+    --network-add=network --network-rm=text
+"""
+_PS = "-a --all -n --last=text -l --latest --no-trunc -s --size"
+
+FORMS: dict[str, Form] = {
+    "swarm init": Form(
+        _flags(
+            _ADDRESSES,
+            _SWARM,
+            "--data-path-port=text --default-addr-pool=text --availability=text",
+            "--default-addr-pool-mask-length=text --force-new-cluster",
+        ),
+        "none",
+    ),
+    "swarm join": Form(_flags(_ADDRESSES, "--token=token --availability=text"), "address"),
+    "swarm join-token": Form(_flags("-q --quiet --rotate")),
+    "swarm leave": Form(_flags("-f --force"), "none"),
+    "swarm update": Form(_flags(_SWARM), "none"),
+    "node ls": Form(_flags(_LISTED), "none"),
+    "node ps": Form(_flags(_LISTED, _TASKS)),
+    "node inspect": Form(_flags(_LOOK, "--pretty")),
+    "node promote": Form(_flags()),
+    "node demote": Form(_flags()),
+    "node update": Form(_flags("--availability=text --role=text --label-add=text --label-rm=text")),
+    "node rm": Form(_flags("-f --force")),
+    "service create": Form(_flags(_RUN, _CREATE), "image", waiting=True),
+    "service update": Form(_flags(_RUN, _UPDATE), "service", waiting=True),
+    "service scale": Form(_flags("-d --detach"), "scale", waiting=True),
+    "service rollback": Form(_flags("-d --detach -q --quiet"), "service", waiting=True),
+    "service ls": Form(_flags(_LISTED), "none"),
+    "service ps": Form(_flags(_LISTED, _TASKS)),
+    "service inspect": Form(_flags(_LOOK, "--pretty")),
+    "service logs": Form(_flags(_LOGS, _TASKS, "--no-task-ids --raw")),
+    "service rm": Form(_flags(), "service"),
+    "network ls": Form(_flags(_LISTED, "--no-trunc"), "none"),
+    "network inspect": Form(_flags(_LOOK, "-v --verbose")),
+    "network create": Form(
+        _flags("-d --driver=text --attachable --internal --label=text --subnet=text"), "service"
+    ),
+    "network rm": Form(_flags("-f --force"), "service"),
+    "ps": Form(_flags(_LISTED, _PS), "none"),
+    "container ls": Form(_flags(_LISTED, _PS), "none"),
+    "logs": Form(_flags(_LOGS)),
+    "inspect": Form(_flags(_LOOK, "-s --size --type=text")),
+    "images": Form(_flags(_LISTED, "-a --all --digests --no-trunc")),
+    "image ls": Form(_flags(_LISTED, "-a --all --digests --no-trunc")),
+    "info": Form(_flags(_LOOK), "none"),
+    "version": Form(_flags(_LOOK), "none"),
+}
+FORMS.update(
+    {
+        "node list": FORMS["node ls"],
+        "node remove": FORMS["node rm"],
+        "service list": FORMS["service ls"],
+        "service remove": FORMS["service rm"],
+        "network list": FORMS["network ls"],
+        "network remove": FORMS["network rm"],
+        "container ps": FORMS["container ls"],
+        "container list": FORMS["container ls"],
+        "container logs": FORMS["logs"],
+        "container inspect": FORMS["inspect"],
+        "image list": FORMS["image ls"],
+    }
+)
+
+GROUPS = frozenset(name.split()[0] for name in FORMS if " " in name)
+
+INSTEAD: dict[str, str] = {
+    "run": "A swarm starts containers by itself: `docker service create` says what shall run.",
+    "create": "A swarm starts containers by itself: `docker service create` says what shall run.",
+    "start": "A swarm starts containers by itself: `docker service scale` says how many.",
+    "stop": "A swarm would start another one: `docker service scale` or `docker service rm` ends"
+    " tasks.",
+    "kill": "A swarm would start another one: `docker service scale` or `docker service rm` ends"
+    " tasks.",
+    "rm": "A swarm would start another one: `docker service rm` removes a service.",
+    "exec": "Nothing has to be done inside of containers; `docker service logs` shows what they"
+    " say.",
+    "stack": "Stacks are an exercise of their own.",
+    "compose": "Compose is an exercise of its own; here services are made one by one.",
+    "machine": "The three machines are there already; the node stands before the $.",
+    "pull": "The lab's images are on every node already.",
+    "build": "The lab's images are on every node already.",
+    "login": "The lab's images are on every node already.",
+}
+"""What to do instead of commands that the exercise is not about."""
+
+NOT_THESE: dict[str, str] = {
+    "--follow": "It never ends: leave it out, and use --tail to see the last lines.",
+    "--mount": "Nothing of a node is handed to the tasks of this exercise.",
+    "--volume": "Nothing of a node is handed to the tasks of this exercise.",
+    "-v": "Nothing of a node is handed to the tasks of this exercise.",
+    "--privileged": "Tasks need no rights over their node.",
+    "--cap-add": "Tasks need no rights over their node.",
+    "--autolock": "A locked swarm cannot be looked at.",
+}
+"""Why flags that there are, or that one may look for, are not taken."""

@@ -1,0 +1,307 @@
+"""Which docker commands of a runbook are run: an allow-list of commands, flags and values.
+
+    >>> vetted = vet(["docker", "service", "scale", "web=5"], images=["alpine:3"])
+    >>> vetted.command, vetted.words
+    ('service scale', ('web=5',))
+    >>> vet(["docker", "run", "-v", "/:/host", "alpine:3"], images=["alpine:3"])
+    NotAllowed: `docker run` is no command of this exercise.
+
+Flags are read as the docker CLI reads them: `--name web`, `--name=web`, `-p 80`, `-p80`, `-dq`,
+`--` before words that begin with a dash. How many words a command takes, and whether a value
+makes sense, is left to docker to say. Names in `${…}` stand for values that are not known yet.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from grader.vetting._docker_commands import FORMS, GROUPS, INSTEAD, NOT_THESE, Flag, Form
+from grader.vetting.dockerfile import reference
+
+MAX_TASKS = 20
+"""The most tasks that a service may ask for."""
+
+RESERVED = "drydock"
+"""What the names of the grader's own services and networks begin with."""
+
+_NODE = re.compile(r"\$\{[A-Z0-9]+_ADDR\}(:\d+)?")
+_INTERFACE = re.compile(r"(eth|en|wl)[a-z0-9]*\d(:\d+)?|:\d+")
+_DOMAIN = re.compile(r"(?i)(?!tasks\.)([a-z0-9-]+\.)+[a-z]{2,}\.?")
+_ASKS = frozenset(
+    [
+        "ping",
+        "ping6",
+        "wget",
+        "curl",
+        "nc",
+        "netcat",
+        "telnet",
+        "nslookup",
+        "dig",
+        "traceroute",
+        "ssh",
+        "ftp",
+        "ftpget",
+        "tftp",
+    ]
+)
+"""Programs that are given the name of another machine."""
+
+
+class NotAllowed(Exception):
+    """A command that is not run: why, and what to do instead."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Vetted:
+    """A command that may be run.
+
+    `command` is what stands between `docker` and flags (`service create`); `flags` are (long
+    name, value), the value empty for switches; `words` what is no flag. `detach_at` says before
+    which of the given words `--detach` belongs so that it does not wait for tasks; None for
+    commands that never do.
+    """
+
+    command: str
+    flags: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+    detach_at: int | None
+
+    def value(self, flag: str) -> str | None:
+        """The last value of a flag."""
+        return next((value for name, value in reversed(self.flags) if name == flag), None)
+
+
+def vet(words: Sequence[str], images: Collection[str]) -> Vetted:
+    """Look at a command, `docker` first; `images` are all names the lab has. NotAllowed."""
+    command, form, at = _command(words)
+    flags: list[tuple[str, str]] = []
+    rest: list[str] = []
+    end = None
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if word == "--":
+            end = at - 1
+            rest += words[at:]
+            break
+        if word.startswith("-") and word != "-":
+            at = _flag(command, form, words, at, flags)
+            continue
+        if form.words == "image":
+            end = at - 1
+            rest = list(words[at - 1 :])
+            break
+        rest.append(word)
+    for name, value in flags:
+        _value(form.flags[name], value, images)
+    _rest(form, rest, images)
+    detach_at = (len(words) if end is None else end) if form.waiting else None
+    return Vetted(command, tuple(flags), tuple(rest), detach_at)
+
+
+# Reading --------------------------------------------------------------------------------------
+
+
+def _command(words: Sequence[str]) -> tuple[str, Form, int]:
+    """The command's name and form, and where what belongs to it begins."""
+    program = words[0] if words else ""
+    if program in ("docker-machine", "docker-compose"):
+        name = program.partition("-")[2]
+        raise NotAllowed(f"`{program}` is no command of this exercise.", INSTEAD[name])
+    if program != "docker":
+        raise NotAllowed(
+            f"`{program}` is not docker.", "A runbook has docker commands only; # begins a comment."
+        )
+    if len(words) < 2:
+        raise NotAllowed("`docker` alone does nothing.", "Write the whole command.")
+    first = words[1]
+    if first.startswith("-"):
+        raise NotAllowed(
+            f"`docker {first}` says where the engine is or how to speak to it.",
+            "Leave that out: the node before the $ says where a command is typed.",
+        )
+    name, at = first, 2
+    if first in GROUPS and len(words) > 2:
+        name, at = f"{first} {words[2]}", 3
+    form = FORMS.get(name)
+    if form is None:
+        raise NotAllowed(f"`docker {name}` is no command of this exercise.", _instead(name))
+    return name, form, at
+
+
+def _instead(name: str) -> str:
+    said = name.removeprefix("container ").split() or [""]
+    known = INSTEAD.get(said[0])
+    near = difflib.get_close_matches(name, FORMS, n=1, cutoff=0.75)
+    if known:
+        return known
+    if near:
+        return f"Did you mean `docker {near[0]}`?"
+    kinds = ", ".join(f"`docker {group} …`" for group in ("swarm", "node", "service"))
+    return f"It is about {kinds} and commands that only look, such as `docker ps`."
+
+
+def _flag(
+    command: str, form: Form, words: Sequence[str], at: int, flags: list[tuple[str, str]]
+) -> int:
+    """Read the flag before `at` into `flags`; where the next word begins."""
+    word = words[at - 1]
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        flag = _known(command, form, name)
+        if flag.kind is None or equals:
+            flags.append((flag.name, value))
+            return at
+        return _with_next(flag, words, at, flags)
+    letters = word[1:]
+    while letters:
+        flag = _known(command, form, "-" + letters[0])
+        letters = letters[1:]
+        if flag.kind is None:
+            if letters.startswith("="):
+                flags.append((flag.name, letters[1:]))
+                return at
+            flags.append((flag.name, ""))
+        elif letters:
+            flags.append((flag.name, letters.removeprefix("=")))
+            return at
+        else:
+            return _with_next(flag, words, at, flags)
+    return at
+
+
+def _with_next(flag: Flag, words: Sequence[str], at: int, flags: list[tuple[str, str]]) -> int:
+    if at >= len(words):
+        raise NotAllowed(f"{flag.name} has no value.", f"Write {flag.name} VALUE.")
+    flags.append((flag.name, words[at]))
+    return at + 1
+
+
+def _known(command: str, form: Form, name: str) -> Flag:
+    flag = form.flags.get(name)
+    if flag is not None:
+        return flag
+    hint = NOT_THESE.get(name)
+    if hint is None and name == "-f" and command.endswith("logs"):
+        hint = NOT_THESE["--follow"]
+    if hint is None:
+        longs = [long for long in form.flags if long.startswith("--")]
+        near = difflib.get_close_matches(name, longs, n=1, cutoff=0.7)
+        hint = (
+            f"Did you mean {near[0]}?" if near else "Leave it out: the exercise needs none of it."
+        )
+    raise NotAllowed(f"`docker {command}` takes no {name} in this exercise.", hint)
+
+
+# Values ---------------------------------------------------------------------------------------
+
+
+def _value(flag: Flag, value: str, images: Collection[str]) -> None:
+    if flag.kind == "service":
+        _own_name(value)
+    elif flag.kind == "image":
+        _image(value, images)
+    elif flag.kind == "count":
+        _count(value)
+    elif flag.kind == "address":
+        _address(value, own=True)
+    elif flag.kind == "token":
+        if "SWMTKN" in value.upper():
+            raise NotAllowed(
+                "A token is good for one swarm only, and each run of this file makes a new one.",
+                "Write ${WORKER_TOKEN} or ${MANAGER_TOKEN}.",
+            )
+    elif flag.kind == "network":
+        if value.partition(",")[0].removeprefix("name=") in ("host", "bridge"):
+            raise NotAllowed(
+                f"Tasks of this exercise are not in the network {value}.",
+                "Leave it out. A port in host mode is --publish mode=host,published=…,target=…",
+            )
+    elif flag.kind == "mode":
+        if value not in ("replicated", "global"):
+            raise NotAllowed(f"A service of mode {value} is not asked for.", "Leave --mode out.")
+    elif flag.kind == "command":
+        _stays_inside(value.split())
+
+
+def _rest(form: Form, words: list[str], images: Collection[str]) -> None:
+    if form.words == "service":
+        for word in words:
+            _own_name(word)
+    elif form.words == "scale":
+        for word in words:
+            name, _, count = word.partition("=")
+            _own_name(name)
+            _count(count)
+    elif form.words == "address":
+        for word in words:
+            _address(word, own=False)
+    elif form.words == "image" and words:
+        _image(words[0], images)
+        _stays_inside(words[1:])
+
+
+def _own_name(name: str) -> None:
+    if name.lower().startswith(RESERVED):
+        raise NotAllowed(
+            f"Names that begin with {RESERVED} are the grader's own.", "Take another name."
+        )
+
+
+def _image(name: str, images: Collection[str]) -> None:
+    if reference(name) not in images:
+        known = sorted(set(images))
+        same = [i for i in known if i.partition(":")[0] == reference(name).partition(":")[0]]
+        names = same or sorted({i.partition(":")[0] for i in known})
+        raise NotAllowed(
+            f"This lab does not have the image {name}.", f"It has: {', '.join(names)}."
+        )
+
+
+def _count(text: str) -> None:
+    if text.isdecimal() and int(text[:9]) > MAX_TASKS:
+        raise NotAllowed(
+            f"{text} tasks are more than this swarm shall bear.", f"Ask for {MAX_TASKS} at most."
+        )
+
+
+def _address(text: str, *, own: bool) -> None:
+    """An address of a node: `${…_ADDR}`; for a node's `own` also an interface or loopback."""
+    if _NODE.fullmatch(text):
+        return
+    if own and (_INTERFACE.fullmatch(text) or text.startswith(("0.0.0.0", "127."))):
+        return
+    raise NotAllowed(
+        f"{text} is not the address of a node of this lab.",
+        "Nodes have other addresses in each run: write ${MANAGER1_ADDR}, ${WORKER1_ADDR} or"
+        " ${WORKER2_ADDR}.",
+    )
+
+
+def _stays_inside(words: Sequence[str]) -> None:
+    """Refuse a task's command that asks machines outside of the lab."""
+    pieces = [piece.strip("'\"`;&|()") for word in words for piece in word.split()]
+    if not any(piece.rpartition("/")[2] in _ASKS for piece in pieces):
+        return
+    for piece in pieces:
+        host = re.sub(r"^[a-z]+://", "", piece).partition("/")[0].rpartition("@")[2]
+        host = re.sub(r":\d*$", "", host)
+        try:
+            outside = not ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            outside = bool(_DOMAIN.fullmatch(host))
+        if outside:
+            raise NotAllowed(
+                f"{host} is not a node of this lab.",
+                "Tasks ask nodes of the swarm and nothing else: ${WORKER1_ADDR}, say.",
+            )

@@ -1,0 +1,207 @@
+"""The swarm on which stacks are deployed, and what the two stacks of this exercise share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from _rollout_says import explained
+
+from grader.checks import eventually, fail
+from grader.engine.images import catalogue
+from grader.errors import EngineFault
+from grader.modules import http
+from grader.modules.service import Service, Task
+from grader.modules.stack import Stack
+from grader.modules.swarm import Swarm
+from grader.vetting import stack as vetting
+from grader.vetting.yamlfile import Refused
+
+ROOT = "/drydock/rollout"
+"""Where the submitted folder lies on the manager."""
+
+HEARTBEAT = "2s"
+"""How often nodes tell that they are there; three times that and a node is down (else 15 s)."""
+
+HOPELESS = 15.0
+"""Seconds after which a task that fits on no node is given up; the nodes do not change."""
+
+SETTLE = 60.0
+"""Seconds that a stack may take until all its tasks run."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Three nodes, one of them without the label that the tasks of app need."""
+
+    target: Any
+    swarm: Swarm
+
+    @classmethod
+    def form(cls, target: Any, variant: Mapping[str, Any]) -> Fleet:
+        """Make the swarm, label its nodes, and let lost nodes be noticed soon. EngineFault."""
+        swarm = Swarm(target)
+        swarm.form()
+        manager = target.nodes[0]
+        _must(manager, "docker", "swarm", "update", "--dispatcher-heartbeat", HEARTBEAT)
+        for node in target.nodes:
+            berth = variant["app_berth"] if node.name != variant["app_spare"] else "none"
+            _must(manager, "docker", "node", "update", "--label-add", f"berth={berth}", node.name)
+        return cls(target, swarm)
+
+    @property
+    def manager(self) -> Any:
+        return self.target.nodes[0]
+
+
+def _must(node: Any, *argv: str) -> None:
+    done = node.run(list(argv), timeout=30)
+    if not done.ok:
+        raise EngineFault(f"`{' '.join(argv)}` does not work: {done.tail()}")
+
+
+def read(submission: Path, file_name: str) -> vetting.StackFile:
+    """The stack file, or the end of the check with what is wrong with it."""
+    try:
+        return vetting.read(submission / "rollout", file_name, "rollout")
+    except Refused as refused:
+        _refuse(refused)
+
+
+def refuse_foreign_images(file: vetting.StackFile, lab: Any) -> None:
+    """End the check if an image is not one of the lab's."""
+    try:
+        file.refuse_images(catalogue.load().all_names(lab.images))
+    except Refused as refused:
+        _refuse(refused)
+
+
+def require_services(file: vetting.StackFile, *names: str) -> None:
+    """End the check if the stack file has no services of these names."""
+    missing = [name for name in names if name not in file.services]
+    if missing:
+        fail(
+            f"There is no service called {' or '.join(missing)}.",
+            expected=f"services {', '.join(names)}",
+            actual=f"services {', '.join(file.services)}",
+            hint="The names stand directly below `services:`; the services find each other by"
+            " them.",
+        )
+
+
+def _refuse(refused: Refused) -> NoReturn:
+    fail(str(refused.what), actual=refused.where, hint=refused.remedy)
+
+
+class Deployed:
+    """A submitted stack on the swarm."""
+
+    def __init__(self, fleet: Fleet, submission: Path, lab: Any, name: str, file_name: str) -> None:
+        self.fleet = fleet
+        self.swarm = fleet.swarm
+        self.file = read(submission, file_name)
+        refuse_foreign_images(self.file, lab)
+        fleet.manager.put(submission / "rollout", ROOT)
+        self.stack = Stack(fleet.manager, name, ROOT, file_name)
+
+    def deploy(self) -> None:
+        """`docker stack deploy`, or the end of the check with what it said."""
+        done = self.stack.deploy()
+        if not done.ok:
+            reason, hint = explained(done)
+            fail(reason, actual=done.tail(), hint=hint, log=done.out)
+
+    def all_run(self, within: float = SETTLE, stable_for: float = 1.0) -> bool:
+        """Whether every service has come to what the file asks for, and stays so."""
+
+        def there() -> bool:
+            services = self.stack.services()
+            return bool(services) and all(self.swarm.converged(s) for s in services)
+
+        return bool(eventually(there, within=within, stable_for=stable_for, every=0.2))
+
+    def must_run(self) -> None:
+        """End the check unless all tasks run; where no node can take one, without a long wait."""
+        for _ in range(int(SETTLE // HOPELESS)):
+            if self.all_run(within=HOPELESS):
+                return
+            if any("no suitable node" in t.error for t in self._waiting()):
+                break
+        late = [s for s in self.stack.services() if not self.swarm.converged(s)]
+        names = ", ".join(self.short(s) for s in late) or "a service"
+        errors = {t.error for s in late for t in self.swarm.tasks(s) if t.error}
+        fail(
+            f"Not all tasks of {names} came to run.",
+            expected="as many running tasks as the file asks for",
+            actual="; ".join(map(self.in_words, late)) or "no services",
+            hint=_hint_of(errors),
+            log=self.story(),
+        )
+
+    def _waiting(self) -> list[Task]:
+        """Tasks that are meant to run and have no node."""
+        found = [t for s in self.stack.services() for t in self.swarm.tasks(s)]
+        return [t for t in found if t.meant_to_run and not t.node]
+
+    def short(self, service: Service) -> str:
+        """The service's name in the file."""
+        return service.name.removeprefix(f"{self.stack.name}_")
+
+    def running(self, name: str) -> list[Task]:
+        """The tasks of a service that are meant to run and do."""
+        return [t for t in self.swarm.tasks(self.stack.full(name)) if t.runs]
+
+    def in_words(self, service: Service) -> str:
+        """`app: slot 1 on worker1: running; slot 2 on no node: pending (no suitable node …)`."""
+        tasks = [t for t in self.swarm.tasks(service) if t.meant_to_run]
+        tasks = tasks or self.swarm.tasks(service)[-3:]
+        told = "; ".join(t.in_words for t in tasks) or "no tasks"
+        return f"{self.short(service)}: {told}"
+
+    def story(self) -> str:
+        """All tasks of the stack, for a person."""
+        lines = []
+        for service in self.stack.services():
+            lines.append(f"── {self.short(service)} ({service.image})")
+            lines += [f"{t.image}  {t.in_words}" for t in self.swarm.tasks(service)]
+        return "\n".join(lines)
+
+    def visit(self, node: Any, port: int, path: str = "/") -> http.Answer | None:
+        return http.get(node.address, port, path, timeout=5)
+
+    def ports_in_words(self, name: str) -> str:
+        """What a service publishes: `7349 → 80/tcp, host mode`."""
+        service = self.stack.service(name)
+        told = [port.in_words for port in service.ports] if service else []
+        return "; ".join(told) or f"{name} publishes no port"
+
+    def clear(self, within: float = 45.0) -> list[str]:
+        """Remove the stack; what is left after `within` seconds, in words."""
+        done = self.stack.remove()
+        if not done.ok:
+            return [done.tail(3)]
+        nodes = self.fleet.target.nodes
+        eventually(lambda: not self.stack.left(nodes), within=within, every=0.3)
+        return self.stack.left(nodes)
+
+
+def _hint_of(errors: set[str]) -> str:
+    """What to do about the errors that tasks have."""
+    told = " ".join(errors)
+    if "no suitable node" in told:
+        return (
+            "The swarm finds no node that fulfils all constraints. Compare them letter by letter"
+            " with the worksheet; `docker service ps --no-trunc` shows which one it is."
+        )
+    if "unhealthy" in told:
+        return (
+            "The health check is never content. Run its command by hand in a container of the"
+            " image: docker exec … curl --fail http://127.0.0.1/health"
+        )
+    if "host-mode port already in use" in told:
+        return "On one node only one task can publish a host port: one task per node (global)."
+    if "non-zero exit" in told or "task:" in told:
+        return "The program ends: `docker service logs SERVICE` says why."
+    return "`docker stack ps --no-trunc NAME` shows the tasks and their errors."

@@ -1,0 +1,84 @@
+"""What `docker stack deploy` says, for somebody who sees it for the first time."""
+
+from __future__ import annotations
+
+import re
+
+from grader.targets.node import Completed
+
+_SAID: tuple[tuple[str, str, str], ...] = (
+    (
+        r"(?:validating [^:]*: )?(\S+) Additional property (\S+) is not allowed",
+        "Docker knows no key `{2}` there ({1}).",
+        "Check its spelling, and its indentation: it may belong one level further in or out.",
+    ),
+    (
+        r"(services\.\S+|networks\.\S+|configs\.\S+|volumes\.\S+) (must be .+)",
+        "Docker does not accept {1}: it {2}.",
+        "Compare it with the example in the worksheet: is it a list (lines with `- `), a mapping"
+        " (`key: value`), a number or a text?",
+    ),
+    (
+        r"port published with ingress mode can't be used with dnsrr mode",
+        "A service publishes a port in the mesh (ingress) and has `endpoint_mode: dnsrr`.",
+        "Publish the port in the long form with `mode: host`.",
+    ),
+    (
+        r"service \"?(\S+?)\"?: undefined (network|volume|config) \"?([^\s\"]+)"
+        r"|undefined (network|volume|config) \"?([^\s\"]+)",
+        "A service uses a {2}{4} `{3}{5}`, which the file does not define.",
+        "Networks, volumes and configs are listed once more at the end of the file, under a key"
+        " that is not indented.",
+    ),
+    (
+        r"unsupported Compose file version: (\S+)",
+        "Docker does not take `version: {1}` for a stack.",
+        'Remove `version:`, or write version: "3.8".',
+    ),
+    (
+        r"invalid duration|time: (?:invalid|missing|unknown)",
+        "A time cannot be read.",
+        "Write times with a unit: 2s.",
+    ),
+    (
+        r"yaml: (.+)",
+        "The file is no YAML to Docker: {1}.",
+        "Look at that line and the one before.",
+    ),
+    (
+        r"invalid reference format",
+        "The name of an image cannot be read.",
+        "Write NAME:TAG, without spaces.",
+    ),
+    (
+        r"(?:port '?(\d+)'? is already in use by service|port (\d+) is already)",
+        "Two services publish the port {1}{2}.",
+        "Each published port belongs to one service.",
+    ),
+    (
+        r"name must be valid|invalid (?:constraint|expression)|constraint .*",
+        "A constraint cannot be read.",
+        "It looks like `node.labels.NAME == VALUE`, as one text of a list.",
+    ),
+)
+
+_COMPILED = tuple((re.compile(p, re.IGNORECASE), r, h) for p, r, h in _SAID)
+
+
+def explained(done: Completed) -> tuple[str, str]:
+    """(reason, hint) of a `docker stack deploy` that did not work."""
+    if done.timed_out:
+        return (
+            f"`docker stack deploy` was not ready after {done.seconds:.0f} seconds.",
+            "Run it yourself and watch what it waits for.",
+        )
+    for pattern, reason, hint in _COMPILED:
+        found = pattern.search(done.out)
+        if found:
+            for number, word in enumerate(found.groups(), 1):
+                reason = reason.replace(f"{{{number}}}", (word or "").strip())
+            return reason, hint
+    return (
+        "`docker stack deploy` does not work.",
+        "Run it yourself in rollout/ and read its last line.",
+    )

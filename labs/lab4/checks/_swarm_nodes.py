@@ -1,0 +1,277 @@
+"""Judges of what concerns nodes: membership, roles, ports between them, availability."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import _swarm_wire as wire
+from _swarm_play import Scene
+
+from grader.checks import eventually
+from grader.modules.swarm import NoManager, SwarmNode
+
+READY_SECONDS = 30
+CHANGE_SECONDS = 30
+EMPTY_SECONDS = 60
+LISTEN_SECONDS = 25
+
+MANAGEMENT, GOSSIP, OVERLAY = 2377, 7946, 4789
+
+
+# The swarm --------------------------------------------------------------------------------------
+
+
+def nodes(scene: Scene) -> None:
+    """All nodes of the target are ready members of one swarm, each once."""
+    swarm, wanted = scene.swarm, {node.name for node in scene.play.target.nodes}
+
+    def ready() -> set[str]:
+        try:
+            return {node.name for node in swarm.nodes() if node.state == "ready"}
+        except NoManager:
+            return set()
+
+    def settled() -> bool:
+        """All are in, or one of them is not even trying."""
+        states = [swarm.member(node).state for node in scene.play.target.nodes]
+        return ready() == wanted or "inactive" in states
+
+    eventually(settled, within=READY_SECONDS)
+    missing = sorted(wanted - ready())
+    if missing:
+        told = []
+        for node in scene.play.target.nodes:
+            member = swarm.member(node)
+            state = "in no swarm" if member.state == "inactive" else member.state
+            told.append(f"{node.name}: {'manager, ' if member.manager else ''}{state}")
+        scene.fail(
+            f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not a ready member of"
+            " the swarm.",
+            expected="manager1, worker1 and worker2 are ready members of one swarm",
+            actual="; ".join(told),
+            hint="`docker swarm init` on manager1 begins the swarm; each worker joins it with"
+            " `docker swarm join`, a token and manager1's address.",
+        )
+    swarm.keep_history()
+    scene.play.probe.ensure()
+
+
+def roles(scene: Scene) -> None:
+    """manager1 manages, the others work."""
+    found = {node.name: node.role for node in scene.swarm.nodes() if node.state == "ready"}
+    wrong = [name for name, role in found.items() if (role == "manager") != (name == "manager1")]
+    if wrong:
+        scene.fail(
+            "The roles are not those that were asked for.",
+            expected="manager1 is a manager, worker1 and worker2 are workers",
+            actual=", ".join(f"{name} is a {role}" for name, role in sorted(found.items())),
+            hint="The token decides: ${WORKER_TOKEN} makes a worker, ${MANAGER_TOKEN} a manager.",
+        )
+
+
+def ports(scene: Scene) -> None:
+    """What nodes say to each other arrives, and at the ports that are known for it."""
+    probe, target = scene.play.probe, scene.play.target
+    members = [node for node in target.nodes if scene.swarm.member(node).state == "active"]
+    managers = [node for node in members if scene.swarm.member(node).manager]
+    with ThreadPoolExecutor(2 * len(members)) as pool:
+        heard = {
+            node.name: pool.submit(
+                wire.listen,
+                node,
+                LISTEN_SECONDS,
+                [
+                    (f"udp/{port}", other.address)
+                    for other in members
+                    for port in (GOSSIP, OVERLAY)
+                    if other is not node
+                ],
+            )
+            for node in members
+        }
+        asked = {
+            node.name: [(o.address, GOSSIP) for o in members if o is not node]
+            + [(o.address, MANAGEMENT) for o in managers if o is not node]
+            for node in members
+        }
+        opened = {node.name: pool.submit(wire.knock, node, asked[node.name]) for node in members}
+        silent = probe.exchange() if probe.everywhere() else None
+        if silent is None:
+            scene.fail("A service of the grader's own does not start on every node.")
+        closed = []
+        for node in members:
+            got = {(p.kind, p.source) for p in heard[node.name].result()}
+            open_there = opened[node.name].result()
+            for other in members:
+                if other is node:
+                    continue
+                for port in (GOSSIP, OVERLAY):
+                    if (f"udp/{port}", other.address) not in got:
+                        closed.append(f"{port}/udp from {other.name} to {node.name}")
+            names = {other.address: other.name for other in members}
+            for address, port in asked[node.name]:
+                if (address, port) not in open_there:
+                    closed.append(f"{port}/tcp from {node.name} to {names[address]}")
+        closed += [f"overlay network from {a} to {b}" for a, b in silent]
+    if closed:
+        scene.fail(
+            "Not all that nodes say to each other arrives at the ports that are known for it.",
+            expected="2377/tcp to the manager, 7946/tcp, 7946/udp and 4789/udp between all nodes,"
+            " and containers of different nodes reach each other",
+            actual="nothing at: " + ", ".join(sorted(closed)),
+            hint="A firewall that lets through what is known works only if it is at these ports:"
+            " leave --listen-addr and --data-path-port as they are.",
+        )
+
+
+def listed(scene: Scene) -> None:
+    """A command of the step answered with all members of the swarm."""
+    members = [node for node in scene.swarm.nodes() if node.state == "ready"]
+    for ran in scene.ran:
+        if not ran.ok or ran.allowed.vetted.command.split()[0] != "node" or ran.done is None:
+            continue
+        if all(m.name in ran.done.out or m.id in ran.done.out for m in members):
+            return
+    scene.fail(
+        "No command of this step answered with all nodes of the swarm.",
+        expected="an answer with " + ", ".join(m.name for m in members),
+        actual=" | ".join(ran.story for ran in scene.ran)[-400:],
+        hint="`docker node ls` lists them; it works on a manager only.",
+    )
+
+
+# Roles that change ------------------------------------------------------------------------------
+
+
+def promoted(scene: Scene) -> None:
+    """The student's worker has become a manager that the others reach."""
+    name = str(scene.variant["swarm_promoted"])
+    before = _member_before(scene, name)
+    if before.role == "manager":
+        if not scene.play.passed("roles"):
+            scene.play.blocked("roles")
+        scene.fail(f"{name} was a manager before this step.")
+    node = scene.play.target.node(name)
+
+    def manages() -> bool:
+        now = scene.swarm.node(name)
+        return bool(now and now.reachability == "reachable" and scene.swarm.member(node).manager)
+
+    if not _changes(scene, name, "manager") or not eventually(manages, within=CHANGE_SECONDS):
+        scene.fail(
+            f"{name} has not become a manager.",
+            expected=f"{name}: manager, reachable",
+            actual=_members(scene),
+            hint=f"`docker node promote {name}`, typed on a manager.",
+        )
+
+
+def demoted(scene: Scene) -> None:
+    """The same node is a worker again."""
+    name = str(scene.variant["swarm_promoted"])
+    before = _member_before(scene, name)
+    scene.wants(before.role == "manager", "promoted", f"{name} was no manager before this step.")
+    node = scene.play.target.node(name)
+
+    def works() -> bool:
+        now = scene.swarm.node(name)
+        return bool(now and now.state == "ready" and not scene.swarm.member(node).manager)
+
+    if not _changes(scene, name, "worker") or not eventually(works, within=CHANGE_SECONDS):
+        scene.fail(
+            f"{name} has not become a worker again.",
+            expected=f"{name}: worker, ready",
+            actual=_members(scene),
+            hint=f"`docker node demote {name}`, typed on a manager that stays one.",
+        )
+
+
+# Availability -----------------------------------------------------------------------------------
+
+
+def drained(scene: Scene) -> None:
+    """The student's node is to run no tasks, does not, and they run elsewhere."""
+    name = str(scene.variant["swarm_drained"])
+    before = _member_before(scene, name)
+    if before.availability == "drain":
+        scene.fail(f"{name} was drained before this step.")
+    now = scene.swarm.node(name)
+    if now is None or now.availability != "drain":
+        scene.fail(
+            f"{name} is not drained.",
+            expected=f"{name} has the availability drain",
+            actual=_members(scene),
+            hint=f"`docker node update --availability drain {name}`, typed on a manager.",
+        )
+    if not eventually(lambda: not _tasks_on(scene, name), within=EMPTY_SECONDS):
+        scene.fail(
+            f"{name} still runs tasks.",
+            expected=f"no container of a service on {name}",
+            actual=", ".join(_tasks_on(scene, name)),
+        )
+    service = scene.before.services.get(scene.play.service)
+    if service is not None and scene.play.passed("count"):
+        settles = eventually(
+            lambda: scene.swarm.converged(service), within=EMPTY_SECONDS, stable_for=0.5
+        )
+        if not settles or _tasks_on(scene, name):
+            told = [t.in_words for t in scene.swarm.tasks(service) if t.meant_to_run]
+            scene.fail(
+                f"The tasks of {service.name} do not run on the other nodes.",
+                expected=f"{service.replicas} running tasks, none on {name}",
+                actual="; ".join(told),
+            )
+
+
+def brought_back(scene: Scene) -> None:
+    """The node takes tasks again."""
+    name = str(scene.variant["swarm_drained"])
+    before = _member_before(scene, name)
+    scene.wants(
+        before.availability == "drain", "drained", f"{name} was not drained before this step."
+    )
+    now = scene.swarm.node(name)
+    if now is None or now.availability != "active":
+        scene.fail(
+            f"{name} is not back.",
+            expected=f"{name} has the availability active",
+            actual=_members(scene),
+            hint=f"`docker node update --availability active {name}`, typed on a manager. Tasks"
+            " that run elsewhere by now stay there; new ones come to it.",
+        )
+    node = scene.play.target.node(name)
+    if not eventually(lambda: scene.play.probe.on(node), within=EMPTY_SECONDS):
+        scene.fail(
+            f"{name} takes no tasks, although it is said to be active.",
+            expected=f"a task of the grader's own service on {name}",
+            actual=_members(scene),
+        )
+
+
+# What they share --------------------------------------------------------------------------------
+
+
+def _member_before(scene: Scene, name: str) -> SwarmNode:
+    """The node before the step; the end of the check if it was in no swarm."""
+    found = scene.before.members.get(name)
+    scene.wants(found is not None, "nodes", f"{name} was no member of the swarm before this step.")
+    assert found is not None
+    return found
+
+
+def _changes(scene: Scene, name: str, role: str) -> bool:
+    """Whether managers want the node in a role (at once) and it is in it (a moment later)."""
+    now = scene.swarm.node(name)
+    return now is not None and now.role == role
+
+
+def _members(scene: Scene) -> str:
+    return "; ".join(node.in_words for node in scene.swarm.nodes())
+
+
+def _tasks_on(scene: Scene, name: str) -> list[str]:
+    """Names of containers of services that run on a node, by its own engine."""
+    api: Any = scene.play.target.node(name).docker.api
+    listed = api.containers(filters={"label": "com.docker.swarm.task"})
+    return [entry["Names"][0].lstrip("/") for entry in listed]

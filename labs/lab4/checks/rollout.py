@@ -1,0 +1,87 @@
+"""Exercise rollout: a stack is deployed, updated, spoilt, robbed of a node, removed; then voting.
+
+Each thing is done once, by the fixture that is named after it, and several checks look at the
+trace of it. The checks are in _rollout_checks.py and _rollout_voting_checks.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _rollout_checks import *  # noqa: F403 - checks run in the order of these lines
+from _rollout_fleet import Fleet
+from _rollout_seen import Seen
+from _rollout_shop import Again, Cut, Shop
+from _rollout_voting_checks import *  # noqa: F403
+
+# isort: split
+from _rollout_voting import Voting
+
+from grader.modules.rollout import proofs
+
+
+@pytest.fixture(scope="module")
+def fleet(target: Any, variant: dict[str, Any]) -> Fleet:
+    """The target's nodes as a swarm, labelled. It is the grader's own and not graded."""
+    return Fleet.form(target, variant)
+
+
+@pytest.fixture(scope="module")
+def shop(fleet: Fleet, submission: Path, lab: Any, variant: dict[str, Any]) -> Shop:
+    return Shop(fleet, submission, lab, variant)
+
+
+@pytest.fixture(scope="module")
+def again(shop: Shop) -> Again:
+    """What a second deployment of the same file changed."""
+    return shop.deploy_again()
+
+
+@pytest.fixture(scope="module")
+def updated(shop: Shop, variant: dict[str, Any], keep_rollout: Any, stage: Any) -> Seen:
+    """The update to 2.0, as it should be."""
+    with stage("update"):
+        trace = shop.update("2.0", "Update from 1.0 to 2.0")
+    seen = Seen.of(
+        trace,
+        proofs.final_version_and_count(trace, "2.0", shop.one("app").replicas or 0),
+        proofs.parallelism_kept(trace, variant["app_parallelism"]),
+        proofs.delay_kept(trace, variant["app_delay"]),
+        proofs.order_kept(trace, variant["app_order"]),
+        proofs.never_below(trace, shop.allowed),
+        proofs.no_failed_request(trace),
+    )
+    keep_rollout(trace, *seen.proofs.values())
+    return seen
+
+
+@pytest.fixture(scope="module")
+def spoilt(shop: Shop, updated: Seen, keep_rollout: Any, stage: Any) -> Seen:
+    """The update to 3.0, which is never well."""
+    with stage("rollback"):
+        trace = shop.update("3.0", "Update to 3.0, which is never healthy")
+    seen = Seen.of(
+        trace,
+        proofs.rolled_back_by_itself(trace),
+        proofs.final_version_and_count(trace, "2.0", shop.one("app").replicas or 0),
+        proofs.never_below(trace, shop.allowed),
+        proofs.no_failed_request(trace),
+    )
+    keep_rollout(trace, *seen.proofs.values())
+    return seen
+
+
+@pytest.fixture(scope="module")
+def cut(shop: Shop, spoilt: Seen, keep_rollout: Any, stage: Any) -> Cut:
+    """A worker that runs tasks of app is cut off, and comes back."""
+    with stage("lost node"):
+        found = shop.cut_off()
+    keep_rollout(found.seen.trace, *found.seen.proofs.values())
+    return found
+
+
+@pytest.fixture(scope="module")
+def voting(fleet: Fleet, submission: Path, lab: Any, variant: dict[str, Any]) -> Voting:
+    return Voting(fleet, submission, lab, variant)

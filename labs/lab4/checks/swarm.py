@@ -1,0 +1,182 @@
+"""Exercise swarm: a runbook that makes a swarm and runs services on it, played step by step.
+
+Each step is judged by what it did, before the next one is played (see _swarm_play.py). The checks
+stand in the order of the lecture; the runbook's order may be another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import _swarm_book as books
+import _swarm_nodes as nodes
+import _swarm_publish as publish
+import _swarm_services as services
+import pytest
+from _swarm_play import Judge, Play
+
+from grader.checks import check, fail
+from grader.engine.images import catalogue
+
+JUDGES = (
+    Judge("nodes", "create the swarm", nodes.nodes),
+    Judge("roles", "create the swarm", nodes.roles, ("nodes",)),
+    Judge("ports", "create the swarm", nodes.ports, ("nodes",)),
+    Judge("listed", "look at the nodes", nodes.listed),
+    Judge("created", "create the service", services.created),
+    Judge("pings", "create the service", services.pings),
+    Judge("count", "create the service", services.count),
+    Judge("scaled_up", "scale up", services.scaled_up),
+    Judge("scaled_down", "scale down", services.scaled_down),
+    Judge("promoted", "promote", nodes.promoted),
+    Judge("demoted", "demote", nodes.demoted),
+    Judge("drained", "drain", nodes.drained),
+    Judge("brought_back", "bring back", nodes.brought_back),
+    Judge("host_port", "publish in host mode", publish.host_port),
+    Judge("mesh_port", "publish in the mesh", publish.mesh_port),
+    Judge("mesh_answers", "publish in the mesh", publish.mesh_answers, ("mesh_port",)),
+    Judge("removed", "remove the service", services.removed),
+)
+
+
+@pytest.fixture(scope="module")
+def book(submission: Path, lab: Any) -> books.Book:
+    return books.read(submission, catalogue.load().all_names(lab.images))
+
+
+@pytest.fixture(scope="module")
+def play(target: Any, book: books.Book, variant: dict[str, Any], stage: Any) -> Iterator[Play]:
+    playing = Play(target, book, variant, JUDGES, stage)
+    yield playing
+    playing.close()
+
+
+@check(points=0.5, needs_engine=False)
+def check_runbook(book: books.Book) -> None:
+    """swarm/runbook.txt can be read, and all its commands are commands of this exercise."""
+    if book.problems:
+        first = book.problems[0]
+        fail(
+            f"Line {first.line} cannot be run: {first.reason}" if first.line else first.reason,
+            expected="docker commands of this exercise, each behind the node it is typed on",
+            actual=books.in_words(book.problems),
+            hint=first.hint,
+        )
+
+
+# The swarm --------------------------------------------------------------------------------------
+
+
+@check(points=2)
+def check_nodes(play: Play) -> None:
+    """Create the swarm: manager1, worker1 and worker2 are ready members of one swarm."""
+    play.see("nodes")
+
+
+@check(points=1)
+def check_roles(play: Play) -> None:
+    """Create the swarm: manager1 is its only manager, worker1 and worker2 are workers."""
+    play.see("roles")
+
+
+@check(points=1.5)
+def check_ports(play: Play) -> None:
+    """What nodes say to each other arrives at 2377/tcp, 7946/tcp, 7946/udp and 4789/udp, and
+    containers of different nodes reach each other in an overlay network.
+    """
+    play.see("ports")
+
+
+@check(points=0.5)
+def check_listed(play: Play) -> None:
+    """Look at the nodes: a manager answers with all nodes of the swarm."""
+    play.see("listed")
+
+
+# The service ------------------------------------------------------------------------------------
+
+
+@check(points=1)
+def check_created(play: Play) -> None:
+    """Create the service: there is a service of your name."""
+    play.see("created")
+
+
+@check(points=1.5)
+def check_pings(play: Play) -> None:
+    """Create the service: its tasks run alpine and ping your node of the lab."""
+    play.see("pings")
+
+
+@check(points=1.5)
+def check_count(play: Play) -> None:
+    """Create the service: your number of tasks run, and go on running."""
+    play.see("count")
+
+
+@check(points=2)
+def check_scaled_up(play: Play) -> None:
+    """Scale up: more tasks run on the nodes, as many as your number says."""
+    play.see("scaled_up")
+
+
+@check(points=2)
+def check_scaled_down(play: Play) -> None:
+    """Scale down: fewer tasks run on the nodes, as many as your number says."""
+    play.see("scaled_down")
+
+
+# Nodes that change ------------------------------------------------------------------------------
+
+
+@check(points=1.5)
+def check_promoted(play: Play) -> None:
+    """Promote: your worker becomes a second manager."""
+    play.see("promoted")
+
+
+@check(points=1)
+def check_demoted(play: Play) -> None:
+    """Demote: it becomes a worker again."""
+    play.see("demoted")
+
+
+@check(points=2)
+def check_drained(play: Play) -> None:
+    """Drain: no task is left on your node, and they run on the others."""
+    play.see("drained")
+
+
+@check(points=1.5)
+def check_brought_back(play: Play) -> None:
+    """Bring back: your node takes tasks again."""
+    play.see("brought_back")
+
+
+# Ports ------------------------------------------------------------------------------------------
+
+
+@check(points=2.5)
+def check_host_port(play: Play) -> None:
+    """Publish in host mode: your port answers on exactly those nodes that run a task."""
+    play.see("host_port")
+
+
+@check(points=1)
+def check_mesh_port(play: Play) -> None:
+    """Publish in the mesh: the service runs with your port in the routing mesh."""
+    play.see("mesh_port")
+
+
+@check(points=1)
+def check_mesh_answers(play: Play) -> None:
+    """Publish in the mesh: your port answers on every node, whether or not it runs a task."""
+    play.see("mesh_answers")
+
+
+@check(points=1)
+def check_removed(play: Play) -> None:
+    """Remove the service: it is gone, and its containers on all nodes with it."""
+    play.see("removed")
