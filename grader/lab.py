@@ -16,14 +16,15 @@ from grader.errors import KitError
 class Exercise:
     """A part of a lab with points of its own.
 
-    `folders` are the workspace's folders it grades, `nodes` how many Docker nodes it needs,
-    `seconds` the most that grading it may take.
+    `folders` are the workspace's folders it grades, `images` those that a submission may build
+    on or run, `nodes` how many Docker nodes it needs, `seconds` the most that grading may take.
     """
 
     id: str
     title: str
     points: float
     folders: list[str]
+    images: list[str]
     nodes: int
     seconds: int
 
@@ -65,7 +66,6 @@ class Lab:
     example_student: str
     demo_student: str
     exercises: list[Exercise]
-    images: list[str]
     limits: dict[str, int]
     parameters: list[Parameter]
     distinct: list[tuple[str, ...]]

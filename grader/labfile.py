@@ -120,7 +120,7 @@ class Reader:
         top = self.mapping(
             self.data,
             (),
-            {"id", "title", "course", "students", "exercises", "images", "limits", "variant"},
+            {"id", "title", "course", "students", "exercises", "limits", "variant"},
             {"words", "distinct"},
         )
         if top["id"] != folder.name:
@@ -138,7 +138,6 @@ class Reader:
             example_student=students["example"],
             demo_student=students["demo"],
             exercises=self.exercises(top["exercises"], limits["exercise_seconds"]),
-            images=self.texts(top["images"], ("images",)),
             limits=limits,
             parameters=parameters,
             distinct=self.distinct(top.get("distinct") or [], parameters),
@@ -175,7 +174,7 @@ class Reader:
         for index, item in enumerate(value):
             key = ("exercises", index)
             entry = self.mapping(
-                item, key, {"id", "title", "points", "folders"}, {"nodes", "seconds"}
+                item, key, {"id", "title", "points", "folders", "images"}, {"nodes", "seconds"}
             )
             exercise = Exercise(
                 id=self.name(entry["id"], (*key, "id")),
@@ -185,6 +184,7 @@ class Reader:
                     self.name(f, (*key, "folders", i))
                     for i, f in enumerate(self.texts(entry["folders"], (*key, "folders")))
                 ],
+                images=self.texts(entry["images"], (*key, "images")),
                 nodes=self.number(entry.get("nodes", 1), (*key, "nodes")),
                 seconds=self.number(entry.get("seconds", seconds), (*key, "seconds")),
             )

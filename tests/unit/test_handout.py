@@ -101,11 +101,11 @@ def test_starters_are_valid(out: Path) -> None:
     for name, services in (("stack", ["front", "app"]), ("voting", ["vote"])):
         stack = yaml.safe_load((out / f"rollout/{name}.yaml").read_text(encoding="utf-8"))
         assert list(stack["services"]) == services
-    for name in ("webserver", "counter"):
+    for exercise, name in (("webserver", "webserver"), ("compose", "counter")):
         lines = (out / name / "Dockerfile").read_text(encoding="utf-8").splitlines()
         said = [line for line in lines if line and not line.startswith("#")]
         assert said[0].split()[0] == "FROM"
-        assert said[0].split()[1] in LAB4.images
+        assert said[0].split()[1] in LAB4.exercise(exercise).images
     bash = shutil.which("bash")
     if bash:
         subprocess.run([bash, "-n", str(out / "webserver/provision.sh")], check=True)

@@ -19,7 +19,7 @@ exercises:
     title: Knots
     points: 5
     folders: [rope]
-images: [debian:bookworm]
+    images: [debian:bookworm]
 limits:
   build_seconds: 10
   start_seconds: 20
@@ -44,9 +44,10 @@ def load(folder: Path, text: str) -> labs.Lab:
 
 def test_a_lab_is_read(tmp_path: Path) -> None:
     lab = load(tmp_path, GOOD)
-    assert (lab.id, lab.points, lab.images) == ("toy", 5, ["debian:bookworm"])
+    assert (lab.id, lab.points) == ("toy", 5)
     knots = lab.exercise("knots")
     assert (knots.folders, knots.nodes, knots.seconds) == (["rope"], 1, 30)
+    assert knots.images == ["debian:bookworm"]
     assert lab.templates == tmp_path / "templates" / "toy"
 
 
@@ -111,9 +112,9 @@ def test_no_yaml_mapping_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_two_exercises_of_one_name_are_refused(tmp_path: Path) -> None:
-    again = "  - {id: knots, title: Knots, points: 1, folders: [rope]}\nimages:"
+    again = "  - {id: knots, title: Knots, points: 1, folders: [rope], images: [a]}\nlimits:"
     with pytest.raises(KitError, match="two exercises"):
-        load(tmp_path, GOOD.replace("images:", again))
+        load(tmp_path, GOOD.replace("limits:", again))
 
 
 def test_an_unknown_lab_lists_the_known(tmp_path: Path) -> None:

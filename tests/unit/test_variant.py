@@ -27,8 +27,7 @@ id: toy
 title: Toy
 course: sailing
 students: {pattern: "s[0-9]{7}", example: s1234567, demo: s0000000}
-exercises: [{id: knots, title: Knots, points: 5, folders: [knots]}]
-images: [debian:bookworm]
+exercises: [{id: knots, title: Knots, points: 5, folders: [knots], images: [a]}]
 limits: {build_seconds: 1, start_seconds: 1, exercise_seconds: 1, output_kb: 1}
 words:
   colours: [red, green, blue, white, black]

@@ -12,9 +12,8 @@ title: A toy
 course: tests
 students: {pattern: "s[0-9]{7}", example: s1234567, demo: s0000000}
 exercises:
-  - {id: words, title: Words, points: 3, folders: [words]}
-  - {id: numbers, title: Numbers, points: 2, folders: [numbers]}
-images: [debian:bookworm]
+  - {id: words, title: Words, points: 3, folders: [words], images: [a]}
+  - {id: numbers, title: Numbers, points: 2, folders: [numbers], images: [a]}
 limits: {build_seconds: 60, start_seconds: 60, exercise_seconds: 60, output_kb: 64}
 variant:
   port: {from: 8000, to: 8999}

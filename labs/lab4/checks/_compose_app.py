@@ -41,7 +41,7 @@ def refuse_foreign_images(submission: Path, folder: str, lab: Any) -> dict[str, 
     Their `# syntax=` lines would make the engine pull, so they are left out (see vetting).
     """
     file = read(submission, folder)
-    allowed = catalogue.load().all_names(lab.images)
+    allowed = catalogue.load().all_names(lab.exercise("compose").images)
     try:
         file.refuse_images(allowed)
     except Refused as refused:

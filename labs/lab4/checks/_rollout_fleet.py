@@ -73,7 +73,7 @@ def read(submission: Path, file_name: str) -> vetting.StackFile:
 def refuse_foreign_images(file: vetting.StackFile, lab: Any) -> None:
     """End the check if an image is not one of the lab's."""
     try:
-        file.refuse_images(catalogue.load().all_names(lab.images))
+        file.refuse_images(catalogue.load().all_names(lab.exercise("rollout").images))
     except Refused as refused:
         _refuse(refused)
 

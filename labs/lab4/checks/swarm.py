@@ -43,7 +43,7 @@ JUDGES = (
 
 @pytest.fixture(scope="module")
 def book(submission: Path, lab: Any) -> books.Book:
-    return books.read(submission, catalogue.load().all_names(lab.images))
+    return books.read(submission, catalogue.load().all_names(lab.exercise("swarm").images))
 
 
 @pytest.fixture(scope="module")
