@@ -76,7 +76,7 @@ def request(
     follow: bool = False,
 ) -> Answer | None:
     """One request; never raises for what a server or the network does."""
-    _only_the_labs_own(address)
+    only_the_labs_own(address)
     url = f"http://{address}:{port}{path}"
     with requests.Session() as session:
         session.trust_env = False
@@ -114,7 +114,7 @@ def request(
 
 def connects(address: str, port: int, timeout: float = 2.0) -> bool:
     """Whether a TCP port takes a connection within `timeout` seconds."""
-    _only_the_labs_own(address)
+    only_the_labs_own(address)
     try:
         with reach.connect(address, port, timeout):
             return True
@@ -130,7 +130,7 @@ def _followed(answer: Answer, address: str, port: int, location: str, timeout: f
     return get(address, port, path, timeout=timeout) or answer
 
 
-def _only_the_labs_own(address: str) -> None:
+def only_the_labs_own(address: str) -> None:
     ip = ipaddress.ip_address(address)
     if not (ip.is_loopback or ip.is_private):
         raise ValueError(f"{address} is not an address of the lab")

@@ -36,7 +36,7 @@ sys.exit(pytest.main([str(folder / "toy.py"), "-q", "-c", "/dev/null", "--rootdi
 def run(folder: Path, checks: str, target: str = "there") -> tuple[int, list[dict[str, Any]], str]:
     import json
 
-    head = "import pytest\nfrom grader.checks import cannot_show, check, fail\n"
+    head = "import pytest\nfrom grader.checks import cannot_show, check, fail, needs_first\n"
     (folder / "toy.py").write_text(head + textwrap.dedent(checks), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(folder), target],
@@ -118,6 +118,28 @@ def test_a_check_is_not_graded_when_one_it_needs_has_not_passed(tmp_path: Path) 
     ]
     assert found["toy.counts"]["needs"] == ["toy.runs"]
     assert "toy.runs" in found["toy.counts"]["cause"]["reason"]
+
+
+def test_a_check_may_find_while_it_runs_that_another_must_pass_first(tmp_path: Path) -> None:
+    _, events, _ = run(
+        tmp_path,
+        '''
+        @check(points=1)
+        def check_created():
+            """It is created."""
+            fail("There is none.")
+
+        @check(points=2)
+        def check_counted():
+            """It is counted."""
+            needs_first("created")
+        ''',
+    )
+    found = results(events)["toy.counted"]
+    assert (found["outcome"], found["why"], found["points"]) == ("not_graded", "needs", 0)
+    assert found["max_points"] == 2, "they are lost with the first cause"
+    assert found["needs"] == ["toy.created"]
+    assert "toy.created" in found["cause"]["reason"]
 
 
 def test_a_fixture_that_fails_fails_the_checks_that_use_it(tmp_path: Path) -> None:

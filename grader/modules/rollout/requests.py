@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from grader.modules.http import _only_the_labs_own
+from grader.modules.http import only_the_labs_own
 from grader.modules.rollout.trace import Request, Requests
 
 EVERY = 0.05
@@ -54,7 +54,7 @@ class Driver:
         every: float = EVERY,
         read: Read = read_answer,
     ) -> None:
-        _only_the_labs_own(address)
+        only_the_labs_own(address)
         self.node = node
         self.address = address
         self.port = port

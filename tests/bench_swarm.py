@@ -1,0 +1,88 @@
+"""What swarms cost: both exercises of a correct submission, and the recorder by itself."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from grader import examples, exercise_run
+from grader import lab as labs
+from grader.checks import eventually
+from grader.console import say
+from grader.engine.sandbox import Sandbox
+from grader.modules.rollout import Recorder
+from grader.modules.swarm import Swarm
+from grader.targets.sandbox import SandboxTarget
+
+Row = tuple[str, str, str]
+
+WAITING = ("commands", "deploy", "update", "rollback", "lost node", "remove", "voting")
+"""Stages in which the kit waits for the engines: the docker commands themselves (each waits
+five seconds for its service to be stable), delays, monitors, a node's time-out."""
+
+
+def both_exercises(engine: Any, image_set: Any, repeat: int) -> list[Row]:
+    """The solutions of the exercises swarm and rollout, one after the other."""
+    lab = labs.load("lab4")
+    provider = exercise_run.Sandboxes(engine, image_set)
+    times: list[float] = []
+    waits: list[float] = []
+    say("The exercises swarm and rollout, graded")
+    for _ in range(repeat):
+        seconds = waited = 0.0
+        for name in ("swarm/solution", "rollout/solution"):
+            (solution,) = examples.find(lab, [name])
+            with tempfile.TemporaryDirectory() as folder:
+                started = time.monotonic()
+                compared = examples.run(lab, solution, provider, Path(folder))
+                seconds += time.monotonic() - started
+            if compared.differences:
+                raise SystemExit(f"{name} has not full marks: {compared.differences}")
+            waited += sum(compared.result.seconds.get(stage, 0.0) for stage in WAITING)
+        times.append(seconds)
+        waits.append(waited)
+    took, waited = statistics.median(times), statistics.median(waits)
+    return [
+        ("exercises swarm and rollout, graded one after the other", f"{took:.0f} s", "90 s"),
+        ("… of which the engines' own waiting", f"{waited:.0f} s", ""),
+    ]
+
+
+def recorder(engine: Any, image_set: Any) -> list[Row]:
+    """The recorder while three replicas are updated, requests at each of three nodes."""
+    say("The recorder")
+    with Sandbox.create(engine, nodes=3, image_set=image_set.volume) as sandbox:
+        target = SandboxTarget(sandbox)
+        swarm = Swarm(target)
+        swarm.form()
+
+        def docker(*words: str) -> None:
+            done = target.nodes[0].run(["docker", *words], timeout=120)
+            if not done.ok:
+                raise SystemExit(done.out)
+
+        docker(
+            *("service", "create", "--detach", "--no-resolve-image", "--name", "app"),
+            *("--mode", "global", "--endpoint-mode", "dnsrr", "--update-delay", "2s"),
+            *("--publish", "mode=host,published=8080,target=80", "drydock/demo:1.0"),
+        )
+        if not eventually(lambda: swarm.converged("app"), within=120):
+            raise SystemExit("The service did not come up.")
+        ports = {node.name: 8080 for node in target.nodes}
+        began = time.process_time()
+        with Recorder(target.nodes, "app", ports=ports) as recording:
+            docker("service", "update", "--detach", "--image", "drydock/demo:2.0", "app")
+            if not recording.until(recording.settled, within=120):
+                raise SystemExit("The update did not end.")
+        share = (time.process_time() - began) / recording.trace.seconds
+    trace = recording.trace
+    sent = sum(len(one.sent) for one in trace.requests)
+    looks = trace.looks / trace.seconds
+    return [
+        ("the recorder, three nodes: share of one CPU", f"{share:.0%}", ""),
+        ("… requests per second at the service", f"{sent / trace.seconds:.0f}", "60 or fewer"),
+        ("… looks per second at the manager", f"{looks:.1f}", "10"),
+    ]
