@@ -59,7 +59,9 @@ def test_the_first_run_hands_out_and_grades(place: Place, first: Any) -> None:
 
 def test_untouched_starters_get_few_points_and_hints(place: Place, first: Any) -> None:
     assert 0 < place.record.score < place.record.max_score / 3
-    assert place.record.max_score in (84, 85), "a port in the mesh is worth one, where a kernel has it"
+    assert place.record.max_score in (84, 85), (
+        "a port in the mesh is worth one, where a kernel has it"
+    )
     failed = [check for check in place.record.checks if check.outcome == "failed"]
     assert failed
     assert all(check.cause and check.cause.hint for check in failed)

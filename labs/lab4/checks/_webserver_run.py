@@ -45,7 +45,9 @@ def page(variant: dict[str, Any], student: str, node: Any) -> Page:
 
 
 def vetted_dockerfile(folder: Path, lab: Any) -> Vetted:
-    return vet(text_of(folder, "Dockerfile"), catalogue.load().all_names(lab.exercise("webserver").images))
+    return vet(
+        text_of(folder, "Dockerfile"), catalogue.load().all_names(lab.exercise("webserver").images)
+    )
 
 
 @pytest.fixture(scope="session")
