@@ -25,6 +25,10 @@ from grader.modules.swarm import NoManager, Swarm, SwarmNode
 from grader.targets.node import Completed
 
 COMMAND_SECONDS = 90
+AFTER_A_LONG_ONE = 20
+"""`docker service create` and the like wait until all tasks run, if need be for ever. That they
+are stopped changes nothing: the swarm has been told. So one long wait is enough."""
+
 OWN_FAULT_SECONDS = 20
 """How long a command is tried again that an engine refuses for a reason of its own."""
 
@@ -148,6 +152,7 @@ class Play:
         """The service that is scaled, under the name that it really got."""
         self.verdicts: dict[str, BaseException | None] = {}
         self._left = deque(book.parts)
+        self._patience = COMMAND_SECONDS
         self._steps = {judge.check: judge.step for judge in judges}
 
     def see(self, check: str) -> None:
@@ -232,7 +237,9 @@ class Play:
         argv = allowed.argv(values)
         deadline = time.monotonic() + OWN_FAULT_SECONDS
         while True:
-            done = node.run(argv, timeout=COMMAND_SECONDS)
+            done = node.run(argv, timeout=self._patience)
+            if done.timed_out:
+                self._patience = AFTER_A_LONG_ONE
             again = not done.ok and _ENGINES_OWN.search(done.out)
             if not again or time.monotonic() > deadline:
                 return Ran(allowed, done)
