@@ -183,4 +183,6 @@ def _differences(example: Example, result: ExerciseResult) -> list[str]:
 
 
 def _because(check: CheckResult) -> str:
-    return f": {check.cause.reason}" if check.cause else ""
+    if check.cause is None:
+        return ""
+    return f": {check.cause.reason} {check.cause.actual or ''}".rstrip()

@@ -40,8 +40,10 @@ def recorded(target: SandboxTarget) -> tuple[Trace, float]:
     docker(target, "network", "create", "-d", "overlay", "back")
     update = ["--update-delay", "1s", "--update-order", "stop-first", "--update-monitor", "1s"]
     service = ["--name", "app", "--replicas", "3", "--network", "back", "--no-resolve-image"]
-    quick = ["--endpoint-mode", "dnsrr", "--health-interval", "500ms", "--stop-grace-period", "1s"]
-    docker(target, "service", "create", *service, *quick, *update, "drydock/demo:1.0")
+    quick = ["--endpoint-mode", "dnsrr", "--stop-grace-period", "1s"]
+    health = ["--health-cmd", "curl --fail --silent http://127.0.0.1/health"]
+    health += ["--health-interval", "500ms"]
+    docker(target, "service", "create", *service, *quick, *health, *update, "drydock/demo:1.0")
     docker(
         *(target, "service", "create", "--name", "other", "--no-resolve-image"),
         *("--endpoint-mode", "dnsrr", "--publish", "mode=host,published=8080,target=80"),
@@ -73,7 +75,7 @@ def test_an_update_is_seen_whole(recorded: tuple[Trace, float]) -> None:
         ("1.0", 1.0, "stop-first"),
         ("2.0", 1.0, "stop-first"),
     ]
-    assert all(spec.health_check for spec in trace.specs), "the image brings one"
+    assert all(spec.health_check for spec in trace.specs)
 
 
 def _begun(trace: Trace, row: str) -> float:
