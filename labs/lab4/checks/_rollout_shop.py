@@ -142,7 +142,7 @@ class Shop(Deployed):
     def cut_off(self) -> Cut:
         """Cut a worker off until its tasks run elsewhere, then let it come back."""
         self.settle()
-        target, name = self.fleet.target, str(self.variant["app_worker"])
+        target, name = self.fleet.target, self._worker_to_lose()
         node = target.node(name)
         others = [other for other in target.nodes if other.name != name]
         lost = [task for task in self.running("app") if task.node == name]
@@ -165,6 +165,13 @@ class Shop(Deployed):
             left_alone=before <= {task.id for task in after},
             told="; ".join(task.in_words for task in after) or "no running tasks",
         )
+
+    def _worker_to_lose(self) -> str:
+        """The worker with the label; where tasks run anywhere, another one that runs some."""
+        wanted = str(self.variant["app_worker"])
+        busy = {task.node for task in self.running("app")}
+        others = [node.name for node in self.fleet.target.nodes[1:] if node.name in busy]
+        return wanted if wanted in busy or not others else others[0]
 
     def _state_of(self, node: str) -> str:
         found = self.swarm.node(node)
