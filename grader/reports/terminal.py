@@ -67,6 +67,10 @@ class _Printer:
         if not record.gradable:
             self.line("What could not be graded is not your fault: no points are lost by it.")
         if page:
+            drawn = sum(len(exercise.rollouts) for exercise in record.exercises)
+            if drawn:
+                what = f"{drawn} timelines" if drawn > 1 else "A timeline"
+                self.line(f"{what} of what your stack did: see the page.")
             # A path has to stay in one piece.
             shown = self.fit(f"Feedback page: {page}")
             self.console.print(shown, soft_wrap=True, markup=False, highlight=False)

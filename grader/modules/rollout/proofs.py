@@ -138,7 +138,7 @@ def order_kept(trace: Trace, order: str, version: str | None = None) -> Proof:
 
 def never_below(trace: Trace, least: int) -> Proof:
     """At no moment fewer than `least` tasks count (run, and are not told to stop)."""
-    promise = f"At every moment at least {tasks_in_words(least)} run."
+    promise = f"At every moment at least {tasks_in_words(least)} {'runs' if least == 1 else 'run'}."
     spans = counting(trace)
     below = _longest(spans, lambda span: span.most < least)
     if below:
