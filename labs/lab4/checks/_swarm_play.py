@@ -217,7 +217,11 @@ class Play:
                 if not self.passed(need):
                     self.blocked(need)
             if not scene.ran:
-                scene.fail(f"The step “{judge.step}” has no command that could be run.")
+                scene.fail(
+                    f"The step “{judge.step}” has no command that could be run.",
+                    hint=f"Write them below `# step: {judge.step}`, each behind the node it is"
+                    " typed on: manager1$ docker …",
+                )
             judge.decide(scene)
         except NoManager as error:
             try:
