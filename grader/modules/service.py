@@ -190,6 +190,11 @@ class Task:
         return self.meant_to_run and self.state == "running"
 
     @property
+    def fits_nowhere(self) -> bool:
+        """It is meant to run, and the scheduler says that no node can take it."""
+        return self.meant_to_run and not self.node and "no suitable node" in self.error
+
+    @property
     def over(self) -> bool:
         """It has ended, or will never begin."""
         return _ORDER.get(self.state, 0) > _RUNNING

@@ -115,7 +115,10 @@ def test_more_than_fit_has_not_converged_whatever_number_was_asked_for(
     assert service is not None
     assert service.replicas == 4
     assert not swarm.converged(app)
-    assert [task.state for task in swarm.tasks(app) if not task.runs] == ["pending"]
+    waiting = [task for task in swarm.tasks(app) if not task.runs]
+    assert [task.state for task in waiting] == ["pending"]
+    assert eventually(lambda: any(t.fits_nowhere for t in swarm.tasks(app)), within=WITHIN)
+    assert [task.slot for task in swarm.tasks(app) if task.fits_nowhere] == [waiting[0].slot]
     docker(swarm, "service", "scale", "--detach", f"{app}=3")
     assert eventually(lambda: swarm.converged(app), within=WITHIN)
 

@@ -127,7 +127,8 @@ class Deployed:
         for _ in range(int(SETTLE // HOPELESS)):
             if self.all_run(within=HOPELESS):
                 return
-            if any("no suitable node" in t.error for t in self._waiting()):
+            tasks = (t for s in self.stack.services() for t in self.swarm.tasks(s))
+            if any(task.fits_nowhere for task in tasks):
                 break
         late = [s for s in self.stack.services() if not self.swarm.converged(s)]
         names = ", ".join(self.short(s) for s in late) or "a service"
@@ -139,11 +140,6 @@ class Deployed:
             hint=_hint_of(errors),
             log=self.story(),
         )
-
-    def _waiting(self) -> list[Task]:
-        """Tasks that are meant to run and have no node."""
-        found = [t for s in self.stack.services() for t in self.swarm.tasks(s)]
-        return [t for t in found if t.meant_to_run and not t.node]
 
     def short(self, service: Service) -> str:
         """The service's name in the file."""

@@ -171,8 +171,7 @@ def settle(scene: Scene, service: Service, wanted: int, stable_for: float = BRIE
     answer: str | bool | None = None
     for _ in range(SETTLE_SECONDS // HOPELESS_SECONDS):
         answer = eventually(look, within=HOPELESS_SECONDS, stable_for=stable_for, every=0.2)
-        waiting = [t for t in swarm.tasks(service, current=True) if t.meant_to_run and not t.node]
-        if answer or any("no suitable node" in task.error for task in waiting):
+        if answer or any(task.fits_nowhere for task in swarm.tasks(service, current=True)):
             break
     if answer is True:
         return None
