@@ -57,6 +57,13 @@ def doctor(session: nox.Session) -> None:
 
 
 @nox.session
+def box(session: nox.Session) -> None:
+    """Build the Vagrant box for rooms without network: nox -s box [-- FOLDER --bundle FILE]."""
+    install(session)
+    kit(session, "box", *(session.posargs or ["build/box"]))
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Pass the project's tests: nox -s tests [-- pytest arguments]."""
     install(session, "[tests]")

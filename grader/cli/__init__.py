@@ -17,6 +17,7 @@ COMMANDS = {
     "handout": "write a student's workspace: worksheet and starter files of their own",
     "report": "make the feedback page of a record again",
     "images": "build, list, save, load or verify the image set",
+    "box": "build the Vagrant box for rooms without network",
     "engine": "start, stop or look at the kit's own Docker engine",
     "doctor": "say what is there, what is missing, and what mends it",
     "examples": "run the lab's own solutions and mistakes and compare with what is expected",
