@@ -17,7 +17,8 @@ fi
 
 file=/etc/chrony/conf.d/drydock.conf
 main=/etc/chrony/chrony.conf
-before=$(cat "$file" "$main" 2>/dev/null | cksum)
+# The first time there is no file yet, which must not end the script.
+before=$({ cat "$file" "$main" 2>/dev/null || true; } | cksum)
 mkdir -p "${file%/*}"
 if [ "$name" = "$manager" ]; then
     # Without network the manager's own clock is the time: in step matters, right does not.
