@@ -20,7 +20,7 @@ import urllib3.connectionpool
 from grader.engine import commands
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 BASE = "http+docker://localhost"
 DIAL = ("docker", "system", "dial-stdio")
@@ -31,11 +31,16 @@ def client(outer: docker.DockerClient, container: str, timeout: float) -> docker
 
     `outer` must stay open as long as the client is used. Raises docker's errors.
     """
+    return client_over(lambda: stream(outer, container), timeout)
+
+
+def client_over(connect: Callable[[], socket.socket], timeout: float) -> docker.DockerClient:
+    """A client whose connections to its engine are made by `connect`. Raises docker's errors."""
     seconds: Any = timeout
     # Asking for the version would need the adapter, which is put in place only now.
     made = docker.DockerClient(base_url="http://localhost:1", version="1.41", timeout=seconds)
     api: Any = made.api
-    adapter = _Adapter(outer, container, timeout)
+    adapter = _Adapter(connect, timeout)
     api.mount("http+docker://", adapter)
     api._custom_adapter = adapter
     api.base_url = BASE
@@ -91,31 +96,30 @@ def tcp(
 
 
 class _Connection(urllib3.connection.HTTPConnection):
-    def __init__(self, outer: docker.DockerClient, container: str, timeout: float) -> None:
+    def __init__(self, connect: Callable[[], socket.socket], timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
-        self._outer = outer
-        self._container = container
+        self._open = connect
         self._seconds = timeout
 
     def connect(self) -> None:
-        self.sock = stream(self._outer, self._container)
+        self.sock = self._open()
         self.sock.settimeout(self._seconds)
 
 
 class _Pool(urllib3.connectionpool.HTTPConnectionPool):
-    def __init__(self, outer: docker.DockerClient, container: str, timeout: float) -> None:
+    def __init__(self, connect: Callable[[], socket.socket], timeout: float) -> None:
         super().__init__("localhost", timeout=timeout, maxsize=10)
-        self._to = (outer, container, timeout)
+        self._how = (connect, timeout)
 
     def _new_conn(self) -> _Connection:
-        return _Connection(*self._to)
+        return _Connection(*self._how)
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
     """As docker-py's own for Unix sockets, with another way to connect."""
 
-    def __init__(self, outer: docker.DockerClient, container: str, timeout: float) -> None:
-        self._the_pool = _Pool(outer, container, timeout)
+    def __init__(self, connect: Callable[[], socket.socket], timeout: float) -> None:
+        self._the_pool = _Pool(connect, timeout)
         super().__init__()
 
     def get_connection_with_tls_context(self, *_args: Any, **_options: Any) -> Any:

@@ -1,0 +1,174 @@
+"""The class's virtual machines: made by the Vagrantfile, found through Vagrant."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader import paths
+from grader.errors import EngineFault, KitError
+from grader.machines import nodes_file, ssh_files, vagrantcli
+from grader.machines.access import Access
+from grader.machines.provider import Options, Progress, Shell, no_such, none_there
+
+if TYPE_CHECKING:
+    from grader.targets.node import Node
+
+KIND = "vagrant"
+KEY_SECONDS = 120
+
+
+def open_provider(_options: Options) -> Vagrant:
+    return Vagrant()
+
+
+class Vagrant:
+    """See grader.machines.provider.Provider."""
+
+    kind = KIND
+
+    def __init__(self) -> None:
+        self._states: dict[str, tuple[str, str]] | None = None
+
+    def up(self, progress: Progress) -> None:
+        # All machines in every call: those that run are only looked at.
+        vagrantcli.act("up", progress=progress)
+        self._states = None
+
+    def nodes(self) -> list[Node]:
+        from grader.machines.link import Link
+        from grader.targets.machines import Remote
+
+        return [Remote(Link(machine), power) for machine in self.machines()]
+
+    def machines(self) -> list[Access]:
+        """The running machines, in the order of nodes.yaml. KitError if there are none."""
+        running = [name for name, (state, _) in self._known().items() if state == "running"]
+        if not running:
+            raise none_there()
+        with ThreadPoolExecutor(len(running)) as pool:
+            return list(pool.map(access, running))
+
+    def missing(self) -> Mapping[str, str]:
+        return {
+            name: f"Vagrant says it is {state.replace('_', ' ')}"
+            for name, (state, _) in self._known().items()
+            if state != "running"
+        }
+
+    def remarks(self) -> list[str]:
+        return []
+
+    def down(self) -> None:
+        from grader.console import say
+
+        vagrantcli.act("destroy", "--force", progress=say)
+        self._states = None
+        for machine in nodes_file.addresses():
+            ssh_files.forget(KIND, machine)
+
+    def shell(self, name: str, command: Sequence[str]) -> Shell:
+        return ssh_files.shell(KIND, self._one(name), command)
+
+    def docker_host(self, name: str) -> str:
+        return ssh_files.docker_host(KIND, self.machines(), name)
+
+    def _one(self, name: str) -> Access:
+        known = self._known()
+        if name not in known:
+            raise no_such(name, list(known))
+        if known[name][0] != "running":
+            raise EngineFault(
+                f"{name} does not run: Vagrant says it is {known[name][0].replace('_', ' ')}.",
+                remedy=f"vagrant up {name}",
+            )
+        return access(name)
+
+    def _known(self) -> dict[str, tuple[str, str]]:
+        """State and Vagrant's provider by name, in the order of nodes.yaml."""
+        if self._states is None:
+            found = vagrantcli.states()
+            names = [name for name in nodes_file.addresses() if name in found]
+            self._states = {name: found[name] for name in names}
+        return self._states
+
+
+def power(name: str, on: bool) -> None:
+    """Cut a machine's power, or start it again."""
+    if on:
+        vagrantcli.act("up", name, "--no-provision", progress=_quiet)
+    else:
+        vagrantcli.act("halt", "--force", name, progress=_quiet)
+
+
+def _quiet(_line: str) -> None:
+    pass
+
+
+def access(name: str) -> Access:
+    """How one running machine is logged in to, with the host keys that Vagrant's way showed."""
+    told = vagrantcli.ssh_config(name)
+    try:
+        return Access(
+            name=name,
+            host=told["HostName"],
+            address=nodes_file.addresses()[name],
+            user=told["User"],
+            port=int(told.get("Port", 22)),
+            identity=told.get("IdentityFile"),
+            known_hosts=str(_known_hosts(name, told)),
+            host_key_name=name,
+            # From the host, VirtualBox's machines answer SSH at a port of 127.0.0.1.
+            reachable=True,
+        )
+    except KeyError as error:
+        raise EngineFault(f"Vagrant does not say how {name} is logged in to ({error}).") from None
+
+
+def _known_hosts(name: str, told: Mapping[str, str]) -> Path:
+    """A file with the machine's host keys, asked for once, over the connection Vagrant trusts.
+
+    A machine that was made anew has new ones; Vagrant's own ID of it tells.
+    """
+    file = ssh_files.folder(KIND) / f"{name}.known_hosts"
+    mark = f"# {_identity(name, told)}"
+    if file.is_file() and file.read_text("utf-8").splitlines()[:1] == [mark]:
+        return file
+    ssh = shutil.which("ssh")
+    if ssh is None:
+        raise KitError("There is no `ssh` on this computer.", remedy="Install OpenSSH's client.")
+    words = [word for key, value in told.items() if key != "Host" for word in ("-o", f"{key}={value}")]
+    done = subprocess.run(
+        [ssh, "-F", "none", "-T", *words, "-o", "BatchMode=yes", "-o", "ConnectTimeout=60",
+         told["HostName"], "cat /etc/ssh/ssh_host_*_key.pub"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=KEY_SECONDS,
+    )  # fmt: skip
+    keys = [line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) >= 2]
+    if done.returncode != 0 or not keys:
+        raise EngineFault(
+            f"{name} does not answer SSH: {done.stderr.strip() or 'it shows no key'}",
+            remedy=f"vagrant reload {name}",
+        )
+    file.write_text(
+        "\n".join([mark, *(f"{name} {kind} {key}" for kind, key in keys)]) + "\n", "utf-8"
+    )
+    return file
+
+
+def _identity(name: str, told: Mapping[str, str]) -> str:
+    """Vagrant's ID of the machine, from the folder that holds its key; else the address."""
+    import os
+
+    dotfile = Path(os.environ.get("VAGRANT_DOTFILE_PATH") or paths.KIT / ".vagrant")
+    found = sorted((dotfile / "machines" / name).glob("*/id"))
+    if found:
+        return found[0].read_text("utf-8").strip()
+    return f"{told['HostName']}:{told.get('Port', '22')}"

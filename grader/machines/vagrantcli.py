@@ -1,0 +1,216 @@
+"""The `vagrant` command: run in the kit's folder, its answers as data, its troubles in words."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grader import paths
+from grader.engine import packages
+from grader.errors import EngineFault, KitError
+from grader.machines.provider import Progress
+
+UP_SECONDS = 1800
+ASK_SECONDS = 120
+KEPT_LINES = 60
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """`pattern` is looked for in what vagrant said."""
+
+    pattern: str
+    what: str
+    remedy: str
+
+
+TROUBLES = (
+    Trouble(
+        "VT-x is disabled|VT-x is not available|AMD-V is (disabled|not available)|VERR_VMX|VERR_SVM",
+        "This computer's processor does not let VirtualBox run machines.",
+        "Switch virtualisation on in its firmware (Intel: VT-x, AMD: SVM). On Windows, Hyper-V may"
+        " hold it: switch off “Virtual Machine Platform” and restart.",
+    ),
+    Trouble(
+        "VERR_NEM|Hyper-V",
+        "VirtualBox and Hyper-V are in each other's way.",
+        "Switch off Hyper-V and “Virtual Machine Platform” in Windows' features and restart.",
+    ),
+    Trouble(
+        "not within the\\s+allowed ranges",
+        "VirtualBox does not allow the machines' addresses 192.168.56.0/24.",
+        "Add the line `* 192.168.56.0/24` to /etc/vbox/networks.conf.",
+    ),
+    Trouble(
+        "network is already in use by interface|collides with|already exists with the same|"
+        "Network .* overlaps|is already in use by",
+        "Another network on this computer has the addresses 192.168.56.0/24.",
+        "Remove it (VirtualBox: File → Tools → Network Manager; libvirt: `virsh net-list --all`).",
+    ),
+    Trouble(
+        "Box '?.*'? could not be found|could not be located|Couldn't open file .*box|"
+        "Failed to download|Could not resolve host|resolve host",
+        "The machines' box is not on this computer, and cannot be fetched.",
+        "Connect to the network, or add the box by hand: vagrant/box/README.md.",
+    ),
+    Trouble(
+        "Cannot allocate memory|not enough memory|VERR_NO_MEMORY|cannot set up guest memory|"
+        "out of memory",
+        "There is not enough memory for the machines.",
+        "Close other programs, or lower `memory` in vagrant/nodes.yaml (512 is the least).",
+    ),
+    Trouble(
+        "No space left on device|ENOSPC",
+        "The disk is full.",
+        "The box and the machines need some gigabytes: make room and try again.",
+    ),
+    Trouble(
+        "No usable default provider|provider .* could not be found|provider .* (is )?not usable|"
+        "VBoxManage.*(not found|could not be found)",
+        "Vagrant has no provider for machines.",
+        "Install VirtualBox; on Linux also libvirt: sudo apt-get install vagrant-libvirt"
+        " libvirt-daemon-system qemu-system-x86.",
+    ),
+    Trouble(
+        "Call to virConnectOpen failed|Failed to connect socket to '/var/run/libvirt",
+        "The libvirt service does not run, or you may not use it.",
+        "sudo systemctl start libvirtd; sudo adduser $USER libvirt, and log in again.",
+    ),
+    Trouble(
+        "Could not access KVM kernel module|failed to initialize kvm|"
+        "kvm.*(Permission denied|not supported)|domain type .*kvm",
+        "Hardware virtualisation (KVM) does not work here.",
+        "Emulation does, slowly: set DRYDOCK_EMULATE=1 and try again.",
+    ),
+    Trouble(
+        "Timed out while waiting for the machine to boot",
+        "A machine did not start in time.",
+        "Start it again: vagrant halt -f NAME, then vagrant up NAME. If the computer swaps, lower"
+        " `memory` in vagrant/nodes.yaml.",
+    ),
+    Trouble(
+        "another process is already executing|locked by another|LockedError",
+        "Another `vagrant` is at work on these machines.",
+        "Wait until it has ended.",
+    ),
+)
+
+
+def environment() -> dict[str, str]:
+    """Vagrant asks no server for news: in class there may be none."""
+    return {
+        **os.environ,
+        "VAGRANT_CHECKPOINT_DISABLE": "1",
+        "VAGRANT_BOX_UPDATE_CHECK_DISABLE": "1",
+    }
+
+
+def program() -> str:
+    found = packages.program("vagrant")
+    if found is None:
+        raise KitError(
+            "Vagrant is not installed.",
+            remedy="`python -m grader doctor` says how. Without it: nox -s swarm -- up --provider"
+            " containers.",
+        )
+    return found
+
+
+def ask(*words: str, seconds: float = ASK_SECONDS) -> str:
+    """What `vagrant WORDS` prints; KitError where it fails."""
+    try:
+        done = subprocess.run(
+            [program(), *words],
+            cwd=paths.KIT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineFault(f"`vagrant {words[0]}` has not answered for {seconds:.0f} s.") from None
+    if done.returncode != 0:
+        raise explain(words, done.stdout + done.stderr)
+    return done.stdout
+
+
+def act(*words: str, progress: Progress, extra: dict[str, str] | None = None) -> None:
+    """Run `vagrant WORDS`, telling each of its lines; KitError where it fails.
+
+    On Ctrl-C vagrant is told, too, and ends in its own good order.
+    """
+    process = subprocess.Popen(
+        [program(), *words],
+        cwd=paths.KIT,
+        env={**environment(), **(extra or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert process.stdout is not None
+    said: list[str] = []
+    try:
+        for line in process.stdout:
+            text = cleaned(line)
+            if text:
+                said = [*said[1 - KEPT_LINES :], text]
+                progress(text)
+        process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait(timeout=300)
+        raise
+    if process.returncode != 0:
+        raise explain(words, "\n".join(said))
+
+
+def cleaned(line: str) -> str:
+    """A line without control characters; empty for the many that only count percents."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).split("\r")[-1].rstrip()
+    return "" if re.match(r"\s*(Progress: )?\d+%", text) or text.startswith("Progress:") else text
+
+
+def explain(words: Sequence[str], said: str) -> KitError:
+    for trouble in TROUBLES:
+        if re.search(trouble.pattern, said, re.IGNORECASE):
+            return EngineFault(trouble.what, remedy=trouble.remedy)
+    lines = [line for line in said.strip().splitlines() if line.strip()]
+    return EngineFault(
+        f"`vagrant {' '.join(words)}` failed:\n" + "\n".join(lines[-8:]),
+        remedy="docs/classroom.md has the usual troubles.",
+    )
+
+
+def states() -> dict[str, tuple[str, str]]:
+    """(state, provider) of each machine by name; such as ("running", "libvirt")."""
+    state: dict[str, str] = {}
+    kind: dict[str, str] = {}
+    for line in ask("status", "--machine-readable").splitlines():
+        fields = line.split(",", 3)
+        if len(fields) == 4 and fields[1]:
+            if fields[2] == "state":
+                state[fields[1]] = fields[3]
+            elif fields[2] == "provider-name":
+                kind[fields[1]] = fields[3]
+    return {name: (found, kind.get(name, "")) for name, found in state.items()}
+
+
+def ssh_config(name: str) -> dict[str, str]:
+    """How Vagrant logs in to a machine: HostName, Port, User, IdentityFile, …"""
+    return parse_config(ask("ssh-config", name))
+
+
+def parse_config(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.strip().partition(" ")
+        if value:
+            found.setdefault(key, value.strip().strip('"'))
+    return found

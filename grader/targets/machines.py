@@ -1,0 +1,263 @@
+"""Machines that are somebody's own as a target: virtual machines of Vagrant, hosts over SSH.
+
+They are there before grading and after it. What differs between them is how they are found
+(grader.machines) and how their power is cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import docker
+
+from grader.engine import archive
+from grader.errors import EngineFault, KitError
+from grader.machines.access import Access
+from grader.machines.link import Link, Unreachable
+from grader.targets import reach
+from grader.targets.node import Completed, Node
+from grader.targets.slate import Slate
+
+BACK_SECONDS = 600
+"""How long a machine may take to start until its engine answers."""
+
+Power = Callable[[str, bool], None]
+"""(name, on): cut a machine's power, or start it again."""
+
+
+class Remote:
+    """A machine over SSH (see grader.targets.node.Node)."""
+
+    def __init__(self, link: Link, power: Power | None = None) -> None:
+        self.link = link
+        self.name = link.machine.name
+        self._power = power
+        if not link.machine.reachable:
+            # Its address belongs to a network that only the machines themselves are in.
+            reach.relay(self.address, link.tcp)
+
+    def __repr__(self) -> str:
+        return f"<node {self.name}>"
+
+    @property
+    def address(self) -> str:
+        return self.link.machine.address
+
+    @property
+    def docker(self) -> docker.DockerClient:
+        return self.link.docker
+
+    @property
+    def host(self) -> Any:
+        from grader.targets.backend import ssh_host
+
+        return ssh_host(self.link)
+
+    def machine(self, container: str) -> Any:
+        from grader.targets.backend import container_host
+
+        return container_host(self.docker, container)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        keep: int = 64_000,
+    ) -> Completed:
+        return self.link.run(argv, timeout=timeout, cwd=cwd, env=env, keep=keep)
+
+    def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
+        with archive.pack(source) as tar:
+            # OpenSSH reads from a real file, which a small one in memory is not.
+            tar.fileno()
+            self.link.put(tar, dest)
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Its power is cut, and it is started again."""
+        if self._power is None:
+            from grader.checks import cannot_show
+
+            cannot_show(f"Nobody can cut {self.name}'s power from here.")
+        self.link.drop()
+        self._power(self.name, False)
+        try:
+            yield
+        finally:
+            self._power(self.name, True)
+            self.wait_ready()
+
+    def wait_ready(self, seconds: float = BACK_SECONDS) -> None:
+        """Until its engine answers again; EngineFault if it does not."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.docker.ping()
+                return
+            except Unreachable:
+                if time.monotonic() > deadline:
+                    raise
+            except Exception as error:  # docker's and requests' many
+                if time.monotonic() > deadline:
+                    raise EngineFault(f"{self.name} does not come back: {error}") from None
+            self.link.drop()
+            time.sleep(1)
+
+    def close(self) -> None:
+        if not self.link.machine.reachable:
+            reach.forget(self.address, self.link.tcp)
+        self.link.close()
+
+
+class Absent:
+    """A machine that cannot be used: whoever asks it hears why. The others are asked all the same."""
+
+    def __init__(self, name: str, error: KitError) -> None:
+        self.name = name
+        self.error = error
+
+    def __repr__(self) -> str:
+        return f"<no node {self.name}>"
+
+    def __getattr__(self, _name: str) -> NoReturn:
+        raise Unreachable(self.error.what, remedy=self.error.remedy)
+
+
+class MachinesTarget:
+    """See grader.targets.node.Target. `machines` are found in that order; the first manages.
+
+    `power` cuts and gives power, where somebody can. `slow` is how many times longer than on an
+    ordinary computer things take there; None: measure it.
+    """
+
+    kept = True
+
+    def __init__(
+        self,
+        kind: str,
+        machines: Sequence[Access | Absent],
+        *,
+        live: bool,
+        power: Power | None = None,
+        patience: float | None = None,
+    ) -> None:
+        self.kind = kind
+        self.live = live
+        self.nodes: list[Any] = [
+            each if isinstance(each, Absent) else Remote(Link(each), power) for each in machines
+        ]
+        self._open()
+        self.patience = self._measure() if patience is None else patience
+        self._slate = Slate(self.present)
+
+    @property
+    def present(self) -> list[Node]:
+        """The nodes that can be used."""
+        return [node for node in self.nodes if isinstance(node, Remote)]
+
+    def _open(self) -> None:
+        """Log in everywhere at once; machines where that fails are absent from now on."""
+
+        def opened(node: Any) -> Any:
+            if isinstance(node, Absent):
+                return node
+            from grader.machines import link
+
+            problem = link.check(node.link)
+            if problem is None:
+                return node
+            node.close()
+            return Absent(node.name, problem)
+
+        with ThreadPoolExecutor(max(1, len(self.nodes))) as pool:
+            self.nodes = list(pool.map(opened, self.nodes))
+
+    def _measure(self) -> float:
+        return max((slowness(node) for node in self.present), default=1.0)
+
+    @classmethod
+    def attach(cls, description: dict[str, Any]) -> MachinesTarget:
+        """The machines that another process found, over connections of this one's own."""
+        from grader import machines as providers
+
+        machines: list[Access | Absent] = []
+        for told in description["machines"]:
+            if "absent" in told:
+                error = KitError(told["absent"], remedy=told["remedy"])
+                machines.append(Absent(told["name"], error))
+            else:
+                machines.append(Access(**told))
+        return cls(
+            description["kind"],
+            machines,
+            live=description["live"],
+            power=providers.power(description["kind"]),
+            patience=description["patience"],
+        )
+
+    def describe(self) -> dict[str, Any]:
+        told = [
+            {"name": node.name, "absent": node.error.what, "remedy": node.error.remedy}
+            if isinstance(node, Absent)
+            else node.link.machine.describe()
+            for node in self.nodes
+        ]
+        return {
+            "kind": self.kind,
+            "machines": told,
+            "live": self.live,
+            "patience": self.patience,
+        }
+
+    def node(self, name: str) -> Any:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KitError(f"The target has no node {name!r}.")
+
+    def prepare(self) -> None:
+        if not self.live:
+            self._slate.wipe()
+
+    def restore(self) -> None:
+        if not self.live:
+            self._slate.restore()
+
+    def facts(self) -> dict[str, Any]:
+        engines = sorted({str(node.docker.version()["Version"]) for node in self.present})
+        return {
+            "kind": self.kind,
+            "engine": ", ".join(engines),
+            "nodes": len(self.nodes),
+            "absent": [node.name for node in self.nodes if isinstance(node, Absent)],
+            "live": self.live,
+        }
+
+    def close(self) -> None:
+        for node in self.present:
+            with contextlib.suppress(Exception):
+                node.close()  # type: ignore[attr-defined]
+
+
+COUNTING = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
+USUAL_SECONDS = 0.6
+"""What `dash` on an ordinary computer needs at most for COUNTING."""
+MOST_PATIENCE = 8.0
+
+
+def slowness(node: Node) -> float:
+    """How many times slower than an ordinary computer a node counts; from 1.0 to 8.0.
+
+    Emulated processors are that much slower in all they do.
+    """
+    done = node.run(["sh", "-c", COUNTING], timeout=60)
+    return min(MOST_PATIENCE, max(1.0, done.seconds / USUAL_SECONDS))
