@@ -59,3 +59,11 @@ def remove_all(run_id: str) -> None:
     if folder(run_id).exists():
         leftovers.detach_loops(folder(run_id))
         shutil.rmtree(folder(run_id), ignore_errors=True)
+
+
+def remove(run_id: str, name: str) -> None:
+    """Detach and delete the disk of one node, if it had one."""
+    path = folder(run_id) / f"{name}.img"
+    if path.exists():
+        leftovers.detach_loops(path)
+        path.unlink(missing_ok=True)

@@ -96,8 +96,8 @@ def _words(groups: str) -> Iterable[str]:
             yield part.removeprefix("docker-").removesuffix(".scope")
 
 
-def loops(folder: Path) -> list[str]:
-    """The loop devices whose file lies under `folder` (also if it is deleted)."""
+def loops(place: Path) -> list[str]:
+    """The loop devices whose file is `place` or lies under it (also if it is deleted)."""
     losetup = packages.program("losetup")
     if losetup is None:
         return []
@@ -111,11 +111,11 @@ def loops(folder: Path) -> list[str]:
     return [
         device["name"]
         for device in devices
-        if str(device.get("back-file", "")).startswith(f"{folder}/")
+        if f"{device.get('back-file', '')}/".startswith((f"{place}/", f"{place} (deleted)/"))
     ]
 
 
-def detach_loops(folder: Path) -> None:
-    for device in loops(folder):
+def detach_loops(place: Path) -> None:
+    for device in loops(place):
         argv = packages.as_root(["losetup", "--detach", device])
         subprocess.run(argv, capture_output=True, timeout=20)

@@ -3,6 +3,9 @@
 A run is one sandbox or one builder. Its file in the data directory is locked as long
 as its process lives; the system lets go of the lock when the process ends, however it
 ends. So a run whose lock is free is dead, and what it left is removed by the next one.
+
+The exception is a run that is *kept*: its note says so, it outlives its process, and goes
+when somebody takes it back and ends it. A run becomes kept only once it is complete.
 """
 
 from __future__ import annotations
@@ -13,9 +16,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,25 @@ if TYPE_CHECKING:
     import docker
 
     from grader.engine.find import Engine
+
+
+OWNER = ("pid", "process_started")
+LOCK_SECONDS = 60
+"""Another process's reaper holds a kept run's lock for the moment in which it looks at it."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run that outlives the process that made it; `facts` are its maker's."""
+
+    id: str
+    engine: Engine
+    facts: Mapping[str, Any]
+
+    @property
+    def run(self) -> Run:
+        """For adding to it; it is not owned by this process."""
+        return Run(self.id, self.engine, "", FileLock(_folder() / f"{self.id}.lock", timeout=0))
 
 
 @dataclass
@@ -50,12 +72,21 @@ class Run:
             "run": run_id,
             "purpose": purpose,
             "engine": engine.url,
-            "pid": os.getpid(),
-            "process_started": leftovers.start_time(os.getpid()),
+            **_this_process(),
             "began": time.time(),
         }
         (folder / f"{run_id}.json").write_text(json.dumps(note), encoding="utf-8")
         return Run(run_id, engine, submission, lock)
+
+    def keep(self, purpose: str, facts: Mapping[str, Any]) -> None:
+        """Let it outlive this process: `kept` finds it by its purpose, `take_back` owns it again.
+
+        `facts` is plain data for whoever finds it.
+        """
+        kept = {"purpose": purpose, "engine": asdict(self.engine), "facts": dict(facts)}
+        note = {name: value for name, value in _note(self.id).items() if name not in OWNER}
+        _write_note(self.id, {**note, "kept": kept})
+        self.lock.release()
 
     def labels(self, role: str) -> dict[str, str]:
         return {
@@ -77,9 +108,60 @@ def _folder() -> Path:
     return embedded.place().home / "runs"
 
 
+def kept(purpose: str) -> Kept | None:
+    """The kept run of that purpose (the newest, should there be several), or None."""
+    from grader.engine.find import Engine
+
+    found: list[tuple[float, Kept]] = []
+    for path in _folder().glob("*.json"):
+        note = _note(path.stem)
+        said = note.get("kept") or {}
+        if said.get("purpose") == purpose:
+            one = Kept(path.stem, Engine(**said["engine"]), said.get("facts") or {})
+            found.append((float(note.get("began") or 0), one))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def take_back(one: Kept) -> Run:
+    """Own a kept run again, like one that this process has begun: `end` removes it."""
+    run = one.run
+    run.lock.acquire(timeout=LOCK_SECONDS)
+    note = {name: value for name, value in _note(one.id).items() if name != "kept"}
+    _write_note(one.id, {**note, **_this_process()})
+    return run
+
+
+def give_up(one: Kept) -> None:
+    """For a kept run whose engine does not run: the engine's next start finds it dead."""
+    take_back(one).lock.release()
+    disk.remove_all(one.id)
+    shutil.rmtree(embedded.place().nodes / one.id, ignore_errors=True)
+
+
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "process_started": leftovers.start_time(os.getpid())}
+
+
+def _note(run_id: str) -> dict[str, Any]:
+    """What a run's file says; empty where there is none that can be read."""
+    try:
+        note = json.loads((_folder() / f"{run_id}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _write_note(run_id: str, note: Mapping[str, Any]) -> None:
+    """At once or not at all: a half-written note would make a living swarm a dead run."""
+    path = _folder() / f"{run_id}.json"
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(note), encoding="utf-8")
+    new.replace(path)
+
+
 def _forget(run_id: str) -> None:
-    (_folder() / f"{run_id}.json").unlink(missing_ok=True)
-    (_folder() / f"{run_id}.lock").unlink(missing_ok=True)
+    for end in (".json", ".new", ".lock"):
+        (_folder() / f"{run_id}{end}").unlink(missing_ok=True)
 
 
 def clean(client: docker.DockerClient, run_id: str) -> None:
@@ -102,6 +184,15 @@ def clean(client: docker.DockerClient, run_id: str) -> None:
             _insist(lambda volume=volume: client.api.remove_volume(volume["Name"], force=True))
     disk.remove_all(run_id)
     shutil.rmtree(embedded.place().nodes / run_id, ignore_errors=True)
+
+
+def clean_node(client: docker.DockerClient, run_id: str, name: str) -> None:
+    """Remove one node of a run: container, data, disk and sockets."""
+    known = f"drydock-{run_id}-{name}"
+    _insist(lambda: client.api.remove_container(known, v=True, force=True))
+    _insist(lambda: client.api.remove_volume(known, force=True))
+    disk.remove(run_id, name)
+    shutil.rmtree(embedded.place().nodes / run_id / name, ignore_errors=True)
 
 
 def _insist(action: Any, seconds: float = 20) -> None:
@@ -137,7 +228,7 @@ def reap(engine: Engine) -> list[str]:
 def _dead_runs() -> Iterator[str]:
     """Runs whose lock is free; it is held while the caller removes what is theirs."""
     for path in sorted(_folder().glob("*.json")):
-        if _owned_by_this_process(path):
+        if _owned_by_this_process(path.stem) or "kept" in _note(path.stem):
             continue
         lock = FileLock(path.with_suffix(".lock"), timeout=0)
         try:
@@ -145,20 +236,17 @@ def _dead_runs() -> Iterator[str]:
         except Timeout:
             continue
         try:
-            if path.exists():
+            # Its process may have noted it as kept just before it let go of the lock.
+            if path.exists() and "kept" not in _note(path.stem):
                 yield path.stem
                 _forget(path.stem)
         finally:
             lock.release()
 
 
-def _owned_by_this_process(path: Path) -> bool:
-    try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-        mine = (os.getpid(), leftovers.start_time(os.getpid()))
-        return bool((note["pid"], note["process_started"]) == mine)
-    except (OSError, ValueError, KeyError):
-        return False
+def _owned_by_this_process(run_id: str) -> bool:
+    note, mine = _note(run_id), _this_process()
+    return all(note.get(name) == value for name, value in mine.items())
 
 
 def _unknown_runs(client: docker.DockerClient) -> set[str]:
@@ -171,6 +259,8 @@ def _unknown_runs(client: docker.DockerClient) -> set[str]:
         *(client.api.volumes(filters=mine)["Volumes"] or []),
     ]:
         run_id = (thing.get("Labels") or {}).get("drydock.run")
-        if run_id and not (_folder() / f"{run_id}.lock").exists():
+        # A kept run has a note, one that just begins at first only a lock.
+        traces = [_folder() / f"{run_id}{end}" for end in (".lock", ".json")]
+        if run_id and not any(trace.exists() for trace in traces):
             found.add(run_id)
     return found

@@ -153,7 +153,8 @@ def refuse_change_in_use(client: docker.DockerClient, version: str) -> None:
         raise KitError(
             "The image set is in use by sandboxes, and cannot be changed under them.",
             where=", ".join(str(user["Names"][0]).lstrip("/") for user in users),
-            remedy="Wait until grading has ended, then try again.",
+            remedy="Wait until grading has ended, or remove a swarm's nodes "
+            "(nox -s swarm -- down); then try again.",
         )
 
 

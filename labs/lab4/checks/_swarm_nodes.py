@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import _swarm_wire as wire
 from _swarm_play import Scene
 
 from grader.checks import eventually
+from grader.modules import wire
 from grader.modules.swarm import NoManager, SwarmNode
 
 READY_SECONDS = 30
@@ -125,7 +125,10 @@ def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
         if (kind, a.address, b.name) not in heard
     ]
     for name, places in asked.items():
-        for address, port in set(places) - knocks[name].result():
+        answers = knocks[name].result()
+        for address, port in places:
+            if answers.get((address, port)) == "open":
+                continue
             closed.append(f"{port}/tcp from {name} to {names[address]}")
     return closed + [f"overlay network from {a} to {b}" for a, b in silent]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import _swarm_wire as wire
 from _swarm_play import Scene
 
 from grader.checks import eventually
+from grader.modules import wire
 from grader.modules.service import Service, Task
 from grader.modules.swarm import Swarm
 from grader.vetting.dockercli import RESERVED

@@ -1,0 +1,165 @@
+"""Make one swarm of nodes: the first manages, the others work. Safe to repeat.
+
+What is typed on a node is in vagrant/provision/swarm.sh, as with `SWARM=1 vagrant up`; here is
+only what is said when and where: a token can only be handed on by somebody who speaks to both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from grader import paths
+from grader.errors import KitError
+
+if TYPE_CHECKING:
+    from grader.machines.provider import Progress
+    from grader.targets.node import Node
+
+SCRIPT = paths.KIT / "vagrant" / "provision" / "swarm.sh"
+MANAGER = "manager1"
+SECONDS = 300
+"""For one call of the script: emulated machines are slow, and it waits for the engine itself."""
+FORGET_SECONDS = 40
+"""After so long a manager has noticed that a node which was replaced is down."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A node that is not in the swarm, and what it said."""
+
+    node: str
+    what: str
+
+
+class _Refused(Exception):
+    """The script ended with an error; the message is its own."""
+
+
+def join(nodes: Sequence[Node], progress: Progress, pause: float = 2.0) -> list[Failure]:
+    """Form the swarm, or take in who is not in it yet; the nodes that failed.
+
+    One that fails does not keep the others out. `pause` in seconds is how long the script
+    waits before it asks an engine again that is not ready.
+    """
+    manager = next((node for node in nodes if node.name == MANAGER), nodes[0])
+    workers = [node for node in nodes if node is not manager]
+    try:
+        said = _script(manager, pause, "init", manager.address)
+        progress(f"{manager.name}: {said}")
+    except (KitError, _Refused) as error:
+        others = [Failure(node.name, f"not tried, since {manager.name} failed") for node in workers]
+        return [Failure(manager.name, str(error)), *others]
+
+    token = _Once(lambda: _found(_script(manager, pause, "token"), r"SWMTKN-\S+"))
+    came: list[str] = []
+
+    def take_in(node: Node) -> Failure | None:
+        try:
+            own = _found(_script(node, pause, "id"), r"[a-z0-9]{25}|-")
+            known = own != "-" and _found(_script(manager, pause, "knows", own), "yes|no") == "yes"
+            # A token is a secret; a node that is a member already needs none.
+            key = "-" if known else token()
+            said = _script(node, pause, "join", manager.address, node.address, key)
+        except (KitError, _Refused) as error:
+            return Failure(node.name, str(error))
+        progress(f"{node.name}: {said}")
+        if not known:
+            came.append(node.name)
+        return None
+
+    with ThreadPoolExecutor(max(1, len(workers))) as pool:
+        failed = [failure for failure in pool.map(take_in, workers) if failure]
+    try:
+        _tidy(manager, _ids(nodes), progress, pause, wait=bool(came))
+    except (KitError, _Refused) as error:
+        failed.append(Failure(manager.name, f"cannot say who is in the swarm: {error!s}"))
+    return failed
+
+
+class _Once:
+    """Asks once, whoever needs the answer first."""
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._answer: str | None = None
+
+    def __call__(self) -> str:
+        with self._lock:
+            if self._answer is None:
+                self._answer = self._ask()
+            return self._answer
+
+
+def _ids(nodes: Sequence[Node]) -> set[str]:
+    """The members that these nodes are now."""
+    found: set[str] = set()
+    for node in nodes:
+        with contextlib.suppress(KitError, DockerException, RequestException):
+            found.add(str((node.docker.api.info().get("Swarm") or {}).get("NodeID") or ""))
+    return found
+
+
+def _tidy(
+    manager: Node, present: set[str], progress: Progress, pause: float, *, wait: bool
+) -> None:
+    """Let the managers forget nodes that were replaced by one of the same name.
+
+    With `wait` some were replaced just now: managers notice late that a node is down.
+    """
+    deadline = time.monotonic() + (FORGET_SECONDS if wait else 0)
+    while names := _replaced(manager, present):
+        for name in names:
+            for line in _script(manager, pause, "tidy", name).splitlines():
+                progress(f"{manager.name}: {line}")
+        if time.monotonic() > deadline:
+            return
+        time.sleep(min(1.0, pause))
+
+
+def _replaced(manager: Node, present: set[str]) -> list[str]:
+    """Host names of members of which a former one is still listed."""
+    try:
+        listed = manager.docker.api.nodes()
+    except (DockerException, RequestException) as error:
+        raise _Refused(str(error)) from None
+    names = {
+        str(member["ID"]): str((member.get("Description") or {}).get("Hostname") or "")
+        for member in listed
+    }
+    living = {name for member, name in names.items() if member in present}
+    return sorted(living & {name for member, name in names.items() if member not in present})
+
+
+def _script(node: Node, pause: float, *words: str) -> str:
+    """What the script answers on a node. Raises KitError or _Refused."""
+    # Line ends of a Windows checkout would break it. Nothing of it stays on the node.
+    script = SCRIPT.read_text(encoding="utf-8").replace("\r\n", "\n")
+    done = node.run(
+        ["bash", "-c", script, "drydock-swarm", *words],
+        timeout=SECONDS,
+        env={"DRYDOCK_PAUSE": f"{pause:g}"},
+    )
+    if done.timed_out:
+        raise _Refused(f"`swarm.sh {words[0]}` has not ended after {SECONDS} s")
+    if not done.ok:
+        raise _Refused(done.tail(6) or f"`swarm.sh {words[0]}` ended with exit code {done.rc}")
+    return done.out.strip()
+
+
+def _found(answer: str, pattern: str) -> str:
+    """The line of an answer that is one; docker may have warned before it."""
+    for line in reversed(answer.splitlines()):
+        if re.fullmatch(pattern, line.strip()):
+            return line.strip()
+    raise _Refused(f"an answer that cannot be read: {answer[-200:]}")

@@ -1,0 +1,76 @@
+"""What every provider of machines can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from grader.errors import KitError
+
+if TYPE_CHECKING:
+    from grader.targets.node import Node
+
+UP = "nox -s swarm -- up"
+
+Progress = Callable[[str], None]
+"""Takes a line for the user, each time something begins or has been found."""
+
+Shell = list[str] | Callable[[], int]
+"""A command to run in the foreground on this terminal; or a function that does all of it and
+returns the exit code."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """`engine_url` as in DOCKER_HOST, for `containers`; `hosts_file` for `hosts`."""
+
+    engine_url: str | None = None
+    hosts_file: Path | None = None
+
+
+class Provider(Protocol):
+    """Makes, finds and removes machines with engines. All methods raise KitError."""
+
+    kind: str
+
+    def up(self, progress: Progress) -> None:
+        """Have all machines run and their engines answer; says what it does, changes nothing
+        where all is well."""
+        ...
+
+    def nodes(self) -> list[Node]:
+        """The machines that run, the first manager first. KitError where there are none."""
+        ...
+
+    def missing(self) -> Mapping[str, str]:
+        """Machines that should run and do not: name, and why (a sentence without its end)."""
+        ...
+
+    def remarks(self) -> list[str]:
+        """What else whoever uses the machines should know, a sentence each."""
+        ...
+
+    def down(self) -> None:
+        """Remove the machines (or let go of them, where they are not the kit's to remove)."""
+        ...
+
+    def shell(self, name: str, command: Sequence[str]) -> Shell:
+        """A login on a machine; or one command there, in the words of its argv.
+
+        Uses this process's terminal where standard input and output are one.
+        """
+        ...
+
+    def docker_host(self, name: str) -> str:
+        """DOCKER_HOST for a docker command on this computer that speaks to that machine."""
+        ...
+
+
+def none_there() -> KitError:
+    return KitError("No machines are up.", remedy=f"First: {UP}")
+
+
+def no_such(name: str, known: Sequence[str]) -> KitError:
+    return KitError(f"There is no node {name!r}.", remedy=f"There are: {', '.join(known)}.")
