@@ -169,6 +169,7 @@ class ExerciseRun:
         )
         job_file, log_file = folder / "job.json", folder / "checks.log"
         job.write(job_file)
+        seconds = self.exercise.seconds * (target.patience if target else 1.0)
         started = time.monotonic()
         with log_file.open("wb") as log:
             process = subprocess.Popen(
@@ -180,7 +181,7 @@ class ExerciseRun:
                 env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUTF8": "1"},
             )
         try:
-            fault = self._follow(process)
+            fault = self._follow(process, seconds)
         finally:
             _end(process)
             self._seconds["checks"] = time.monotonic() - started
@@ -189,16 +190,16 @@ class ExerciseRun:
             fault = f"The checks' process ended with code {process.returncode}.\n{told}"
         return fault
 
-    def _follow(self, process: subprocess.Popen[bytes]) -> str | None:
+    def _follow(self, process: subprocess.Popen[bytes], seconds: float) -> str | None:
         """Take events as they come until the process ends, is stopped, or is out of time."""
         lines: queue.Queue[bytes | None] = queue.Queue()
         threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
-        deadline = time.monotonic() + self.exercise.seconds
+        deadline = time.monotonic() + seconds
         while True:
             if self.stop.is_set():
                 raise Stopped
             if time.monotonic() > deadline:
-                return f"Grading took longer than {self.exercise.seconds} s and was ended."
+                return f"Grading took longer than {seconds:.0f} s and was ended."
             with contextlib.suppress(queue.Empty):
                 line = lines.get(timeout=0.2)
                 if line is None:
