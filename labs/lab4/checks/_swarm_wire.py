@@ -57,7 +57,7 @@ class Packet:
 def listen(node: Any, seconds: int, wanted: Collection[tuple[str, str]] = ()) -> set[Packet]:
     """The kinds of packets that arrive at a node, until all `wanted` (kind, source) have."""
     argv = ["perl", "-e", LISTEN, str(seconds), *(f"{kind} {source}" for kind, source in wanted)]
-    done = node.run(argv, timeout=seconds + 20, keep=200_000)
+    done = node.run(argv, timeout=seconds + 60, keep=200_000)
     if "listening" not in done.out:
         cannot_show(f"{node.name} does not let the grader see packets: {done.tail(2)}")
     rows = (line.split() for line in done.out.splitlines())
@@ -67,6 +67,6 @@ def listen(node: Any, seconds: int, wanted: Collection[tuple[str, str]] = ()) ->
 def knock(node: Any, places: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
     """Those TCP ports that take a connection from a node."""
     named = [f"{address}:{port}" for address, port in places]
-    done = node.run(["perl", "-e", KNOCK, *named], timeout=20 + 6 * len(named))
+    done = node.run(["perl", "-e", KNOCK, *named], timeout=60 + 6 * len(named))
     said = set(done.out.splitlines())
     return {place for place, name in zip(places, named, strict=True) if f"open {name}" in said}
