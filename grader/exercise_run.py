@@ -11,89 +11,26 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from grader import paths, record, submission
 from grader import variant as variants
 from grader.check_run import Job
-from grader.errors import EngineFault, KitError, NoEngine
+from grader.errors import KitError
 from grader.lab import Exercise, Lab
 from grader.plugin import LOG_SHOWN, Unavailable
 from grader.record import Cause, CheckResult, ExerciseResult
 
 if TYPE_CHECKING:
     from grader.grading import Progress
+    from grader.supply import Provider
     from grader.targets.node import Target
 
 
 class Stopped(Exception):
     """The user asked to stop."""
-
-
-class Provider(Protocol):
-    """Gives a target for one exercise of one submission, and takes it away again."""
-
-    unavailable: Unavailable | None
-
-    def target(
-        self, exercise: Exercise, student: str
-    ) -> contextlib.AbstractContextManager[Target]: ...
-
-
-class Sandboxes:
-    """Targets that are made for one exercise and thrown away."""
-
-    unavailable: Unavailable | None = None
-
-    def __init__(self, engine: Any, image_set: Any, limits: Any = None) -> None:
-        self.engine = engine
-        self.image_set = image_set
-        self.limits = limits
-
-    @contextmanager
-    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
-        from grader.engine.sandbox import Sandbox
-        from grader.targets.sandbox import SandboxTarget
-
-        sandbox = Sandbox.create(
-            self.engine,
-            nodes=exercise.nodes,
-            submission=student,
-            image_set=self.image_set.volume,
-            **({"limits": self.limits} if self.limits else {}),
-        )
-        try:
-            yield SandboxTarget(sandbox)
-        finally:
-            sandbox.remove()
-
-
-class NoTargets:
-    """There is no engine: checks that need one are not graded, the others are."""
-
-    unavailable: Unavailable | None
-
-    def __init__(self, error: KitError) -> None:
-        self.error = error
-        self.unavailable = Unavailable("engine", error.what, error.remedy)
-
-    def target(self, exercise: Exercise, student: str) -> contextlib.AbstractContextManager[Target]:
-        raise self.error
-
-
-def provide_targets(engine_url: str | None) -> Provider:
-    """Find or start the engine and see that the image set is there, saying what is done."""
-    from grader.engine import find, images
-
-    try:
-        engine = find.ensure(engine_url)
-        return Sandboxes(engine, images.ensure(engine))
-    except (NoEngine, EngineFault) as error:
-        return NoTargets(error)
 
 
 @dataclass
@@ -169,6 +106,7 @@ class ExerciseRun:
         )
         job_file, log_file = folder / "job.json", folder / "checks.log"
         job.write(job_file)
+        seconds = self.exercise.seconds * (target.patience if target else 1.0)
         started = time.monotonic()
         with log_file.open("wb") as log:
             process = subprocess.Popen(
@@ -180,7 +118,7 @@ class ExerciseRun:
                 env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUTF8": "1"},
             )
         try:
-            fault = self._follow(process)
+            fault = self._follow(process, seconds)
         finally:
             _end(process)
             self._seconds["checks"] = time.monotonic() - started
@@ -189,16 +127,16 @@ class ExerciseRun:
             fault = f"The checks' process ended with code {process.returncode}.\n{told}"
         return fault
 
-    def _follow(self, process: subprocess.Popen[bytes]) -> str | None:
+    def _follow(self, process: subprocess.Popen[bytes], seconds: float) -> str | None:
         """Take events as they come until the process ends, is stopped, or is out of time."""
         lines: queue.Queue[bytes | None] = queue.Queue()
         threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
-        deadline = time.monotonic() + self.exercise.seconds
+        deadline = time.monotonic() + seconds
         while True:
             if self.stop.is_set():
                 raise Stopped
             if time.monotonic() > deadline:
-                return f"Grading took longer than {self.exercise.seconds} s and was ended."
+                return f"Grading took longer than {seconds:.0f} s and was ended."
             with contextlib.suppress(queue.Empty):
                 line = lines.get(timeout=0.2)
                 if line is None:

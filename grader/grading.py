@@ -24,7 +24,7 @@ from grader.lab import Exercise, Lab
 from grader.record import ExerciseResult, Record
 
 if TYPE_CHECKING:
-    from grader.exercise_run import Provider
+    from grader.supply import Provider
 
 
 @dataclass
@@ -131,7 +131,7 @@ def _digest(files: Sequence[Path]) -> str:
 
 def provide(request: Request) -> Provider:
     """Where exercises will run: finds or starts the engine and completes the image set."""
-    from grader.exercise_run import provide_targets
+    from grader.supply import provide_targets
 
     return provide_targets(request.engine_url)
 

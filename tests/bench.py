@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from grader import examples, exercise_run
+from grader import examples, supply
 from grader import lab as labs
 from grader.console import say
 from grader.engine import find, images
@@ -137,7 +137,7 @@ def compose_against_by_hand(engine: Any, image_set: Any, repeat: int) -> list[tu
 
     lab = labs.load("lab4")
     (solution,) = examples.find(lab, ["compose/solution"])
-    provider = exercise_run.Sandboxes(engine, image_set)
+    provider = supply.Sandboxes(engine, image_set)
     graded: list[float] = []
     typed: list[float] = []
     say("The compose exercise, graded and by hand")

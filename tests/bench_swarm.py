@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grader import examples, exercise_run
+from grader import examples, supply
 from grader import lab as labs
 from grader.checks import eventually
 from grader.console import say
@@ -27,7 +27,7 @@ five seconds for its service to be stable), delays, monitors, a node's time-out.
 def both_exercises(engine: Any, image_set: Any, repeat: int) -> list[Row]:
     """The solutions of the exercises swarm and rollout, one after the other."""
     lab = labs.load("lab4")
-    provider = exercise_run.Sandboxes(engine, image_set)
+    provider = supply.Sandboxes(engine, image_set)
     times: list[float] = []
     waits: list[float] = []
     say("The exercises swarm and rollout, graded")

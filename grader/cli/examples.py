@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from grader import examples, exercise_run
+from grader import examples, supply
 from grader import lab as labs
 from grader.console import say
 from grader.errors import KitError
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         for example in wanted:
             print(f"{example.name}: {example.about}")
         return 0
-    provider = exercise_run.provide_targets(args.engine)
+    provider = supply.provide_targets(args.engine)
     if provider.unavailable:
         raise KitError(provider.unavailable.reason, remedy=provider.unavailable.remedy)
     started = time.monotonic()

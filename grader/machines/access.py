@@ -77,7 +77,10 @@ def _block(machine: Access, sockets: Path | None, prefix: str) -> str:
         values["IdentitiesOnly"] = "yes"
     if sockets is not None and multiplexed():
         values["ControlPath"] = _quoted(str(control_path(sockets, machine.name)))
-    lines = [f"Host {prefix}{machine.name}", *(f"  {name} {value}" for name, value in values.items())]
+    lines = [
+        f"Host {prefix}{machine.name}",
+        *(f"  {name} {value}" for name, value in values.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     import docker
 
     from grader.engine.find import Engine
-    from grader.targets.node import Node
+    from grader.targets.node import Node, Target
 
+KIND = "containers"
 PURPOSE = "swarm"
 LIFE_HOURS = 24
 LAST_WORD = 60
@@ -42,7 +43,7 @@ def open_provider(options: Options) -> Containers:
 class Containers:
     """See grader.machines.provider.Provider."""
 
-    kind = "containers"
+    kind = KIND
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -146,6 +147,16 @@ class Containers:
                 f"The nodes {_why(kept, states[NAMES[0]])}.", remedy=f"Make new ones: {UP}"
             )
         return found
+
+    def target(self, nodes: int, *, live: bool) -> Target:
+        from grader.targets.sandbox import SandboxTarget
+
+        engine, kept, states = self._here()
+        wanted = list(_attached(engine, kept, states))[:nodes]
+        if len(wanted) < nodes:
+            raise KitError(f"Only {len(wanted)} of {nodes} nodes run.", remedy=UP)
+        sandbox = Sandbox(kept.id, engine, wanted, submission="", limits=LIMITS)
+        return SandboxTarget(sandbox, kind=KIND, live=live, kept=True)
 
     def missing(self) -> Mapping[str, str]:
         _engine, kept, states = self._here()

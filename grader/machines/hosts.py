@@ -16,7 +16,7 @@ from grader.machines.provider import Options, Progress, Shell, no_such
 
 if TYPE_CHECKING:
     from grader.targets.machines import Absent
-    from grader.targets.node import Node
+    from grader.targets.node import Node, Target
 
 KIND = "hosts"
 
@@ -65,8 +65,7 @@ class Hosts:
         from grader.targets.machines import Remote
 
         return [
-            each if not isinstance(each, Access) else Remote(Link(each))  # type: ignore[misc]
-            for each in self.machines()
+            each if not isinstance(each, Access) else Remote(Link(each)) for each in self.machines()
         ]
 
     def machines(self) -> list[Access | Absent]:
@@ -81,6 +80,11 @@ class Hosts:
             except KitError as error:
                 found.append(Absent(host.name, error))
         return found
+
+    def target(self, nodes: int, *, live: bool) -> Target:
+        from grader.targets.machines import MachinesTarget
+
+        return MachinesTarget(KIND, self.machines()[:nodes], live=live)
 
     def missing(self) -> Mapping[str, str]:
         return {}

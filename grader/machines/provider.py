@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from grader.errors import KitError
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.targets.node import Node, Target
 
 UP = "nox -s swarm -- up"
 
@@ -42,6 +42,10 @@ class Provider(Protocol):
 
     def nodes(self) -> list[Node]:
         """The machines that run, the first manager first. KitError where there are none."""
+        ...
+
+    def target(self, nodes: int, *, live: bool) -> Target:
+        """The first `nodes` of them, as a place for checks; see `grader.targets.node.Target`."""
         ...
 
     def missing(self) -> Mapping[str, str]:

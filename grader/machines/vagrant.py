@@ -16,7 +16,7 @@ from grader.machines.access import Access
 from grader.machines.provider import Options, Progress, Shell, no_such, none_there
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.targets.node import Node, Target
 
 KIND = "vagrant"
 KEY_SECONDS = 120
@@ -52,6 +52,19 @@ class Vagrant:
             raise none_there()
         with ThreadPoolExecutor(len(running)) as pool:
             return list(pool.map(access, running))
+
+    def target(self, nodes: int, *, live: bool) -> Target:
+        from grader.targets.machines import Absent, MachinesTarget
+
+        found = {machine.name: machine for machine in self.machines()}
+        missing = self.missing()
+        machines = [
+            found[name]
+            if name in found
+            else Absent(name, EngineFault(f"{name}: {missing[name]}.", remedy=f"vagrant up {name}"))
+            for name in self._known()
+        ]
+        return MachinesTarget(KIND, machines[:nodes], live=live, power=power)
 
     def missing(self) -> Mapping[str, str]:
         return {
@@ -141,7 +154,9 @@ def _known_hosts(name: str, told: Mapping[str, str]) -> Path:
     ssh = shutil.which("ssh")
     if ssh is None:
         raise KitError("There is no `ssh` on this computer.", remedy="Install OpenSSH's client.")
-    words = [word for key, value in told.items() if key != "Host" for word in ("-o", f"{key}={value}")]
+    words = [
+        word for key, value in told.items() if key != "Host" for word in ("-o", f"{key}={value}")
+    ]
     done = subprocess.run(
         [ssh, "-F", "none", "-T", *words, "-o", "BatchMode=yes", "-o", "ConnectTimeout=60",
          told["HostName"], "cat /etc/ssh/ssh_host_*_key.pub"],

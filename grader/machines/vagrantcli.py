@@ -29,7 +29,7 @@ class Trouble:
 
 TROUBLES = (
     Trouble(
-        "VT-x is disabled|VT-x is not available|AMD-V is (disabled|not available)|VERR_VMX|VERR_SVM",
+        "VT-x is (disabled|not available)|AMD-V is (disabled|not available)|VERR_VMX|VERR_SVM",
         "This computer's processor does not let VirtualBox run machines.",
         "Switch virtualisation on in its firmware (Intel: VT-x, AMD: SVM). On Windows, Hyper-V may"
         " hold it: switch off “Virtual Machine Platform” and restart.",

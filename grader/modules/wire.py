@@ -159,7 +159,7 @@ def exchange(
     argv += [f"ear {kind}" for kind in ears]
     argv += [f"await {kind} {source}" for kind, source in wanted]
     argv += [f"knock {kind}/{port} {address}" for kind, (address, port) in knocks]
-    done = node.run(argv, timeout=seconds + 20, keep=200_000)
+    done = node.run(argv, timeout=seconds + 60, keep=200_000)
     if "listening" not in done.out:
         raise Deaf(done.tail(2))
     heard = Heard()

@@ -1,7 +1,7 @@
 """Where a submission runs: targets give nodes, and checks ask nodes.
 
-`node.py` says what every node can do; each target module (sandbox, later local,
-vagrant and hosts) says how its nodes are reached.
+`node.py` says what every node can do; each target module (sandbox,
+machines) says how its nodes are reached.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from grader.targets.node import Target
 def attach(description: dict[str, Any]) -> Target:
     """The target that another process made and described."""
     kind = description["kind"]
-    if kind == "sandbox":
+    if kind in ("sandbox", "containers"):
         from grader.targets.sandbox import SandboxTarget
 
         return SandboxTarget.attach(description)
+    if kind in ("vagrant", "hosts"):
+        from grader.targets.machines import MachinesTarget
+
+        return MachinesTarget.attach(description)
     raise ValueError(f"unknown kind of target: {kind!r}")

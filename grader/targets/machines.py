@@ -119,7 +119,7 @@ class Remote:
 
 
 class Absent:
-    """A machine that cannot be used: whoever asks it hears why. The others are asked all the same."""
+    """A machine that cannot be used: whoever asks it hears why, and may still ask the others."""
 
     def __init__(self, name: str, error: KitError) -> None:
         self.name = name
@@ -157,7 +157,7 @@ class MachinesTarget:
         ]
         self._open()
         self.patience = self._measure() if patience is None else patience
-        self._slate = Slate(self.present)
+        self._slate = Slate(self.present, self.patience)
 
     @property
     def present(self) -> list[Node]:
@@ -187,8 +187,6 @@ class MachinesTarget:
     @classmethod
     def attach(cls, description: dict[str, Any]) -> MachinesTarget:
         """The machines that another process found, over connections of this one's own."""
-        from grader import machines as providers
-
         machines: list[Access | Absent] = []
         for told in description["machines"]:
             if "absent" in told:
@@ -200,7 +198,7 @@ class MachinesTarget:
             description["kind"],
             machines,
             live=description["live"],
-            power=providers.power(description["kind"]),
+            power=power_of(description["kind"]),
             patience=description["patience"],
         )
 
@@ -246,6 +244,15 @@ class MachinesTarget:
         for node in self.present:
             with contextlib.suppress(Exception):
                 node.close()  # type: ignore[attr-defined]
+
+
+def power_of(kind: str) -> Power | None:
+    """How the power of a provider's machines is cut; None where nobody can."""
+    if kind == "vagrant":
+        from grader.machines.vagrant import power
+
+        return power
+    return None
 
 
 COUNTING = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"

@@ -97,10 +97,41 @@ class Target(Protocol):
     kind: str
     nodes: list[Node]
 
+    live: bool
+    """What runs there is the student's own: looked at, never changed. The grader starts only
+    what carries its label (`drydock.role`), and takes it away again."""
+
+    kept: bool
+    """The nodes are there after grading: what the grader made is taken away. So it is with live
+    ones; the others are given up to the exercise by `prepare`."""
+
+    patience: float
+    """How many times longer than in a sandbox things may take: 1.0 there, more where machines are
+    emulated. Waits are multiplied by it, times that are promised are not."""
+
     def node(self, name: str) -> Node: ...
+
+    def prepare(self) -> None:
+        """Make the nodes ready for an exercise: none of them is in a swarm. EngineFault.
+
+        Kept nodes leave the swarm they are in, and lose the volumes of its stacks. Nothing
+        happens on a live target.
+        """
+        ...
+
+    def restore(self) -> None:
+        """Take away from kept nodes what was made since `prepare`, the swarm first.
+
+        Nothing happens on a live target, and on one that is thrown away.
+        """
+        ...
 
     def facts(self) -> dict[str, Any]:
         """The `target` part of a record."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
         ...
 
     def describe(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import docker
 from grader.engine.sandbox import Sandbox, SandboxNode
 from grader.errors import EngineFault, KitError
 from grader.targets.node import Completed, Node
+from grader.targets.slate import Slate
 
 FREEZES = 25
 """How often freezing a node is tried."""
@@ -95,27 +96,59 @@ def _freeze(api: Any, container: str) -> None:
 
 
 class SandboxTarget:
-    """See grader.targets.node.Target."""
+    """See grader.targets.node.Target.
 
-    kind = "sandbox"
+    With `live` or `kept` a sandbox stands for a student's own machines, which is how the
+    treatment of these is tested in seconds.
+    """
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    patience = 1.0
+
+    def __init__(
+        self, sandbox: Sandbox, *, kind: str = "sandbox", live: bool = False, kept: bool = False
+    ) -> None:
+        self.kind = kind
         self.sandbox = sandbox
         self.nodes: list[Node] = [Member(node) for node in sandbox.nodes]
+        self.live = live
+        self.kept = kept or live
+        self._slate = Slate(self.nodes)
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> SandboxTarget:
         """The sandbox that another process made; it is that process's to remove."""
-        return cls(Sandbox.attach(description["sandbox"]))
+        return cls(
+            Sandbox.attach(description["sandbox"]),
+            kind=description["kind"],
+            live=description["live"],
+            kept=description["kept"],
+        )
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": self.kind, "sandbox": self.sandbox.describe()}
+        return {
+            "kind": self.kind,
+            "sandbox": self.sandbox.describe(),
+            "live": self.live,
+            "kept": self.kept,
+        }
 
     def node(self, name: str) -> Node:
         for node in self.nodes:
             if node.name == name:
                 return node
         raise KitError(f"The target has no node {name!r}.")
+
+    def prepare(self) -> None:
+        if self.kept and not self.live:
+            self._slate.wipe()
+
+    def restore(self) -> None:
+        if self.kept and not self.live:
+            self._slate.restore()
+
+    def close(self) -> None:
+        for node in self.sandbox.nodes:
+            node.close()
 
     def facts(self) -> dict[str, Any]:
         engine = self.sandbox.nodes[0].engine
@@ -126,4 +159,5 @@ class SandboxTarget:
             "host_engine": engine.version,
             "engine": version,
             "nodes": len(self.nodes),
+            **({"live": True} if self.live else {}),
         }

@@ -13,8 +13,8 @@ import pytest
 from grader import examples, grading, paths
 from grader import lab as labs
 from grader.engine.node import Limits
-from grader.exercise_run import Sandboxes
 from grader.record import CheckResult
+from grader.supply import Sandboxes
 
 pytestmark = pytest.mark.engine
 

@@ -9,7 +9,7 @@ import pytest
 
 from grader import examples
 from grader import lab as labs
-from grader.exercise_run import Sandboxes
+from grader.supply import Sandboxes
 from grader.variant import variant
 
 pytestmark = pytest.mark.engine

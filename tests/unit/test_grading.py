@@ -11,7 +11,7 @@ import pytest
 from grader import grading, record
 from grader import variant as variants
 from grader.errors import NoEngine
-from grader.exercise_run import NoTargets
+from grader.supply import NoTargets
 from tests.unit import toy_lab
 
 STUDENT = "s1234567"

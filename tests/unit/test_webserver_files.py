@@ -13,8 +13,8 @@ from grader import grading
 from grader import lab as labs
 from grader.checks import CheckFailed
 from grader.errors import NoEngine
-from grader.exercise_run import NoTargets
 from grader.record import CheckResult
+from grader.supply import NoTargets
 
 LAB = labs.load("lab4")
 SCRIPT = b"#!/bin/bash\napt-get update\n"

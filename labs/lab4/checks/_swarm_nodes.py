@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from _swarm_play import Scene
 
-from grader.checks import eventually
+from grader.checks import cannot_show
 from grader.modules import wire
+from grader.modules.service import Service
 from grader.modules.swarm import NoManager, SwarmNode
 
 READY_SECONDS = 30
@@ -40,7 +42,7 @@ def nodes(scene: Scene) -> None:
         states = [swarm.member(node).state for node in scene.play.target.nodes]
         return ready() == wanted or "inactive" in states
 
-    eventually(settled, within=READY_SECONDS)
+    scene.wait(settled, READY_SECONDS)
     missing = sorted(wanted - ready())
     if missing:
         told = []
@@ -56,8 +58,8 @@ def nodes(scene: Scene) -> None:
             hint="`docker swarm init` on manager1 begins the swarm; each worker joins it with"
             " `docker swarm join`, a token and manager1's address.",
         )
-    swarm.keep_history()
-    scene.play.probe.ensure()
+    if not scene.play.target.live:
+        swarm.keep_history()
 
 
 def roles(scene: Scene) -> None:
@@ -75,30 +77,48 @@ def roles(scene: Scene) -> None:
 
 def ports(scene: Scene) -> None:
     """What nodes say to each other arrives, and at the ports that are known for it."""
-    if not scene.play.probe.everywhere():
+    probe = scene.play.probe
+    probe.ensure()
+    if not probe.everywhere():
+        probe.needs_its_image()
         scene.fail("A service of the grader's own does not start on every node.")
     heard: set[tuple[str, str, str]] = set()
     closed: list[str] = []
     for _ in range(LISTEN_ROUNDS):
         closed = _closed(scene, heard)
         if not closed:
-            return
-    scene.fail(
-        "Not all that nodes say to each other arrives at the ports that are known for it.",
-        expected="2377/tcp to the manager, 7946/tcp, 7946/udp and 4789/udp between all nodes,"
-        " and containers of different nodes reach each other",
-        actual="nothing at: " + ", ".join(sorted(closed)),
-        hint="A firewall that lets through what is known works only if it is at these ports:"
-        " leave --listen-addr and --data-path-port as they are.",
-    )
+            break
+    if closed:
+        scene.fail(
+            "Not all that nodes say to each other arrives at the ports that are known for it.",
+            expected="2377/tcp to the manager, 7946/tcp, 7946/udp and 4789/udp between all nodes,"
+            " and containers of different nodes reach each other",
+            actual="nothing at: " + ", ".join(sorted(closed)),
+            hint="A firewall that lets through what is known works only if it is at these ports:"
+            " leave --listen-addr and --data-path-port as they are."
+            + (
+                " On a machine that is named above, look at its firewall:"
+                " `sudo nft list ruleset` or `sudo iptables -S INPUT`."
+                if scene.play.target.kept
+                else ""
+            ),
+        )
+    idle = [n.name for n in scene.swarm.nodes() if n.availability != "active"]
+    if idle:
+        cannot_show(
+            f"{' and '.join(idle)} takes no tasks now, so that nothing is said at 4789/udp there."
+            " Bring it back and check again."
+        )
 
 
 def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
     """What did not arrive; `heard` (kind, source, node) is added to from round to round."""
     members = [n for n in scene.play.target.nodes if scene.swarm.member(n).state == "active"]
     managers = [node for node in members if scene.swarm.member(node).manager]
+    active = {node.name for node in scene.swarm.nodes() if node.availability == "active"}
     pairs = [(a, b) for a in members for b in members if a is not b]
-    said = [(f"udp/{port}", a, b) for a, b in pairs for port in (GOSSIP, OVERLAY)]
+    said = [(f"udp/{GOSSIP}", a, b) for a, b in pairs]
+    said += [(f"udp/{OVERLAY}", a, b) for a, b in pairs if {a.name, b.name} <= active]
     asked = {
         node.name: [(b.address, GOSSIP) for a, b in pairs if a is node]
         + [(manager.address, MANAGEMENT) for manager in managers if manager is not node]
@@ -110,27 +130,40 @@ def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
             node.name: pool.submit(
                 wire.listen,
                 node,
-                LISTEN_SECONDS,
+                scene.seconds(LISTEN_SECONDS),
                 [(kind, a.address) for kind, a, b in said if b is node],
             )
             for node in members
         }
         knocks = {node.name: pool.submit(wire.knock, node, asked[node.name]) for node in members}
-        silent = scene.play.probe.exchange(within=LISTEN_SECONDS)
+        silent = scene.play.probe.exchange(within=scene.seconds(LISTEN_SECONDS))
         for name, ear in ears.items():
             heard |= {(packet.kind, packet.source, name) for packet in ear.result()}
-    closed = [
-        f"{kind[4:]}/udp from {a.name} to {b.name}"
-        for kind, a, b in said
-        if (kind, a.address, b.name) not in heard
+    unheard = [
+        (kind, a.name, b.name) for kind, a, b in said if (kind, a.address, b.name) not in heard
     ]
+    closed = [f"{kind[4:]}/udp from {a} to {b}" for kind, a, b in unheard]
     for name, places in asked.items():
         answers = knocks[name].result()
         for address, port in places:
             if answers.get((address, port)) == "open":
                 continue
             closed.append(f"{port}/tcp from {name} to {names[address]}")
-    return closed + [f"overlay network from {a} to {b}" for a, b in silent]
+    return closed + _silence(silent, unheard)
+
+
+def _silence(
+    silent: Sequence[tuple[str, str]], unheard: Sequence[tuple[str, str, str]]
+) -> list[str]:
+    """What it means that containers (asking, asked on these nodes) do not hear each other.
+
+    A node's own firewall drops what its network card has received, and so what was heard.
+    """
+    common = {name for pair in silent for name in pair if all(name in other for other in silent)}
+    arrives = not any(kind == f"udp/{OVERLAY}" for kind, _, _ in unheard)
+    if arrives and len(common) == 1:
+        return [f"{OVERLAY}/udp at {common.pop()}, where it arrives and is not let in"]
+    return [f"overlay network from {a} to {b}" for a, b in silent]
 
 
 def listed(scene: Scene) -> None:
@@ -160,13 +193,18 @@ def promoted(scene: Scene) -> None:
         if not scene.play.passed("roles"):
             scene.play.blocked("roles")
         scene.fail(f"{name} was a manager before this step.")
+    must_manage(scene, name)
+
+
+def must_manage(scene: Scene, name: str) -> None:
+    """The node is a manager that the others reach."""
     node = scene.play.target.node(name)
 
     def manages() -> bool:
         now = scene.swarm.node(name)
         return bool(now and now.reachability == "reachable" and scene.swarm.member(node).manager)
 
-    if not _changes(scene, name, "manager") or not eventually(manages, within=CHANGE_SECONDS):
+    if not _changes(scene, name, "manager") or not scene.wait(manages, CHANGE_SECONDS):
         scene.fail(
             f"{name} has not become a manager.",
             expected=f"{name}: manager, reachable",
@@ -186,7 +224,7 @@ def demoted(scene: Scene) -> None:
         now = scene.swarm.node(name)
         return bool(now and now.state == "ready" and not scene.swarm.member(node).manager)
 
-    if not _changes(scene, name, "worker") or not eventually(works, within=CHANGE_SECONDS):
+    if not _changes(scene, name, "worker") or not scene.wait(works, CHANGE_SECONDS):
         scene.fail(
             f"{name} has not become a worker again.",
             expected=f"{name}: worker, ready",
@@ -212,17 +250,20 @@ def drained(scene: Scene) -> None:
             actual=_members(scene),
             hint=f"`docker node update --availability drain {name}`, typed on a manager.",
         )
-    if not eventually(lambda: not _tasks_on(scene, name), within=EMPTY_SECONDS):
+    service = scene.before.services.get(scene.play.service)
+    must_be_empty(scene, name, service if scene.play.passed("count") else None)
+
+
+def must_be_empty(scene: Scene, name: str, service: Service | None) -> None:
+    """No task is left on the node; those of the service run elsewhere."""
+    if not scene.wait(lambda: not _tasks_on(scene, name), EMPTY_SECONDS):
         scene.fail(
             f"{name} still runs tasks.",
             expected=f"no container of a service on {name}",
             actual=", ".join(_tasks_on(scene, name)),
         )
-    service = scene.before.services.get(scene.play.service)
-    if service is not None and scene.play.passed("count"):
-        settles = eventually(
-            lambda: scene.swarm.converged(service), within=EMPTY_SECONDS, stable_for=0.5
-        )
+    if service is not None:
+        settles = scene.wait(lambda: scene.swarm.converged(service), EMPTY_SECONDS, stable_for=0.5)
         if not settles or _tasks_on(scene, name):
             told = [t.in_words for t in scene.swarm.tasks(service) if t.meant_to_run]
             scene.fail(
@@ -248,8 +289,14 @@ def brought_back(scene: Scene) -> None:
             hint=f"`docker node update --availability active {name}`, typed on a manager. Tasks"
             " that run elsewhere by now stay there; new ones come to it.",
         )
+    must_take_tasks(scene, name)
+
+
+def must_take_tasks(scene: Scene, name: str) -> None:
+    """A task of the grader's own service runs on the node."""
     node = scene.play.target.node(name)
-    if not eventually(lambda: scene.play.probe.on(node), within=EMPTY_SECONDS):
+    if not scene.wait(lambda: scene.play.probe.on(node), EMPTY_SECONDS):
+        scene.play.probe.needs_its_image()
         scene.fail(
             f"{name} takes no tasks, although it is said to be active.",
             expected=f"a task of the grader's own service on {name}",

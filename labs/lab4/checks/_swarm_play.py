@@ -8,21 +8,24 @@ judge raised, or nothing.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from _swarm_book import Allowed, Book, Part
 from _swarm_probe import Probe
 
 from grader import runbook
-from grader.checks import CheckFailed, NeedsFirst, fail, needs_first
+from grader.checks import CheckFailed, NeedsFirst, eventually, fail, needs_first
 from grader.modules.service import Service
 from grader.modules.swarm import NoManager, Swarm, SwarmNode
 from grader.targets.node import Completed
+
+T = TypeVar("T")
 
 COMMAND_SECONDS = 90
 AFTER_A_LONG_ONE = 20
@@ -40,12 +43,16 @@ _ENGINES_OWN = re.compile(
 
 @dataclass(frozen=True)
 class Judge:
-    """Decides one check after the step of its name; `needs` are checks that must have passed."""
+    """Decides one check after the step of its name; `needs` are checks that must have passed.
+
+    `live` decides it by what is there now (see _swarm_live.py); or it says why nothing can.
+    """
 
     check: str
     step: str
     decide: Callable[[Scene], None]
     needs: tuple[str, ...] = ()
+    live: Callable[[Scene], None] | str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class Moment:
 class Scene:
     """What a judge looks at: a step that was just played, and the swarm as it is now."""
 
-    play: Play
+    play: Round
     part: Part
     before: Moment
     ran: list[Ran] = field(default_factory=list)
@@ -99,6 +106,20 @@ class Scene:
         """All commands of the step and what they said."""
         told = [f"line {p.line}, not run: {p.reason}" for p in self.part.problems]
         return "\n\n".join([*(ran.story for ran in self.ran), *told])
+
+    def wait(
+        self,
+        what: Callable[[], T],
+        within: float,
+        stable_for: float = 0.0,
+        every: float = 0.1,
+    ) -> T | None:
+        """`eventually`, with the patience that the target needs."""
+        return eventually(what, within=self.seconds(within), stable_for=stable_for, every=every)
+
+    def seconds(self, usual: float) -> int:
+        """So long here, where in a sandbox it would be `usual` seconds."""
+        return math.ceil(usual * self.play.target.patience)
 
     def fail(
         self,
@@ -130,7 +151,69 @@ class Scene:
         self.fail(otherwise)
 
 
-class Play:
+class Round:
+    """What a play and a look at a live swarm share: the verdicts, and what judges ask."""
+
+    def __init__(self, target: Any, variant: Mapping[str, Any], judges: Sequence[Judge]) -> None:
+        self.target = target
+        self.swarm = Swarm(target)
+        self.variant = variant
+        self.judges = judges
+        self.probe = Probe(self.swarm)
+        self.service = str(variant["swarm_service"])
+        """The service that is scaled, under the name that it really got."""
+        self.verdicts: dict[str, BaseException | None] = {}
+
+    def see(self, check: str) -> None:
+        """Decide the check, if it is not decided yet; raises what its judge raised."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Take away what the grader made, where that does not go with the target."""
+        raise NotImplementedError
+
+    def passed(self, check: str) -> bool:
+        return check in self.verdicts and self.verdicts[check] is None
+
+    def blocked(self, check: str) -> NoReturn:
+        """End a check that needs one which has not passed.
+
+        Where that was not the student's to pass (the grader broke there, the target cannot show
+        it), with its reason.
+        """
+        error = self.verdicts.get(check)
+        if error is not None and not isinstance(error, (CheckFailed, AssertionError, NeedsFirst)):
+            raise error
+        needs_first(check)
+
+    def moment(self) -> Moment:
+        try:
+            members = {n.name: n for n in self.swarm.nodes() if n.state != "down"}
+            services = {s.name: s for s in self.swarm.services()}
+        except NoManager:
+            return Moment(False, {}, {})
+        return Moment(True, members, services)
+
+    def verdict(
+        self, decide: Callable[[Scene], None], scene: Scene, needs: Sequence[str]
+    ) -> BaseException | None:
+        """What a judge raises, or nothing."""
+        try:
+            for need in needs:
+                if not self.passed(need):
+                    self.blocked(need)
+            decide(scene)
+        except NoManager as error:
+            try:
+                scene.wants(False, "nodes", f"There is no swarm any more: {error}")
+            except Exception as verdict:
+                return verdict
+        except Exception as error:
+            return error
+        return None
+
+
+class Play(Round):
     """See the module's docstring. `stage` is the plugin's, for the record's times."""
 
     def __init__(
@@ -141,22 +224,16 @@ class Play:
         judges: Sequence[Judge],
         stage: Callable[[str], Any],
     ) -> None:
-        self.target = target
-        self.swarm = Swarm(target)
+        super().__init__(target, variant, judges)
         self.book = book
-        self.variant = variant
-        self.judges = judges
         self.stage = stage
-        self.probe = Probe(self.swarm)
-        self.service = str(variant["swarm_service"])
-        """The service that is scaled, under the name that it really got."""
-        self.verdicts: dict[str, BaseException | None] = {}
         self._left = deque(book.parts)
-        self._patience = COMMAND_SECONDS
+        self._patience = COMMAND_SECONDS * target.patience
         self._steps = {judge.check: judge.step for judge in judges}
+        target.prepare()
 
     def see(self, check: str) -> None:
-        """Play on until the check is decided; raises what its judge raised."""
+        """Play on until the check is decided."""
         step = self._steps[check]
         if not self.book.named(step):
             self.book.miss(step, set(self._steps.values()))
@@ -166,32 +243,8 @@ class Play:
         if error is not None:
             raise error
 
-    def passed(self, check: str) -> bool:
-        return check in self.verdicts and self.verdicts[check] is None
-
-    def blocked(self, check: str) -> NoReturn:
-        """End a check that needs one which has not passed.
-
-        Where that was not the student's to pass (the grader broke there), with its reason.
-        """
-        error = self.verdicts.get(check)
-        if error is not None and not isinstance(error, (CheckFailed, AssertionError, NeedsFirst)):
-            raise error
-        needs_first(check)
-
     def close(self) -> None:
-        """Take the grader's own service away where the target is not thrown away anyway."""
-        if self.target.kind != "sandbox":
-            with contextlib.suppress(NoManager):
-                self.probe.remove()
-
-    def moment(self) -> Moment:
-        try:
-            members = {n.name: n for n in self.swarm.nodes() if n.state != "down"}
-            services = {s.name: s for s in self.swarm.services()}
-        except NoManager:
-            return Moment(False, {}, {})
-        return Moment(True, members, services)
+        self.target.restore()
 
     # ---------------------------------------------------------------------------------------
 
@@ -212,10 +265,7 @@ class Play:
                     self.verdicts[judge.check] = verdict
 
     def _verdict(self, judge: Judge, scene: Scene) -> BaseException | None:
-        try:
-            for need in judge.needs:
-                if not self.passed(need):
-                    self.blocked(need)
+        def decide(scene: Scene) -> None:
             if not scene.ran:
                 scene.fail(
                     f"The step “{judge.step}” has no command that could be run.",
@@ -223,14 +273,8 @@ class Play:
                     " typed on: manager1$ docker …",
                 )
             judge.decide(scene)
-        except NoManager as error:
-            try:
-                scene.wants(False, "nodes", f"There is no swarm any more: {error}")
-            except Exception as verdict:
-                return verdict
-        except Exception as error:
-            return error
-        return None
+
+        return self.verdict(decide, scene, judge.needs)
 
     def _run(self, allowed: Allowed) -> Ran:
         node = self.target.node(allowed.command.node)
@@ -239,11 +283,11 @@ class Play:
         except NoManager:
             return Ran(allowed, None, ", ".join(sorted(allowed.command.names)))
         argv = allowed.argv(values)
-        deadline = time.monotonic() + OWN_FAULT_SECONDS
+        deadline = time.monotonic() + OWN_FAULT_SECONDS * self.target.patience
         while True:
             done = node.run(argv, timeout=self._patience)
             if done.timed_out:
-                self._patience = AFTER_A_LONG_ONE
+                self._patience = AFTER_A_LONG_ONE * self.target.patience
             again = not done.ok and _ENGINES_OWN.search(done.out)
             if not again or time.monotonic() > deadline:
                 return Ran(allowed, done)

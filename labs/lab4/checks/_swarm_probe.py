@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from grader.checks import eventually
+from grader.checks import cannot_show, eventually
 from grader.errors import EngineFault
 from grader.modules import http
 from grader.modules.container import Container
@@ -31,6 +31,7 @@ class Probe:
 
     def __init__(self, swarm: Swarm) -> None:
         self.swarm = swarm
+        self.patience = swarm.target.patience
 
     def ensure(self) -> None:
         """Have it on every active node (not waited for); NoManager if there is no swarm."""
@@ -49,34 +50,27 @@ class Probe:
             labels=LABELS,
         )
 
-    def remove(self) -> None:
-        """Take it away again, if it is there."""
-        from docker.errors import APIError
-
-        api = self.swarm.manager().docker.api
-        if self.swarm.service(NAME):
-            api.remove_service(NAME)
-
-        # The network is in use for as long as a task is.
-        def gone() -> bool:
-            try:
-                api.remove_network(NAME)
-            except APIError as error:
-                return error.status_code == 404
-            return True
-
-        eventually(gone, within=20)
-
     def on(self, node: Any) -> bool:
         """Whether its task runs on a node, by the node's own engine."""
         return bool(self.swarm.containers(NAME)[node.name])
 
     def everywhere(self) -> bool:
         """Wait until it runs on every ready and active node; whether it does."""
-        return bool(eventually(lambda: self.swarm.converged(NAME), within=SECONDS))
+        return bool(eventually(lambda: self.swarm.converged(NAME), within=SECONDS * self.patience))
+
+    def needs_its_image(self) -> None:
+        """End the check if nodes of a student's own lack the image; elsewhere they have it."""
+        errors = [task.error for task in self.swarm.tasks(NAME) if "No such image" in task.error]
+        if errors and self.swarm.target.kept:
+            cannot_show(
+                f"The image {IMAGE} is not on every node, and the grader looks with a service of"
+                " it. `nox -s swarm -- status` says which images are there."
+            )
 
     def exchange(self, within: float = 20) -> list[tuple[str, str]]:
         """Pairs of nodes (asking, asked) of which one task did not get the other's answer.
+
+        `within` as it is, in seconds.
 
         Each task asks each other one over the overlay network; an answer says whose it is.
         """
@@ -107,8 +101,10 @@ class Probe:
         try:
             return bool(
                 eventually(
-                    lambda: all(http.get(n.address, MESH_PORT, timeout=3) for n in nodes),
-                    within=30,
+                    lambda: all(
+                        http.get(n.address, MESH_PORT, timeout=3 * self.patience) for n in nodes
+                    ),
+                    within=30 * self.patience,
                 )
             )
         finally:
@@ -126,6 +122,7 @@ class Probe:
         node, container = tasks[asking]
         other = tasks[asked][1]
         address = other.networks.get(NAME, "")
-        argv = ["curl", "--silent", "--max-time", "3", f"http://{address}/"]
-        code, out, _ = execute(node.docker, container.id, argv, seconds=10)
+        limit = f"{3 * self.patience:g}"
+        argv = ["curl", "--silent", "--max-time", limit, f"http://{address}/"]
+        code, out, _ = execute(node.docker, container.id, argv, seconds=10 * self.patience)
         return code == 0 and other.hostname in out.decode("utf-8", errors="replace")

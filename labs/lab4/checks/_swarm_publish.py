@@ -7,12 +7,15 @@ from typing import Any
 import _swarm_services as services
 from _swarm_play import Scene
 
-from grader.checks import cannot_show, eventually
+from grader.checks import cannot_show
 from grader.modules import http
 from grader.modules.container import Container
 from grader.modules.service import Service
 
 ANSWER_SECONDS = 20
+ROUNDS = 3
+"""How often each task must have had its turn before it is said to be left out."""
+
 IMAGE = "drydock/demo:1.0"
 
 
@@ -25,14 +28,14 @@ def host_port(scene: Scene) -> None:
         found = []
         for node in scene.play.target.nodes:
             tasks = scene.swarm.containers(service.name)[node.name]
-            answer = http.get(node.address, port, timeout=3)
+            answer = http.get(node.address, port, timeout=scene.seconds(3))
             if tasks and not _one_of(answer, tasks):
                 found.append(f"{node.name} runs a task and answers {_said(answer)}")
             elif not tasks and answer is not None:
                 found.append(f"{node.name} runs no task and answers {_said(answer)}")
         return found
 
-    if not eventually(lambda: not differs(), within=ANSWER_SECONDS):
+    if not scene.wait(lambda: not differs(), ANSWER_SECONDS):
         scene.fail(
             f"Port {port} does not answer exactly where a task runs.",
             expected=f"an answer of {IMAGE} on each node with a task, none on the others",
@@ -48,32 +51,55 @@ def mesh_port(scene: Scene) -> None:
 
 
 def mesh_answers(scene: Scene) -> None:
-    """The port answers on every node, whether or not it runs a task."""
+    """The port answers on every node, whether or not it runs a task, and leads to all tasks.
+
+    The mesh of a node hands connections to the tasks in turn: one task that cannot be reached
+    from there shows only in every second answer. So as many are asked for as reach each task.
+    """
     port = int(scene.variant["swarm_mesh_port"])
     name = str(scene.variant["swarm_mesh_service"])
     nodes = scene.play.target.nodes
-    tasks = [task for found in scene.swarm.containers(name).values() for task in found]
 
     def silent() -> list[str]:
-        answers = {node.name: http.get(node.address, port, timeout=3) for node in nodes}
-        return [f"{n} answers {_said(a)}" for n, a in answers.items() if not _one_of(a, tasks)]
+        tasks = [(n, c) for n, cs in scene.swarm.containers(name).items() for c in cs]
+        return [told for node in nodes if (told := _lacks(scene, node, port, tasks))]
 
     # Without ip_vs in the kernel, no port of the mesh ever answers: that is quickly told.
-    possible = nodes[0].run(["test", "-e", "/proc/net/ip_vs"], timeout=20).ok
+    possible = nodes[0].run(["test", "-e", "/proc/net/ip_vs"], timeout=scene.seconds(20)).ok
     if not silent():
         return
     if not possible:
         cannot_show("This kernel has no ip_vs, without which no port in the mesh answers.")
-    if eventually(lambda: not silent(), within=ANSWER_SECONDS):
+    if scene.wait(lambda: not silent(), ANSWER_SECONDS):
         return
+    told = silent()
     if not scene.play.probe.mesh_works():
+        if not scene.play.passed("ports"):
+            scene.play.blocked("ports")
         cannot_show("The routing mesh does not work here: a port of the grader's own is silent.")
     scene.fail(
         f"Port {port} does not answer on every node.",
-        expected=f"an answer of {IMAGE} on each node",
-        actual="; ".join(silent()),
-        hint=f"`--publish published={port},target=80`",
+        expected=f"on each node, answers of {IMAGE} from each of its tasks",
+        actual="; ".join(told) or "an answer that does not last",
+        hint=f"`--publish published={port},target=80`; between the nodes 7946 (TCP and UDP) and"
+        " 4789/udp must be open.",
     )
+
+
+def _lacks(scene: Scene, node: Any, port: int, tasks: list[tuple[str, Container]]) -> str:
+    """What a node's port in the mesh lacks, in words; empty if it leads to all tasks."""
+    left = {task.hostname: place for place, task in tasks}
+    every = [task for _, task in tasks]
+    for _ in range(max(1, ROUNDS * len(tasks))):
+        answer = http.get(node.address, port, timeout=scene.seconds(3))
+        if answer is None and left and len(left) < len(tasks):
+            return f"{node.name} does not reach the task on {' or '.join(left.values())}"
+        if answer is None or not _one_of(answer, every):
+            return f"{node.name} answers {_said(answer)}"
+        left = {host: place for host, place in left.items() if f"host {host}" not in answer.text}
+        if not left:
+            return ""
+    return f"{node.name} never leads to the task on {' or '.join(left.values())}"
 
 
 def _runs(scene: Scene, name: str, port: int, mode: str) -> Service:

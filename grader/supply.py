@@ -1,0 +1,107 @@
+"""Where exercises run: sandboxes that are made for them, or machines that are there."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from grader.errors import EngineFault, KitError, NoEngine
+from grader.lab import Exercise
+from grader.plugin import Unavailable
+
+if TYPE_CHECKING:
+    from grader.targets.node import Target
+
+
+class Provider(Protocol):
+    """Gives a target for one exercise of one submission, and takes it away again."""
+
+    unavailable: Unavailable | None
+
+    def target(
+        self, exercise: Exercise, student: str
+    ) -> contextlib.AbstractContextManager[Target]: ...
+
+
+class Sandboxes:
+    """Targets that are made for one exercise and thrown away."""
+
+    unavailable: Unavailable | None = None
+
+    def __init__(self, engine: Any, image_set: Any, limits: Any = None) -> None:
+        self.engine = engine
+        self.image_set = image_set
+        self.limits = limits
+
+    @contextmanager
+    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
+        from grader.engine.sandbox import Sandbox
+        from grader.targets.sandbox import SandboxTarget
+
+        sandbox = Sandbox.create(
+            self.engine,
+            nodes=exercise.nodes,
+            submission=student,
+            image_set=self.image_set.volume,
+            **({"limits": self.limits} if self.limits else {}),
+        )
+        try:
+            yield SandboxTarget(sandbox)
+        finally:
+            sandbox.remove()
+
+
+class NoTargets:
+    """There is no engine: checks that need one are not graded, the others are."""
+
+    unavailable: Unavailable | None
+
+    def __init__(self, error: KitError) -> None:
+        self.error = error
+        self.unavailable = Unavailable("engine", error.what, error.remedy)
+
+    def target(self, exercise: Exercise, student: str) -> contextlib.AbstractContextManager[Target]:
+        raise self.error
+
+
+class Machines:
+    """Somebody's own machines: found once, and used by one exercise at a time.
+
+    `live` looks at what runs there; otherwise the machines are given up to the exercise.
+    """
+
+    unavailable: Unavailable | None = None
+
+    def __init__(self, kind: str, options: dict[str, Any], *, live: bool) -> None:
+        from grader import machines
+
+        self.source = machines.provider(kind, **options)
+        self.live = live
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
+        with self._turn:
+            target = self.source.target(exercise.nodes, live=self.live)
+            try:
+                target.prepare()
+                try:
+                    yield target
+                finally:
+                    target.restore()
+            finally:
+                target.close()
+
+
+def provide_targets(engine_url: str | None) -> Provider:
+    """Find or start the engine and see that the image set is there, saying what is done."""
+    from grader.engine import find, images
+
+    try:
+        engine = find.ensure(engine_url)
+        return Sandboxes(engine, images.ensure(engine))
+    except (NoEngine, EngineFault) as error:
+        return NoTargets(error)

@@ -1,0 +1,191 @@
+"""Nodes that are not thrown away: cleared for an exercise, and left without what it made.
+
+    slate = Slate(target.nodes)
+    slate.wipe()       # no node is in a swarm any more
+    …                  # the exercise is played
+    slate.restore()    # what is there now and was not there before is gone
+
+Only ever for nodes that their owner gave up to the grader. `sweep` is for all others, too: it
+takes away what carries the grader's own label and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from grader.checks import eventually
+from grader.errors import EngineFault
+
+if TYPE_CHECKING:
+    from grader.targets.node import Node
+
+ROLES = [f"drydock.role={role}" for role in ("probe", "machine", "submission")]
+"""The labels of what the grader starts on a node. (The kit's own engine knows others.)"""
+
+FILES = "/drydock"
+"""Where the grader puts files of a submission on a node."""
+
+STACK = {"label": "com.docker.stack.namespace"}
+DOCKERS_OWN = frozenset({"bridge", "host", "none", "docker_gwbridge", "ingress"})
+"""Networks that an engine makes for itself."""
+
+GONE_SECONDS = 30
+"""How long a network or volume may still be in use by a container that ends."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an engine has, by ID (volumes by name)."""
+
+    containers: frozenset[str]
+    networks: frozenset[str]
+    volumes: frozenset[str]
+
+
+class Slate:
+    """See the module's docstring. `patience` multiplies the waits."""
+
+    def __init__(self, nodes: Sequence[Node], patience: float = 1.0) -> None:
+        self.nodes = list(nodes)
+        self.patience = patience
+        self._before: dict[str, Found] = {}
+
+    def wipe(self) -> None:
+        """No node is in a swarm: its services are gone, and the volumes of its stacks, too.
+
+        A volume that an earlier run left would be the new one's. EngineFault.
+        """
+        with _faults():
+            sweep(self.nodes)
+            self._each(self._leave)
+            self._each(self._forget_stacks)
+            self._before = {node.name: _found(node) for node in self.nodes}
+
+    def restore(self) -> None:
+        """Leave the swarm and remove what was not there at `wipe`. EngineFault."""
+        if not self._before:
+            return
+        with _faults():
+            sweep(self.nodes)
+            self._each(self._leave)
+            self._each(self._remove_new)
+
+    def _each(self, what: Callable[[Node], None]) -> None:
+        with ThreadPoolExecutor(max(1, len(self.nodes))) as pool:
+            list(pool.map(what, self.nodes))
+
+    def _leave(self, node: Node) -> None:
+        if _swarm_state(node) == "inactive":
+            return
+        with _passed_over(406, 503):  # It has left meanwhile.
+            node.docker.api.leave_swarm(force=True)
+        if not eventually(lambda: _swarm_state(node) == "inactive", within=self._gone):
+            raise EngineFault(f"{node.name} does not leave its swarm.")
+
+    def _forget_stacks(self, node: Node) -> None:
+        api: Any = node.docker.api
+        for entry in api.containers(all=True, filters=STACK):
+            with _passed_over(404, 409):
+                api.remove_container(entry["Id"], force=True)
+        for entry in api.volumes(filters=STACK)["Volumes"] or []:
+            self._insist(partial(api.remove_volume, entry["Name"]))
+
+    def _remove_new(self, node: Node) -> None:
+        api: Any = node.docker.api
+        before, now = self._before[node.name], _found(node)
+        for container in now.containers - before.containers:
+            with _passed_over(404, 409):
+                api.remove_container(container, force=True, v=True)
+        for volume in now.volumes - before.volumes:
+            self._insist(partial(api.remove_volume, volume))
+        for network in now.networks - before.networks:
+            self._insist(partial(api.remove_network, network))
+        node.run(["rm", "-rf", "--", FILES], timeout=60)
+
+    def _insist(self, remove: Callable[[], object]) -> None:
+        """Remove what may be in use for a moment yet; what stays in use is the student's."""
+        eventually(partial(_is_gone, remove), within=self._gone, every=0.3)
+
+    @property
+    def _gone(self) -> float:
+        return GONE_SECONDS * self.patience
+
+
+def sweep(nodes: Sequence[Node], within: float = GONE_SECONDS) -> None:
+    """Take away what carries the grader's label: services, containers, networks."""
+    managers = [node for node in nodes if _swarm(node).get("ControlAvailable")]
+    for node, label in product(managers[:1], ROLES):
+        api: Any = node.docker.api
+        with _passed_over(503):  # A swarm without a leader: nothing can be changed in it.
+            for entry in api.services(filters={"label": label}):
+                with _passed_over(404):
+                    api.remove_service(entry["ID"])
+    for node, label in product(nodes, ROLES):
+        api = node.docker.api
+        for entry in api.containers(all=True, filters={"label": label}):
+            with _passed_over(404, 409):
+                api.remove_container(entry["Id"], force=True, v=True)
+    for node, label in product(nodes, ROLES):
+        api = node.docker.api
+        for entry in api.networks(filters={"label": label}):
+            if entry["Scope"] == "swarm" and node not in managers[:1]:
+                continue
+            # It is in use for as long as a task is.
+            remove = partial(api.remove_network, entry["Id"])
+            eventually(partial(_is_gone, remove), within=within, every=0.3)
+
+
+def _swarm(node: Node) -> dict[str, Any]:
+    return dict(node.docker.api.info().get("Swarm") or {})
+
+
+def _swarm_state(node: Node) -> str:
+    return str(_swarm(node).get("LocalNodeState") or "inactive")
+
+
+def _found(node: Node) -> Found:
+    api: Any = node.docker.api
+    return Found(
+        containers=frozenset(c["Id"] for c in api.containers(all=True)),
+        networks=frozenset(n["Id"] for n in api.networks() if n["Name"] not in DOCKERS_OWN),
+        volumes=frozenset(v["Name"] for v in api.volumes()["Volumes"] or []),
+    )
+
+
+def _is_gone(remove: Callable[[], object]) -> bool:
+    from docker.errors import APIError
+
+    try:
+        remove()
+    except APIError as error:
+        return error.status_code == 404
+    return True
+
+
+@contextmanager
+def _passed_over(*codes: int) -> Iterator[None]:
+    """Answers with these codes mean that it is done already."""
+    from docker.errors import APIError
+
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in codes:
+            raise
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise EngineFault(f"The machines cannot be cleared: {error}") from None
