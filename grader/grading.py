@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Request:
-    """What to grade. `exercises` empty means all; `jobs` is how many run side by side."""
+    """What to grade. `exercises` empty means all; `jobs` is how many run side by side.
+
+    `machines` is a kind of `grader.machines`, or None for sandboxes; on machines `fresh` gives
+    them up to the exercises, otherwise what runs there is looked at (see `Target.live`).
+    """
 
     lab: Lab
     student: str
@@ -39,6 +43,8 @@ class Request:
     fresh: bool = False
     engine_url: str | None = None
     jobs: int = 2
+    machines: str | None = None
+    hosts_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,15 @@ def plan(request: Request) -> Plan:
     for exercise in request.lab.exercises:
         if request.exercises and exercise.id not in request.exercises:
             continue
+        if request.machines and not exercise.machines:
+            continue
         files[exercise.id] = submission.read(request.workspace, exercise.folders)
         key = exercise_key(request.lab, exercise, files[exercise.id], values)
         keys[exercise.id] = key
         known = previous.exercise(exercise.id) if previous else None
-        if request.fresh or known is None or known.key != key or not known.gradable:
+        # What runs on machines may have changed without a file.
+        anew = request.fresh or request.machines
+        if anew or known is None or known.key != key or not known.gradable:
             to_run.append(exercise)
     return Plan(previous, keys, files, to_run)
 
@@ -130,10 +140,16 @@ def _digest(files: Sequence[Path]) -> str:
 
 
 def provide(request: Request) -> Provider:
-    """Where exercises will run: finds or starts the engine and completes the image set."""
-    from grader.supply import provide_targets
+    """Where exercises will run: finds or starts the engine and completes the image set.
 
-    return provide_targets(request.engine_url)
+    Machines are only found; KitError where there are none.
+    """
+    from grader import supply
+
+    if request.machines is None:
+        return supply.provide_targets(request.engine_url)
+    options = {"engine_url": request.engine_url, "hosts_file": request.hosts_file}
+    return supply.Machines(request.machines, options, live=not request.fresh)
 
 
 def grade(

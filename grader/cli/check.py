@@ -7,17 +7,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from grader import grading, handout, paths, student
+from grader import grading, handout, machines, paths, student
 from grader import lab as labs
 from grader.console import say
 from grader.errors import KitError
 from grader.lab import Lab
 from grader.record import Record, write_atomically
 
+SANDBOX = "sandbox"
 EXAMPLE = """examples:
   python -m grader check lab4
   python -m grader check lab4 --student s1234567 --exercise compose
   python -m grader check lab4 --fresh --verbose
+  python -m grader check lab4 --target vagrant           your own swarm, as it is now
+  python -m grader check lab4 --target vagrant --fresh   your files, played on it anew
 
 exit codes: 0 all points reached, 1 points missing, 2 bad usage or input,
 3 something could not be graded (which costs nobody points)
@@ -44,6 +47,14 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where record and feedback page go")
     parser.add_argument("--engine", metavar="URL", help="the Docker engine to use")
+    parser.add_argument(
+        "--target",
+        choices=(SANDBOX, *machines.KINDS),
+        default=SANDBOX,
+        help="where: a sandbox (default), or your own machines, which are only looked at; with"
+        " --fresh they are taken for the exercises, and the swarm that is there is given up",
+    )
+    parser.add_argument("--hosts", type=Path, metavar="FILE", help="the list for --target hosts")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="exercises side by side")
     parser.add_argument("--verbose", action="store_true", help="list every check")
     parser.add_argument(
@@ -60,10 +71,18 @@ def run(args: argparse.Namespace) -> int:
             raise KitError(
                 f"{lab.id} has no exercise {name!r}.", remedy=f"There are: {', '.join(known)}."
             )
+        if args.target != SANDBOX and not lab.exercise(name).machines:
+            raise KitError(
+                f"The exercise {name} is graded in a sandbox only.",
+                remedy="Leave --target out.",
+            )
     if args.demo:
         who, workspace, out = _demo(lab, args)
     else:
         who, workspace, out = _own(lab, args)
+    if args.target != SANDBOX and args.out is None:
+        # A look at machines is not what the submission is worth.
+        out = out / args.target
     request = grading.Request(
         lab=lab,
         student=who,
@@ -73,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         fresh=args.fresh,
         engine_url=args.engine,
         jobs=args.jobs,
+        machines=args.target if args.target != SANDBOX else None,
+        hosts_file=args.hosts,
     )
     planned = grading.plan(request)
     if planned.to_run:

@@ -169,5 +169,5 @@ def exchange(
             heard.packets.add(Packet(*words))
         elif len(words) == 2 and words[0] in ("open", "refused", "silent"):
             address, _, port = words[1].rpartition(":")
-            heard.answers[address, int(port)] = words[0]  # type: ignore[assignment]
+            heard.answers[address, int(port)] = words[0]
     return heard
