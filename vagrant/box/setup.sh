@@ -18,7 +18,8 @@ inside chmod 700 /home/vagrant/.ssh
 echo 'vagrant ALL=(ALL) NOPASSWD: ALL' | put etc/sudoers.d/vagrant 440
 inside usermod --append --groups docker vagrant
 
-echo '/dev/vda / ext4 errors=remount-ro 0 1' | put etc/fstab 644
+# Not checked at each start: its journal is enough, and emulated nodes have no time.
+echo '/dev/vda / ext4 errors=remount-ro 0 0' | put etc/fstab 644
 echo drydock | put etc/hostname 644
 printf '127.0.0.1\tlocalhost\n127.0.1.1\tdrydock\n' | put etc/hosts 644
 : | put etc/resolv.conf 644
@@ -30,8 +31,21 @@ auto eth0
 iface eth0 inet dhcp
 END
 
-# Each machine makes keys and an ID of its own.
+# A resolver that does not answer costs a second or two, not a minute.
+put etc/dhcp/dhclient-exit-hooks.d/drydock 644 <<'END'
+case $reason in BOUND | RENEW | REBIND | REBOOT)
+    grep -qs '^options timeout' /etc/resolv.conf || echo 'options timeout:1 attempts:2' >>/etc/resolv.conf
+    ;;
+esac
+END
+
+# Each machine makes keys and an ID of its own. No RSA key: an emulated processor looks for one
+# for half a minute, and Vagrant is content with the others.
 rm -f "$root"/etc/ssh/ssh_host_*
+put etc/ssh/sshd_config.d/drydock.conf 644 <<'END'
+HostKey /etc/ssh/ssh_host_ed25519_key
+HostKey /etc/ssh/ssh_host_ecdsa_key
+END
 put etc/systemd/system/drydock-ssh-keys.service 644 <<'END'
 [Unit]
 Description=SSH host keys of this machine's own
@@ -40,7 +54,8 @@ ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
 
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/ssh-keygen -A
+ExecStart=/usr/bin/ssh-keygen -q -t ecdsa -N "" -f /etc/ssh/ssh_host_ecdsa_key
+ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
 
 [Install]
 RequiredBy=ssh.service
@@ -52,11 +67,16 @@ rm -f "$root/var/lib/dbus/machine-id"
 # The offline box asks nobody outside for the time; vagrant/provision/clock.sh sees to the rest.
 sed -i '/^pool /d' "$root/etc/chrony/chrony.conf"
 
-# A small initial RAM disk: only what finds and mounts a virtio disk.
-echo 'MODULES=list' | put etc/initramfs-tools/conf.d/drydock 644
-printf '%s\n' virtio_pci virtio_blk virtio_net ext4 | put usr/share/initramfs-tools/modules.d/drydock 644
-inside update-initramfs -u
+# Nodes live for a lesson: nothing looks for updates, tidies or scrubs behind their backs.
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+    e2scrub_reap.service fstrim.timer systemd-pstore.service; do
+    if [ -e "$root/usr/lib/systemd/system/$unit" ]; then inside systemctl --quiet mask "$unit"; fi
+done
 
 # Settings of the machine that builds the box, and what the package manager can make again.
 rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap" "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/log/*.log
+
+# systemd makes its lists anew at the first start where /usr is younger than these; all are made.
+touch --date="@$SOURCE_DATE_EPOCH" "$root/usr"
+touch --date="@$((SOURCE_DATE_EPOCH + 1))" "$root/etc/.updated" "$root/var/.updated"

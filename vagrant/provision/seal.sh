@@ -7,8 +7,8 @@ if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != inactive ]; then
     exit 1
 fi
 systemctl stop docker.service docker.socket
-# Two engines with one ID are one to those who ask; the images are known by the ID that goes too.
-rm -f /etc/docker/key.json /var/lib/docker/engine-id /var/lib/drydock/images
+# Two engines with one ID are one to those who ask. Their images stay.
+rm -f /etc/docker/key.json /var/lib/docker/engine-id
 # An empty file is filled at the next start; a missing one is not always.
 : >/etc/machine-id
 rm -f /var/lib/dbus/machine-id

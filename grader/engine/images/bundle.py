@@ -22,9 +22,9 @@ from requests.exceptions import RequestException
 
 from grader.console import task
 from grader.engine import node_image, reaper
-from grader.engine.images import catalogue, locked, sets, work
+from grader.engine.images import catalogue, export, locked, sets, work
 from grader.engine.images.sets import ImageSet
-from grader.engine.sandbox import Sandbox, builder
+from grader.engine.sandbox import builder
 from grader.errors import EngineFault, KitError
 
 if TYPE_CHECKING:
@@ -52,12 +52,9 @@ def save(engine: Engine, image_set: ImageSet, path: Path) -> None:
                     node_tag = node_image.ensure(engine)
                     detail("the node image")
                     node_sum = _write(bundle, NODE, client.api.get_image(node_tag))
-                with (
-                    Sandbox.create(engine, image_set=image_set.volume) as sandbox,
-                    contextlib.closing(sandbox.nodes[0].connect(work.SECONDS)) as nested,
-                ):
-                    every = [tag for names in tags.values() for tag in names]
-                    images_sum = _write(bundle, IMAGES, _several(nested, every), detail)
+                every = [tag for names in tags.values() for tag in names]
+                with export.stream(engine, image_set, every) as chunks:
+                    images_sum = _write(bundle, IMAGES, chunks, detail)
                 manifest = {
                     "format": FORMAT,
                     "version": image_set.version,
@@ -82,14 +79,6 @@ def save(engine: Engine, image_set: ImageSet, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _several(client: DockerClient, tags: list[str]) -> Iterator[bytes]:
-    """One tar with several images, each layer in it once: docker-py only asks for one image."""
-    api: Any = client.api
-    answer = api._get(api._url("/images/get"), params={"names": tags}, stream=True)
-    chunks: Iterator[bytes] = api._stream_raw_result(answer, CHUNK, False)
-    return chunks
-
-
 def _write(
     bundle: zipfile.ZipFile,
     name: str,
@@ -112,11 +101,28 @@ def load(engine: Engine, path: Path) -> ImageSet:
 
     Raises KitError if the file is none, is damaged, or belongs to another version of the kit.
     """
+    with _opened(path) as (bundle, manifest), locked():
+        return _load(engine, bundle, manifest, path)
+
+
+def ids(path: Path) -> dict[str, str]:
+    """{tag: ID} of a bundle's images; KitError as `load`."""
+    with _opened(path) as (_, manifest):
+        return {tag: image["id"] for image in manifest["images"].values() for tag in image["tags"]}
+
+
+@contextlib.contextmanager
+def stream(path: Path) -> Iterator[Iterator[bytes]]:
+    """A bundle's images as `docker save` wrote them; KitError as `load`."""
+    with _opened(path) as (bundle, manifest):
+        yield _read(bundle, IMAGES, manifest["sha256"], path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
     try:
         with zipfile.ZipFile(path) as bundle:
-            manifest = _manifest(bundle, path)
-            with locked():
-                return _load(engine, bundle, manifest, path)
+            yield bundle, _manifest(bundle, path)
     except FileNotFoundError:
         raise KitError("There is no such file.", where=str(path)) from None
     except (zipfile.BadZipFile, EOFError) as error:

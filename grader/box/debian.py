@@ -1,0 +1,60 @@
+"""The box's files, as mmdebstrap and `vagrant/box/setup.sh` make them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from grader.box.recipe import FOLDER, Recipe, epoch
+from grader.engine import packages
+from grader.engine.images import site
+from grader.errors import EngineFault
+
+EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
+
+
+def bootstrap_command(
+    recipe: Recipe, root: Path, sources: Sequence[str], proxies: Mapping[str, str]
+) -> list[str]:
+    """mmdebstrap's command line for the box's files."""
+    return [
+        # Not from the kit's own environment: sudo would drop it.
+        "env",
+        f"DRYDOCK_KEY={(FOLDER / 'vagrant.pub').read_text('utf-8').strip()}",
+        f"DRYDOCK_OFFLINE={' '.join(recipe.offline)}",
+        f"SOURCE_DATE_EPOCH={epoch()}",
+        "mmdebstrap",
+        "--variant=minbase",
+        "--mode=root",
+        "--format=directory",
+        f"--include={','.join(recipe.packages)}",
+        *(f'--aptopt={key} "{value}"' for key, value in proxies.items()),
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
+        # A box that a power cut spoils is built again.
+        "--dpkgopt=force-unsafe-io",
+        f'--essential-hook={shlex.quote(str(FOLDER / "initrd.sh"))} "$1"',
+        f'--customize-hook={shlex.quote(str(FOLDER / "packages.sh"))} "$1"',
+        f'--customize-hook={shlex.quote(str(FOLDER / "setup.sh"))} "$1"',
+        recipe.suite,
+        str(root),
+        *sources,
+    ]
+
+
+def make(recipe: Recipe, root: Path, detail: Callable[[str], None]) -> None:
+    """The box's files in the folder `root`, which must not be there yet; EngineFault if not."""
+    lines: list[str] = []
+    for sources in packages.suite_sources(recipe.suite):
+        # They stay in the box, which others may be given.
+        if not all(site.reachable_from_container(line.split()[1]) for line in sources):
+            continue
+        call = bootstrap_command(recipe, root, sources, packages.apt_proxies())
+        rc, lines = packages.run_lines(packages.as_root(call), detail)
+        if rc == 0:
+            return
+        packages.run_lines(packages.as_root(["rm", "-rf", str(root)]), None)
+    raise EngineFault(
+        "mmdebstrap could not make the box's Debian:\n" + "\n".join(lines[-8:]),
+        remedy="Check that `apt-get update` works on this machine, then try again.",
+    )

@@ -1,0 +1,33 @@
+"""The box's disk, and kernel and initial RAM disk beside it."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from grader.box.recipe import Recipe, epoch
+from grader.box.tools import run, run_as_root
+from grader.engine import packages
+from grader.errors import EngineFault
+
+
+def make(recipe: Recipe, work: Path) -> None:
+    """box.img, vmlinuz and initrd.img in `work`, from the files in `work`/root."""
+    root, raw = work / "root", work / "disk.raw"
+    user, group = packages.invoking_user() or (0, 0)
+    for name in ("vmlinuz", "initrd.img"):
+        found = sorted((root / "boot").glob(f"{name}-*"))
+        if len(found) != 1:
+            raise EngineFault(f"The box has {len(found)} files boot/{name}-*, not one.")
+        own = ["install", "-m", "644", "-o", str(user), "-g", str(group)]
+        run_as_root([*own, str(found[0]), str(work / name)])
+    identity = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{recipe.name} {recipe.version}"))
+    with raw.open("wb") as disk:
+        disk.truncate(recipe.disk << 30)
+    # Not every mke2fs knows each of these; one that does makes the same disk twice.
+    times = [f"SOURCE_DATE_EPOCH={epoch()}", f"E2FSPROGS_FAKE_TIME={epoch()}"]
+    make = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "drydock", "-U", identity]
+    make += ["-E", f"hash_seed={identity},root_owner=0:0", "-d", str(root), str(raw)]
+    run_as_root(["env", *times, *make])
+    run(["qemu-img", "convert", "-c", "-O", "qcow2", str(raw), str(work / "box.img")])
+    raw.unlink()

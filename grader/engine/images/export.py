@@ -1,0 +1,43 @@
+"""Images of the set on their way out, in the form of `docker save`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from grader.engine.images import work
+from grader.engine.images.sets import ImageSet
+from grader.engine.sandbox import Sandbox
+from grader.errors import EngineFault
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from grader.engine.find import Engine
+
+CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def stream(engine: Engine, image_set: ImageSet, tags: Sequence[str]) -> Iterator[Iterator[bytes]]:
+    """One tar with the images that `tags` name; EngineFault where they cannot be read."""
+    try:
+        with (
+            Sandbox.create(engine, image_set=image_set.volume) as sandbox,
+            contextlib.closing(sandbox.nodes[0].connect(work.SECONDS)) as nested,
+        ):
+            yield _several(nested, tags)
+    except (DockerException, RequestException) as error:
+        raise EngineFault(f"The images cannot be read: {error}") from None
+
+
+def _several(client: DockerClient, tags: Sequence[str]) -> Iterator[bytes]:
+    """Each layer is in it once: docker-py only asks for one image."""
+    api: Any = client.api
+    answer = api._get(api._url("/images/get"), params={"names": list(tags)}, stream=True)
+    chunks: Iterator[bytes] = api._stream_raw_result(answer, CHUNK, False)
+    return chunks
