@@ -81,19 +81,24 @@ class Inside:
         except NotFound:
             raise EngineFault("A container that the grader had started is gone.") from None
 
+    def first_process(self) -> int:
+        """Its first process's number, as the node counts; 0 if it does not run."""
+        state = self.now()
+        return state.pid if state.running else 0
+
     def processes(self) -> list[Process]:
         """Its processes by number; none if it does not run.
 
         The Engine API's `top` needs control groups, which a sandbox's engine does without:
         so the node is asked for all processes in the same process namespace.
         """
-        state = self.now()
-        if not state.running:
+        first = self.first_process()
+        if not first:
             return []
         listed = self._ask(["ps", "-e", "-o", "pidns=", "-o", "pid=", "-o", "stat=", "-o", "args="])
         rows = [line.split(None, 3) for line in listed.out.splitlines()]
         named = [row for row in rows if len(row) == 4]
-        space = next((row[0] for row in named if row[1] == str(state.pid)), None)
+        space = next((row[0] for row in named if row[1] == str(first)), None)
         if space in (None, "-"):
             return []
         alive = [row for row in named if row[0] == space and not row[2].startswith("Z")]
@@ -101,10 +106,10 @@ class Inside:
 
     def listening(self) -> list[Socket]:
         """Its TCP sockets that listen, by address and port; none if it does not run."""
-        state = self.now()
-        if not state.running:
+        first = self.first_process()
+        if not first:
             return []
-        tables = [f"/proc/{state.pid}/net/{name}" for name in ("tcp", "tcp6")]
+        tables = [f"/proc/{first}/net/{name}" for name in ("tcp", "tcp6")]
         rows = (line.split() for line in self._ask(["cat", *tables]).out.splitlines())
         found = {_socket(row[1]) for row in rows if len(row) > 3 and row[3] == "0A"}
         return sorted(s for s in found if s.address != "127.0.0.11")

@@ -27,6 +27,7 @@ DEBIANS_OWN = re.compile("bin|boot|dev|lib(32|64|x32)?|lost.found|proc|run|sbin|
 KEPT_BY_PEOPLE = ("/usr/local", "/usr/share/nginx", "/var/www")
 """Where people keep files all the same."""
 
+FRONTEND = "noninteractive"
 GRACE = 5
 """Seconds that a script has to end after it was asked to; then it is killed."""
 
@@ -65,6 +66,14 @@ class Machine(Inside):
         """The machine as a testinfra host."""
         return self.node.machine(self.id)
 
+    @property
+    def runs(self) -> bool:
+        return self.now().running
+
+    def to_start(self, service: str) -> str:
+        """How a service is started there, for a person."""
+        return f"A bare machine starts no service by itself: service {service} restart"
+
     def put(self, source: str, dest: str) -> None:
         """Copy a folder of the node to `dest`, which is made; owned by root."""
         done = self.node.run(["docker", "cp", f"{source}/.", f"{self.id}:{dest}"], timeout=60)
@@ -77,14 +86,15 @@ class Machine(Inside):
         After `seconds` the script and what it started in the foreground is ended; services
         go on. `rc` is then None. `keep` as for `Node.run`.
         """
-        told = ["docker", "exec", "--workdir", cwd, "--env", "DEBIAN_FRONTEND=noninteractive"]
         limit = ["timeout", f"--kill-after={GRACE}", f"{seconds:g}"]
-        done = self.node.run(
-            [*told, self.id, *limit, "bash", name], timeout=seconds + GRACE + 15, keep=keep
-        )
+        done = self._run([*limit, "bash", name], cwd, seconds + GRACE + 15, keep)
         if done.rc in (124, 137) and done.seconds >= seconds:
             return type(done)(done.argv, None, done.out, done.seconds)
         return done
+
+    def _run(self, argv: list[str], cwd: str, timeout: float, keep: int) -> Completed:
+        told = ["docker", "exec", "--workdir", cwd, "--env", f"DEBIAN_FRONTEND={FRONTEND}"]
+        return self.node.run([*told, self.id, *argv], timeout=timeout, keep=keep)
 
     def packages(self) -> dict[str, str]:
         """Version by name of the Debian packages that are installed."""

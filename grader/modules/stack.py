@@ -40,25 +40,30 @@ ENVIRONMENT: Mapping[str, str] = {
 class Stack:
     """See the module's docstring. `folder` is a path on the manager, `file` lies in it.
 
-    Each command returns as `Completed`, whatever came of it, after `timeout` seconds at most.
+    Each command returns as `Completed`, whatever came of it, after `timeout` seconds at most,
+    which `patience` multiplies. Deploying and removing do not wait, which is what every docker
+    CLI does that is not told otherwise (older ones have no flag for it).
     """
 
-    def __init__(self, manager: Node, name: str, folder: str, file: str) -> None:
+    def __init__(
+        self, manager: Node, name: str, folder: str, file: str, patience: float = 1.0
+    ) -> None:
         self.manager = manager
         self.name = name
         self.folder = folder
         self.file = file
+        self.patience = patience
 
     def deploy(self, *arguments: str, timeout: float = 90) -> Completed:
         """`docker stack deploy`: returns when the swarm has taken the file, not when all runs."""
         return self._run(
-            "stack", "deploy", "--detach=true", "--resolve-image", "never", *arguments,
+            "stack", "deploy", "--resolve-image", "never", *arguments,
             "--compose-file", self.file, self.name, timeout=timeout,
         )  # fmt: skip
 
     def remove(self, timeout: float = 60) -> Completed:
         """`docker stack rm`: returns when the swarm has taken it; `left` tells the rest."""
-        return self._run("stack", "rm", "--detach=true", self.name, timeout=timeout)
+        return self._run("stack", "rm", self.name, timeout=timeout)
 
     def update(self, service: str, *arguments: str, timeout: float = 60) -> Completed:
         """`docker service update …` of the stack's service; returns before it is done.
@@ -107,5 +112,8 @@ class Stack:
 
     def _run(self, *arguments: str, timeout: float) -> Completed:
         return self.manager.run(
-            ["docker", *arguments], timeout=timeout, cwd=self.folder, env=ENVIRONMENT
+            ["docker", *arguments],
+            timeout=timeout * self.patience,
+            cwd=self.folder,
+            env=ENVIRONMENT,
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from _rollout_fleet import read, refuse_foreign_images, require_services
+from _rollout_fleet import BERTH, read, refuse_foreign_images, require_services
 from _rollout_seen import Seen, judge
 from _rollout_shop import Again, Cut, Shop
 
-from grader.checks import check, eventually, fail
+from grader.checks import cannot_show, check, fail
 from grader.modules.rollout.updates import batches
+
+LATER = ("2.0", "3.0")
+"""Versions to which a student's own stack may have been updated by hand."""
 
 # Its file -----------------------------------------------------------------------------------
 
@@ -45,6 +48,10 @@ def check_replicas(shop: Shop, variant: dict[str, Any]) -> None:
     """app has as many tasks as you were asked for, and they are of version 1.0."""
     wanted = variant["app_replicas"]
     images = [task.image for task in shop.running("app")]
+    if len(images) == wanted and shop.version in LATER:
+        cannot_show(
+            f"app was updated to {shop.version}; it has the {wanted} tasks that were asked for."
+        )
     if images != ["drydock/demo:1.0"] * wanted:
         fail(
             "There are not that many tasks of version 1.0.",
@@ -61,12 +68,13 @@ def check_replicas(shop: Shop, variant: dict[str, Any]) -> None:
 )
 def check_placement(shop: Shop, variant: dict[str, Any]) -> None:
     """The tasks of app run only on nodes that have your berth label."""
-    spare = variant["app_spare"]
-    astray = [task for task in shop.running("app") if task.node == spare]
+    berths = {node.name: node.labels.get(BERTH) for node in shop.swarm.nodes()}
+    astray = [t for t in shop.running("app") if berths.get(t.node) != variant["app_berth"]]
     if astray:
+        where = " and ".join(sorted({task.node for task in astray}))
         fail(
-            f"Tasks of app run on {spare}, which has another label.",
-            expected=f"tasks on nodes with berth={variant['app_berth']} only",
+            f"Tasks of app run on {where}, without your berth label.",
+            expected=f"tasks on nodes with {BERTH}={variant['app_berth']} only",
             actual="; ".join(task.in_words for task in astray),
         )
 
@@ -90,7 +98,7 @@ def check_health(shop: Shop) -> None:
 def check_front_everywhere(shop: Shop) -> None:
     """front runs on every node, once."""
     found = sorted(task.node for task in shop.running("front"))
-    wanted = sorted(node.name for node in shop.fleet.target.nodes)
+    wanted = sorted(node.name for node in shop.fleet.busy())
     if found != wanted:
         fail(
             "front does not run once on each node.",
@@ -113,17 +121,18 @@ def check_front_port(shop: Shop) -> None:
             expected=f"{shop.port} → 80/tcp, host mode",
             actual=shop.ports_in_words("front"),
         )
-    for node in shop.fleet.target.nodes:
+    wanted = f"version {shop.version} "
+    for node in shop.fleet.busy():
         last: list[Any] = [None]
 
         def answers(node: Any = node, last: list[Any] = last) -> bool:
             last[0] = shop.visit(node, shop.port)
-            return bool(last[0] and last[0].ok and "version 1.0" in last[0].text)
+            return bool(last[0] and last[0].ok and wanted in last[0].text)
 
-        if not eventually(answers, within=15, every=0.3):
+        if not shop.wait(answers, 15, every=0.3):
             fail(
                 f"{node.name} does not show app at port {shop.port}.",
-                expected="version 1.0 host …",
+                expected=f"{wanted}host …",
                 actual=f"status {last[0].status}: {last[0].text.strip()[:200]}"
                 if last[0]
                 else "no answer",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from _rollout_says import explained
 
@@ -14,16 +14,26 @@ from grader.engine.images import catalogue
 from grader.errors import EngineFault
 from grader.modules import http
 from grader.modules.service import Service, Task
-from grader.modules.stack import Stack
-from grader.modules.swarm import Swarm
+from grader.modules.stack import NAMESPACE, Stack
+from grader.modules.swarm import NoManager, Swarm
 from grader.vetting import stack as vetting
 from grader.vetting.yamlfile import Refused
+
+T = TypeVar("T")
 
 ROOT = "/drydock/rollout"
 """Where the submitted folder lies on the manager."""
 
-HEARTBEAT = "2s"
-"""How often nodes tell that they are there; three times that and a node is down (else 15 s)."""
+HEARTBEAT = 2.0
+USUAL_HEARTBEAT = 5.0
+"""How often nodes tell that they are there, in seconds; three times that and a node is down."""
+
+DEPLOY = "`--fresh` gives up your swarm, deploys your file there and does it."
+"""What shows on a student's own machines what cannot be seen of a stack that is there."""
+
+IN_SERVICE = ("active", "ready")
+BERTH = "berth"
+"""The label by which the nodes differ."""
 
 HOPELESS = 15.0
 """Seconds after which a task that fits on no node is given up; the nodes do not change."""
@@ -34,30 +44,53 @@ SETTLE = 60.0
 
 @dataclass(frozen=True)
 class Fleet:
-    """Three nodes, one of them without the label that the tasks of app need."""
+    """Three nodes, one of them without the label that the tasks of app need.
+
+    `manager` is the node on which commands are run.
+    """
 
     target: Any
     swarm: Swarm
+    manager: Any
 
     @classmethod
     def form(cls, target: Any, variant: Mapping[str, Any]) -> Fleet:
         """Make the swarm, label its nodes, and let lost nodes be noticed soon. EngineFault."""
+        target.prepare()
         swarm = Swarm(target)
         swarm.form()
         manager = target.nodes[0]
-        _must(manager, "docker", "swarm", "update", "--dispatcher-heartbeat", HEARTBEAT)
+        # The sooner a node is given up the better, but not before a slow one has said a word.
+        heartbeat = f"{min(HEARTBEAT * target.patience, USUAL_HEARTBEAT):g}s"
+        _must(manager, "docker", "swarm", "update", "--dispatcher-heartbeat", heartbeat)
         for node in target.nodes:
             berth = variant["app_berth"] if node.name != variant["app_spare"] else "none"
-            _must(manager, "docker", "node", "update", "--label-add", f"berth={berth}", node.name)
-        return cls(target, swarm)
+            _must(manager, "docker", "node", "update", "--label-add", f"{BERTH}={berth}", node.name)
+        return cls(target, swarm, manager)
 
-    @property
-    def manager(self) -> Any:
-        return self.target.nodes[0]
+    @classmethod
+    def look(cls, target: Any) -> Fleet:
+        """The student's own swarm, as it is; the end of the check if there is none."""
+        swarm = Swarm(target)
+        try:
+            return cls(target, swarm, swarm.manager())
+        except NoManager:
+            fail(
+                "No node is a manager of a swarm.",
+                expected="a swarm with your stack on it",
+                actual="; ".join(f"{n.name}: {swarm.member(n).state}" for n in target.nodes),
+                hint="`docker swarm init` on manager1 begins one, `docker swarm join` on the"
+                " others.",
+            )
+
+    def busy(self) -> list[Any]:
+        """The nodes that take tasks now: all, unless a student has drained or lost one."""
+        taking = {n.name for n in self.swarm.nodes() if (n.availability, n.state) == IN_SERVICE}
+        return [node for node in self.target.nodes if node.name in taking]
 
 
 def _must(node: Any, *argv: str) -> None:
-    done = node.run(list(argv), timeout=30)
+    done = node.run(list(argv), timeout=120)
     if not done.ok:
         raise EngineFault(f"`{' '.join(argv)}` does not work: {done.tail()}")
 
@@ -103,11 +136,33 @@ class Deployed:
         self.swarm = fleet.swarm
         self.file = read(submission, file_name)
         refuse_foreign_images(self.file, lab)
-        fleet.manager.put(submission / "rollout", ROOT)
-        self.stack = Stack(fleet.manager, name, ROOT, file_name)
+        self.live: bool = fleet.target.live
+        self.patience: float = fleet.target.patience
+        if not self.live:
+            fleet.manager.put(submission / "rollout", ROOT)
+        self.stack = Stack(fleet.manager, name, ROOT, file_name, self.patience)
+
+    def wait(
+        self, what: Callable[[], T], within: float, stable_for: float = 0.0, every: float = 0.1
+    ) -> T | None:
+        """`eventually`, with the patience that the target needs."""
+        within *= self.patience
+        return eventually(what, within=within, stable_for=stable_for, every=every)
 
     def deploy(self) -> None:
-        """`docker stack deploy`, or the end of the check with what it said."""
+        """`docker stack deploy`, or the end of the check with what it said.
+
+        On a live target it must have been deployed.
+        """
+        if self.live:
+            if not self.stack.services():
+                fail(
+                    f"There is no stack called {self.stack.name} in the swarm.",
+                    expected=f"a stack {self.stack.name}",
+                    actual=_stacks(self.swarm),
+                    hint=f"Deploy it: docker stack deploy -c {self.stack.file} {self.stack.name}",
+                )
+            return
         done = self.stack.deploy()
         if not done.ok:
             reason, hint = explained(done)
@@ -120,7 +175,7 @@ class Deployed:
             services = self.stack.services()
             return bool(services) and all(self.swarm.converged(s) for s in services)
 
-        return bool(eventually(there, within=within, stable_for=stable_for, every=0.2))
+        return bool(self.wait(there, within, stable_for, every=0.2))
 
     def must_run(self) -> None:
         """End the check unless all tasks run; where no node can take one, without a long wait."""
@@ -165,7 +220,7 @@ class Deployed:
         return "\n".join(lines)
 
     def visit(self, node: Any, port: int, path: str = "/") -> http.Answer | None:
-        return http.get(node.address, port, path, timeout=5)
+        return http.get(node.address, port, path, timeout=5 * self.patience)
 
     def ports_in_words(self, name: str) -> str:
         """What a service publishes: `7349 → 80/tcp, host mode`."""
@@ -179,8 +234,15 @@ class Deployed:
         if not done.ok:
             return [done.tail(3)]
         nodes = self.fleet.target.nodes
-        eventually(lambda: not self.stack.left(nodes), within=within, every=0.3)
+        self.wait(lambda: not self.stack.left(nodes), within, every=0.3)
         return self.stack.left(nodes)
+
+
+def _stacks(swarm: Swarm) -> str:
+    """The stacks that there are, for a person."""
+    labels = (service.spec.get("Labels") or {} for service in swarm.services())
+    names = {str(label[NAMESPACE]) for label in labels if NAMESPACE in label}
+    return "stacks: " + (", ".join(sorted(names)) or "none")
 
 
 def _hint_of(errors: set[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from _rollout_fleet import Deployed, Fleet
 from _rollout_seen import Seen
 
-from grader.checks import eventually, fail
+from grader.checks import fail
 from grader.modules.container import Container
 from grader.modules.rollout import Recorder, Trace, proofs
 from grader.modules.service import Service, Task
@@ -95,6 +95,11 @@ class Shop(Deployed):
         said = (self.file.file.data.get("networks") or {}).get(key)
         return str((said or {}).get("name") or f"{self.stack.name}_{key}")
 
+    @property
+    def version(self) -> str:
+        """The version of app: 1.0, unless a student has updated it by hand."""
+        return self.one("app").image.rpartition(":")[2] if self.live else "1.0"
+
     # What is done -------------------------------------------------------------------------------
 
     def deploy_again(self) -> Again:
@@ -124,25 +129,28 @@ class Shop(Deployed):
             done = self.stack.update("app", "--image", f"{IMAGE}:{version}")
             if not done.ok:
                 fail("`docker service update` does not work.", actual=done.tail(), log=done.out)
-            if recorder.until(recorder.settled, within=UPDATE):
+            if recorder.until(recorder.settled, within=UPDATE * self.patience):
                 # What was told to stop is still stopping: let it be seen.
-                recorder.until(lambda: self.swarm.converged(self.app), within=5, stable_for=0.5)
+                recorder.until(
+                    lambda: self.swarm.converged(self.app), within=5 * self.patience, stable_for=0.5
+                )
         return recorder.trace
 
     def settle(self) -> None:
         """All of app run, whatever an update left behind; so that each thing is judged alone."""
-        if eventually(lambda: self.swarm.converged(self.app), within=5):
+        if self.wait(lambda: self.swarm.converged(self.app), 5):
             return
         self.stack.update(
             "app", "--image", f"{IMAGE}:2.0", "--update-parallelism", "0",
             "--update-order", "stop-first", "--update-failure-action", "continue",
         )  # fmt: skip
-        eventually(lambda: self.swarm.converged(self.app), within=30, stable_for=1)
+        self.wait(lambda: self.swarm.converged(self.app), 30, stable_for=1)
 
     def cut_off(self) -> Cut:
         """Cut a worker off until its tasks run elsewhere, then let it come back."""
         self.settle()
         target, name = self.fleet.target, self._worker_to_lose()
+        moved = MOVED * self.patience
         node = target.node(name)
         others = [other for other in target.nodes if other.name != name]
         lost = [task for task in self.running("app") if task.node == name]
@@ -151,15 +159,17 @@ class Shop(Deployed):
         with Recorder(others, self.app, title=title, ports=ports) as recorder:
             with node.cut_off():
                 at = recorder.mark(f"{name} is cut off")
-                recorder.until(lambda: self._runs_without(name), within=MOVED)
+                recorder.until(lambda: self._runs_without(name), within=moved)
                 before = {task.id for task in self.running("app") if task.node != name}
             recorder.mark(f"{name} comes back")
-            recorder.until(lambda: self._state_of(name) == "ready", within=BACK)
+            recorder.until(lambda: self._state_of(name) == "ready", within=BACK * self.patience)
             # Swarm does not move tasks back; what it would do, it would do now.
-            recorder.until(lambda: self.swarm.converged(self.app), within=15, stable_for=2)
+            recorder.until(
+                lambda: self.swarm.converged(self.app), within=15 * self.patience, stable_for=2
+            )
         after, trace = self.running("app"), recorder.trace
         return Cut(
-            seen=Seen.of(trace, proofs.rescheduled_within(trace, name, MOVED, at)),
+            seen=Seen.of(trace, proofs.rescheduled_within(trace, name, moved, at)),
             node=name,
             lost=len(lost),
             left_alone=before <= {task.id for task in after},

@@ -10,7 +10,7 @@ from typing import Any
 
 from _rollout_fleet import Deployed, Fleet
 
-from grader.checks import eventually, fail
+from grader.checks import fail
 from grader.modules import http
 
 SERVICES = ("vote", "redis", "worker", "db", "result")
@@ -30,18 +30,18 @@ class Voting(Deployed):
 
     def place(self, name: str) -> Any:
         """The node on which the service's task runs, or the end of the check."""
-        found = eventually(lambda: self.running(name), within=10)
+        found = self.wait(lambda: self.running(name), 10)
         if not found:
             fail(f"No task of {name} runs.", log=self.story())
         return self.fleet.target.node(found[0].node)
 
     def ask(self, name: str, path: str = "/") -> http.Answer | None:
         """A page of vote or result, from the node where its task runs."""
-        return http.get(self.place(name).address, self.ports[name], path, timeout=5)
+        return http.get(self.place(name).address, self.ports[name], path, timeout=5 * self.patience)
 
     def answers(self, name: str, path: str = "/") -> http.Answer:
         """Likewise, once it answers well; else the end of the check."""
-        found = eventually(lambda: _well(self.ask(name, path)), within=TRAVEL, every=0.3)
+        found = self.wait(lambda: _well(self.ask(name, path)), TRAVEL, every=0.3)
         if found is None:
             last = self.ask(name, path)
             fail(
@@ -60,10 +60,14 @@ class Voting(Deployed):
         place = self.place("vote")
 
         def sent() -> http.Answer | None:
-            return _well(http.post(place.address, self.ports["vote"], "/", form, timeout=10))
+            return _well(
+                http.post(place.address, self.ports["vote"], "/", form, timeout=10 * self.patience)
+            )
 
-        if not eventually(sent, within=TRAVEL, every=0.3):
-            last = http.post(place.address, self.ports["vote"], "/", form, timeout=10)
+        if not self.wait(sent, TRAVEL, every=0.3):
+            last = http.post(
+                place.address, self.ports["vote"], "/", form, timeout=10 * self.patience
+            )
             fail(
                 "vote does not take a vote.",
                 expected="status 200",
@@ -86,7 +90,7 @@ class Voting(Deployed):
         for name in self.file.services:
             done = self.fleet.manager.run(
                 ["docker", "service", "logs", "--raw", "--tail", "8", self.stack.full(name)],
-                timeout=20,
+                timeout=20 * self.patience,
                 keep=4000,
             )
             told.append(f"── {name}\n{done.out.rstrip()}")

@@ -16,22 +16,28 @@ import pytest
 from _webserver_files import text_of
 from _webserver_page import Page
 
-from grader.checks import CheckFailed, fail
+from grader.checks import CheckFailed, cannot_show, fail
 from grader.engine.images import catalogue
 from grader.explain import explain
 from grader.modules.image import Build, Image, Running, WillNotStart, build_image
 from grader.modules.machine import Machine
+from grader.modules.own_machine import OwnMachine
 from grader.modules.packages import blame_the_network
 from grader.modules.tree import changes, difference
 from grader.targets.node import Completed
+from grader.targets.slate import FILES
 from grader.vetting.dockerfile import Vetted, vet
 
 BARE = "debian:bookworm"
 CONTEXT = "/drydock/webserver"
 """The student's folder on the node, where the image is built."""
 FOLDER = "/srv/webserver"
-"""The student's folder on the machine, where the script runs."""
+OWN_FOLDER = f"{FILES}/machine/webserver"
+"""The student's folder on the machine, where the script runs; on a machine of their own, apart
+from what they may have there."""
+
 TAG = "submission/webserver"
+NOT_RUN = Completed((), 0, "", 0.0)
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +46,15 @@ def folder(submission: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def page(variant: dict[str, Any], student: str, node: Any) -> Page:
-    return Page(str(variant["site_name"]), student, int(variant["page_factor"]), node)
+def page(variant: dict[str, Any], student: str, node: Any, target: Any) -> Page:
+    site, factor = str(variant["site_name"]), int(variant["page_factor"])
+    return Page(site, student, factor, node, target.patience)
+
+
+@pytest.fixture(scope="session")
+def build_seconds(lab: Any, target: Any) -> float:
+    """How long the script and the build may take each."""
+    return float(lab.limits["build_seconds"] * target.patience)
 
 
 def vetted_dockerfile(folder: Path, lab: Any) -> Vetted:
@@ -51,43 +64,63 @@ def vetted_dockerfile(folder: Path, lab: Any) -> Vetted:
 
 
 @pytest.fixture(scope="session")
-def copied(node: Any, folder: Path) -> str:
-    """The folder on the node; the Dockerfile as it was vetted."""
+def copied(node: Any, target: Any, folder: Path) -> Iterator[str]:
+    """The folder on the node; the Dockerfile as it was vetted. Nothing on a live target."""
+    if target.live:
+        yield ""
+        return
     if folder.is_dir():
         node.put(folder, CONTEXT)
-    return CONTEXT
+    yield CONTEXT
+    if target.kept:
+        node.run(["rm", "-rf", "--", CONTEXT], timeout=60)
+        node.run(["docker", "image", "rm", "--force", TAG], timeout=120)
 
 
 @pytest.fixture(scope="session")
-def building(node: Any, lab: Any, folder: Path, copied: str) -> Iterator[Future[Build] | None]:
+def building(
+    node: Any, lab: Any, build_seconds: float, folder: Path, copied: str
+) -> Iterator[Future[Build] | None]:
     """The build of the image, which goes on while the machine is looked at. None: not vetted."""
     try:
-        vetted = vetted_dockerfile(folder, lab)
+        vetted = vetted_dockerfile(folder, lab) if copied else None
     except CheckFailed:
         vetted = None
     if vetted is None or vetted.problems:
         yield None
         return
     node.put({"Dockerfile": vetted.text.encode()}, copied)
-    limit, keep = lab.limits["build_seconds"], lab.limits["output_kb"] * 1000
+    keep = lab.limits["output_kb"] * 1000
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(build_image, node, copied, TAG, seconds=limit, keep=keep)
+        yield pool.submit(build_image, node, copied, TAG, seconds=build_seconds, keep=keep)
 
 
 @pytest.fixture(scope="session")
-def machine(node: Any, variant: dict[str, Any], copied: str, building: Any) -> Iterator[Machine]:
-    machine = Machine.start(node, BARE, ports=[int(variant["web_port"])])
-    machine.put(copied, FOLDER)
+def machine(
+    node: Any, target: Any, variant: dict[str, Any], copied: str, building: Any
+) -> Iterator[Machine]:
+    """A bare machine in a container, or the node itself where it is a machine of the student's."""
+    if target.kept:
+        machine: Machine = OwnMachine(node, only_looked_at=target.live)
+    else:
+        machine = Machine.start(node, BARE, ports=[int(variant["web_port"])])
+    if copied:
+        machine.put(copied, folder_on(machine))
     yield machine
     machine.remove()
 
 
 @pytest.fixture(scope="session")
-def first_run(machine: Machine, lab: Any, stage: Callable[[str], Any]) -> Completed:
+def first_run(
+    machine: Machine, target: Any, lab: Any, build_seconds: float, stage: Callable[[str], Any]
+) -> Completed:
+    """The first run of the script. NOT_RUN on a live target: there it was the student's to run."""
+    if target.live:
+        return NOT_RUN
     with stage("provision"):
-        done = run_script(machine, lab)
+        done = run_script(machine, lab, build_seconds)
     blame_the_network(machine.node, done)
-    if not machine.now().running:
+    if not machine.runs:
         fail(
             "The machine went down while provision.sh ran.",
             hint="The script must not end the machine's other processes (kill, poweroff, reboot).",
@@ -107,19 +140,28 @@ class Second:
 
 @pytest.fixture(scope="session")
 def second_run(
-    machine: Machine, first_run: Completed, lab: Any, stage: Callable[[str], Any]
+    machine: Machine,
+    first_run: Completed,
+    lab: Any,
+    build_seconds: float,
+    stage: Callable[[str], Any],
 ) -> Second:
+    but = folder_on(machine)
     with stage("second run"):
-        files, packages = machine.configuration(but=FOLDER), machine.packages()
-        done = run_script(machine, lab)
-        files_now, packages_now = machine.configuration(but=FOLDER), machine.packages()
+        files, packages = machine.configuration(but=but), machine.packages()
+        done = run_script(machine, lab, build_seconds)
+        files_now, packages_now = machine.configuration(but=but), machine.packages()
     differ = packages.items() ^ packages_now.items()
     changed = [f"the package {name} has changed" for name in sorted({p for p, _ in differ})]
     return Second(done, changes(files, files_now) + changed, difference(files, files_now))
 
 
 @pytest.fixture(scope="session")
-def build(node: Any, building: Future[Build] | None, stage: Callable[[str], Any]) -> Build:
+def build(
+    node: Any, target: Any, building: Future[Build] | None, stage: Callable[[str], Any]
+) -> Build:
+    if target.live:
+        cannot_show("Nothing is built on your own machines. `--fresh` builds the image there.")
     assert building is not None, "a Dockerfile that was not vetted is not built"
     with stage("build"):
         build = building.result()
@@ -149,9 +191,13 @@ def container(node: Any, image: Image) -> Iterator[Running]:
     running.remove()
 
 
-def run_script(machine: Machine, lab: Any) -> Completed:
-    limit, keep = lab.limits["build_seconds"], lab.limits["output_kb"] * 1000
-    return machine.script("provision.sh", cwd=FOLDER, seconds=limit, keep=keep)
+def folder_on(machine: Machine) -> str:
+    return OWN_FOLDER if isinstance(machine, OwnMachine) else FOLDER
+
+
+def run_script(machine: Machine, lab: Any, limit: float) -> Completed:
+    keep = lab.limits["output_kb"] * 1000
+    return machine.script("provision.sh", cwd=folder_on(machine), seconds=limit, keep=keep)
 
 
 def must_have_worked(done: Completed, what: str, limit: float, otherwise: str) -> None:

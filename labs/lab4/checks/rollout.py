@@ -6,12 +6,13 @@ trace of it. The checks are in _rollout_checks.py and _rollout_voting_checks.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _rollout_checks import *  # noqa: F403 - checks run in the order of these lines
-from _rollout_fleet import Fleet
+from _rollout_fleet import DEPLOY, Fleet
 from _rollout_seen import Seen
 from _rollout_shop import Again, Cut, Shop
 from _rollout_voting_checks import *  # noqa: F403
@@ -19,13 +20,30 @@ from _rollout_voting_checks import *  # noqa: F403
 # isort: split
 from _rollout_voting import Voting
 
+from grader.checks import cannot_show
 from grader.modules.rollout import proofs
 
 
 @pytest.fixture(scope="module")
-def fleet(target: Any, variant: dict[str, Any]) -> Fleet:
-    """The target's nodes as a swarm, labelled. It is the grader's own and not graded."""
-    return Fleet.form(target, variant)
+def fleet(target: Any, variant: dict[str, Any]) -> Iterator[Fleet]:
+    """The target's nodes as a swarm, labelled. It is the grader's own and not graded.
+
+    On a live target it is the student's, as it is.
+    """
+    if target.live:
+        yield Fleet.look(target)
+        return
+    try:
+        yield Fleet.form(target, variant)
+    finally:
+        target.restore()
+
+
+@pytest.fixture(scope="module")
+def done(target: Any) -> None:
+    """What is asked for is done to the stack; so not where it is a student's own."""
+    if target.live:
+        cannot_show(f"The grader does not touch your own stack. {DEPLOY}")
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +52,13 @@ def shop(fleet: Fleet, submission: Path, lab: Any, variant: dict[str, Any]) -> S
 
 
 @pytest.fixture(scope="module")
-def again(shop: Shop) -> Again:
+def again(done: None, shop: Shop) -> Again:
     """What a second deployment of the same file changed."""
     return shop.deploy_again()
 
 
 @pytest.fixture(scope="module")
-def updated(shop: Shop, variant: dict[str, Any], keep_rollout: Any, stage: Any) -> Seen:
+def updated(done: None, shop: Shop, variant: dict[str, Any], keep_rollout: Any, stage: Any) -> Seen:
     """The update to 2.0, as it should be."""
     with stage("update"):
         trace = shop.update("2.0", "Update from 1.0 to 2.0")
@@ -74,7 +92,7 @@ def spoilt(shop: Shop, updated: Seen, keep_rollout: Any, stage: Any) -> Seen:
 
 
 @pytest.fixture(scope="module")
-def cut(shop: Shop, spoilt: Seen, keep_rollout: Any, stage: Any) -> Cut:
+def cut(done: None, shop: Shop, spoilt: Seen, keep_rollout: Any, stage: Any) -> Cut:
     """A worker that runs tasks of app is cut off, and comes back."""
     with stage("lost node"):
         found = shop.cut_off()

@@ -8,9 +8,9 @@ from typing import Any
 
 from _webserver_files import text_of
 from _webserver_page import Page, a_number, must_be_executed, running_programs
-from _webserver_run import BARE, Second, must_have_worked, vetted_dockerfile
+from _webserver_run import BARE, NOT_RUN, Second, must_have_worked, vetted_dockerfile
 
-from grader.checks import check, eventually, fail
+from grader.checks import cannot_show, check, fail
 from grader.explain import explain
 from grader.modules.image import Build, Image, Running
 from grader.modules.machine import Machine
@@ -43,7 +43,7 @@ def check_script_present(folder: Path) -> None:
 
 
 @check(points=0.5, needs=["script_present"])
-def check_packages_installed(machine: Machine, first_run: Completed, lab: Any) -> None:
+def check_packages_installed(machine: Machine, first_run: Completed, build_seconds: float) -> None:
     """provision.sh installs nginx and PHP-FPM from Debian's packages."""
     php = [name for name in machine.packages() if re.fullmatch(r"php\d+\.\d+-fpm", name)]
     missing = [
@@ -54,10 +54,16 @@ def check_packages_installed(machine: Machine, first_run: Completed, lab: Any) -
         )
         if not found
     ]
-    if missing:
-        must_have_worked(
-            first_run, "provision.sh", lab.limits["build_seconds"], "Read the end of its output."
+    if missing and first_run is NOT_RUN:
+        fail(
+            f"On {machine.node.name} {' and '.join(missing)} {'are' if missing[1:] else 'is'} not"
+            " installed.",
+            expected="the packages nginx and php-fpm",
+            actual=f"missing: {', '.join(missing)}",
+            hint="Run your provision.sh there, as root: sudo bash provision.sh",
         )
+    if missing:
+        must_have_worked(first_run, "provision.sh", build_seconds, "Read the end of its output.")
         fail(
             f"The script ran through without installing {' and '.join(missing)}.",
             expected="the packages nginx and php-fpm",
@@ -68,12 +74,14 @@ def check_packages_installed(machine: Machine, first_run: Completed, lab: Any) -
 
 
 @check(points=1, needs=["packages_installed"])
-def check_provision_succeeds(first_run: Completed, lab: Any) -> None:
+def check_provision_succeeds(first_run: Completed, build_seconds: float) -> None:
     """On a bare Debian machine provision.sh works to its end without an error."""
+    if first_run is NOT_RUN:
+        cannot_show("Your script is not run on your own machine. `--fresh` runs it there, twice.")
     must_have_worked(
         first_run,
         "provision.sh",
-        lab.limits["build_seconds"],
+        build_seconds,
         "The script's exit code is that of its last command, or with set -e of the first that"
         " failed. bash -x provision.sh shows each command.",
     )
@@ -96,7 +104,9 @@ def check_nginx_config_valid(machine: Machine, first_run: Completed) -> None:
 
 
 @check(points=1, needs=["packages_installed"])
-def check_services_listen(machine: Machine, first_run: Completed, variant: dict[str, Any]) -> None:
+def check_services_listen(
+    machine: Machine, first_run: Completed, page: Page, variant: dict[str, Any]
+) -> None:
     """nginx and PHP-FPM run on that machine, and nginx listens on your port."""
     port = int(variant["web_port"])
 
@@ -106,14 +116,14 @@ def check_services_listen(machine: Machine, first_run: Completed, variant: dict[
     def heard() -> list[Any]:
         return [s for s in machine.listening() if s.port == port]
 
-    eventually(lambda: {"nginx", "php-fpm"} <= programs() and heard(), within=10)
+    page.wait(lambda: {"nginx", "php-fpm"} <= programs() and heard(), 10)
     for program, service in (("nginx", "nginx"), ("php-fpm", "php8.2-fpm")):
         if program not in programs():
             fail(
                 f"{program} is installed, but does not run.",
                 expected="nginx and php-fpm run",
                 actual=running_programs(machine),
-                hint=f"A bare machine starts no service by itself: service {service} restart",
+                hint=machine.to_start(service),
                 log=first_run.tail(40),
             )
     others = ", ".join(str(s.port) for s in machine.listening()) or "none"
@@ -149,13 +159,13 @@ def check_machine_php(machine: Machine, page: Page, variant: dict[str, Any]) -> 
 
 @check(points=1.5, needs=["provision_succeeds", "machine_page"])
 def check_second_run(
-    machine: Machine, second_run: Second, page: Page, variant: dict[str, Any], lab: Any
+    second_run: Second, page: Page, variant: dict[str, Any], build_seconds: float
 ) -> None:
     """Run a second time, provision.sh works again and changes nothing."""
     must_have_worked(
         second_run.done,
         "The second run of provision.sh",
-        lab.limits["build_seconds"],
+        build_seconds,
         "What is there already must not be an error: mkdir -p, ln -sf, cp, rm -f.",
     )
     if second_run.changed:
@@ -190,12 +200,12 @@ def check_base_allowed(folder: Path, lab: Any) -> None:
 
 
 @check(points=1, needs=["base_allowed"])
-def check_image_builds(build: Build, lab: Any) -> None:
+def check_image_builds(build: Build, build_seconds: float) -> None:
     """The image builds."""
     must_have_worked(
         build.done,
         "docker build",
-        lab.limits["build_seconds"],
+        build_seconds,
         "Read the output's end: the step that failed is repeated there. In RUN, a bare Debian has"
         " no packages before apt-get update.",
     )
@@ -235,7 +245,7 @@ def check_container_page(container: Running, page: Page, image: Image) -> None:
 
 
 @check(points=1, needs=["container_page"])
-def check_becomes_healthy(container: Running, image: Image) -> None:
+def check_becomes_healthy(container: Running, image: Image, page: Page) -> None:
     """The container becomes healthy by the image's own HEALTHCHECK."""
     if not image.healthcheck:
         fail(
@@ -250,7 +260,7 @@ def check_becomes_healthy(container: Running, image: Image) -> None:
     def settled() -> bool:
         return container.now().health == "healthy" or container.failing_probes >= patience
 
-    eventually(settled, within=PROBES_WITHIN)
+    page.wait(settled, PROBES_WITHIN)
     if container.now().health != "healthy":
         probe = container.last_probe
         said = str(probe.get("Output", "")).strip()
@@ -280,7 +290,7 @@ def check_access_log(container: Running, page: Page) -> None:
     # Twice, since a log format may leave the question out, or a location may be silent.
     page.ask(container.published, n)
     page.ask(container.published, n, path=f"/{n}.html")
-    if eventually(lambda: str(n) in container.log(err=False), within=8):
+    if page.wait(lambda: str(n) in container.log(err=False), 8):
         return
     on_error = str(n) in container.log(out=False)
     fail(
