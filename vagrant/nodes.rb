@@ -175,7 +175,8 @@ module Drydock
     end
 
     # A device that can be opened proves little: under some hypervisors a VM is made, and QEMU
-    # ends as soon as it sets up a processor. So QEMU itself is asked, with a VM that never runs.
+    # ends as soon as it sets up a processor like the host's. So QEMU itself is asked, with a VM
+    # that never runs.
     def kvm?(path = KVM)
       File.open(path, File::RDWR) do |device|
         return false unless device.ioctl(KVM_GET_API_VERSION, 0) == 12
@@ -191,7 +192,7 @@ module Drydock
     end
 
     def qemu_runs?
-      command = %w[qemu-system-x86_64 -accel kvm -nodefaults -display none -m 16 -S -monitor stdio]
+      command = %w[qemu-system-x86_64 -accel kvm -cpu host -nodefaults -display none -m 16 -S -monitor stdio]
       _output, status = Open3.capture2e("timeout", "20", *command, stdin_data: "quit\n")
       # 127: `timeout` found no QEMU under this name. Libvirt knows where it is; KVM itself answered.
       status.success? || status.exitstatus == 127

@@ -35,6 +35,6 @@ echo 'makestep 1 -1' >>"$main"
 if [ "$before" != "$(cat "$file" "$main" | cksum)" ]; then
     systemctl restart chrony.service
 fi
-systemctl enable --quiet chrony.service
-systemctl start chrony.service
+systemctl is-enabled --quiet chrony.service || systemctl enable --quiet chrony.service
+systemctl is-active --quiet chrony.service || systemctl start chrony.service
 echo "The clock follows $([ "$name" = "$manager" ] && echo 'the network, or itself' || echo "$manager")."

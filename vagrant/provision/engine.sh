@@ -52,8 +52,8 @@ if [ "$(cat "$drop_in" 2>/dev/null)" != "$wanted" ]; then
     # Only now: a restart stops what runs on the node.
     systemctl restart docker.service
 fi
-systemctl enable --quiet docker.service
-systemctl start docker.service
+systemctl is-enabled --quiet docker.service || systemctl enable --quiet docker.service
+systemctl is-active --quiet docker.service || systemctl start docker.service
 
 # The login user types docker without sudo, as in the lecture. That is as good as root.
 if id vagrant >/dev/null 2>&1 && ! id -nG vagrant | grep -qw docker; then
