@@ -81,7 +81,7 @@ TROUBLES = (
     ),
     Trouble(
         "Could not access KVM kernel module|failed to initialize kvm|"
-        "kvm.*(Permission denied|not supported)|domain type .*kvm",
+        "kvm.*(Permission denied|not supported)|domain type .*kvm|failed to set MSR",
         "Hardware virtualisation (KVM) does not work here.",
         "Emulation does, slowly: set DRYDOCK_EMULATE=1 and try again.",
     ),
@@ -181,7 +181,8 @@ def explain(words: Sequence[str], said: str) -> KitError:
     for trouble in TROUBLES:
         if re.search(trouble.pattern, said, re.IGNORECASE):
             return EngineFault(trouble.what, remedy=trouble.remedy)
-    lines = [line for line in said.strip().splitlines() if line.strip()]
+    # Some errors come with a traceback of Ruby's, which tells a class nothing.
+    lines = [x for x in said.splitlines() if x.strip() and not re.search(r"\.rb:\d+:in `", x)]
     return EngineFault(
         f"`vagrant {' '.join(words)}` failed:\n" + "\n".join(lines[-8:]),
         remedy="docs/classroom.md has the usual troubles.",

@@ -1,0 +1,45 @@
+"""The machines that the tests on virtual machines share, and what was measured on the way."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vms.room import Room
+
+# Only inside the namespaces that `python -m tests.vms` makes; `nox -s tests` leaves them out.
+if "DRYDOCK_VMS" not in os.environ:
+    collect_ignore_glob = ["test_*.py"]
+
+FIGURES = pytest.StashKey[dict[str, float]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = {}
+
+
+@pytest.fixture(scope="session")
+def room(request: pytest.FixtureRequest) -> Iterator[Room]:
+    """The three machines, up; they are destroyed at the end."""
+    room = Room(Path(os.environ["DRYDOCK_VMS"]), request.config.stash[FIGURES])
+    room.add_box()
+    try:
+        with room.timed("vagrant up, three machines"):
+            room.kit("swarm", "up", "--provider", "vagrant")
+        yield room
+    finally:
+        room.destroy()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    figures = config.stash[FIGURES]
+    if figures:
+        terminalreporter.section(f"measured on {os.cpu_count()} cores, {platform.machine()}")
+        for what, seconds in figures.items():
+            terminalreporter.write_line(f"{what:<60} {seconds:8.2f} s")

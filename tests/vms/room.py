@@ -1,0 +1,140 @@
+"""What a teacher does and sees in a class room of three machines: the tests' vocabulary."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grader import paths
+from grader.machines.vagrant import Vagrant
+from grader.modules.swarm import Swarm
+from grader.targets.machines import MachinesTarget
+
+STEP_SECONDS = 1500
+"""The most that one command may take; emulated machines under load need a lot of it."""
+
+
+@dataclass
+class Room:
+    """`place` is the folder of the tests; `figures` collects seconds by what took them."""
+
+    place: Path
+    figures: dict[str, float]
+    _target: MachinesTarget | None = field(default=None, repr=False)
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.figures[what] = time.monotonic() - began
+        print(f"[{what}: {self.figures[what]:.1f} s]", flush=True)
+
+    # What is typed ------------------------------------------------------------------------------
+
+    def run(self, *argv: str, ok: tuple[int, ...] = (0,), cwd: Path = paths.KIT) -> str:
+        """What a command prints, errors too; fails the test if it ends otherwise than `ok`."""
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=STEP_SECONDS,
+        )
+        assert done.returncode in ok, f"{argv} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def kit(self, *words: str, ok: tuple[int, ...] = (0,)) -> str:
+        return self.run(sys.executable, "-m", "grader", *words, ok=ok)
+
+    def vagrant(self, *words: str) -> str:
+        return self.run("vagrant", *words)
+
+    def on(self, node: str, *argv: str, timeout: float = 300) -> str:
+        """What a command on a machine prints; it runs as root there."""
+        done = self.target.node(node).run(argv, timeout=timeout)
+        assert done.ok, f"{argv} on {node}: {done.rc}\n{done.out}"
+        return str(done.out).strip()
+
+    def add_box(self) -> None:
+        (listing,) = (self.place / "box").glob("*.json")
+        self.run("vagrant", "box", "add", listing.name, cwd=listing.parent)
+
+    def destroy(self) -> None:
+        self.let_go()
+        self.kit("swarm", "down", "--provider", "vagrant")
+
+    # What is seen -------------------------------------------------------------------------------
+
+    @property
+    def target(self) -> MachinesTarget:
+        """The machines as checks see them; live, so nothing is changed by looking."""
+        if self._target is None:
+            self._target = Vagrant().target(3, live=True)
+        return self._target
+
+    def let_go(self) -> None:
+        """Close the connections: the machines are about to change."""
+        if self._target is not None:
+            self._target.close()
+            self._target = None
+
+    @property
+    def swarm(self) -> Swarm:
+        return Swarm(self.target)
+
+    def status(self) -> dict[str, Any]:
+        """What `swarm status --json` says."""
+        said = self.kit("swarm", "status", "--json", ok=(0, 1))
+        found: dict[str, Any] = json.loads(said[said.index("{") :])
+        return found
+
+    def grade(self, exercise: str, *options: str, files: Path | None = None) -> dict[str, Any]:
+        """The record's part on an exercise, graded on the machines; as the demo student."""
+        self.let_go()
+        out = self.place / "results" / f"{exercise}-{len(self.figures)}"
+        whose = ["--demo"] if files is None else ["--student", "s0000000", "--workspace", str(files)]
+        with self.timed(f"{exercise} {' '.join(options)}".strip()):
+            self.kit(
+                "check", "lab4", "--target", "vagrant", "--exercise", exercise, *whose,
+                "--out", str(out), "--verbose", *options, ok=(0, 1, 3),
+            )  # fmt: skip
+        record = json.loads((out / "record.json").read_text("utf-8"))
+        (found,) = [entry for entry in record["exercises"] if entry["id"] == exercise]
+        return dict(found)
+
+
+def outcomes(exercise: dict[str, Any]) -> dict[str, str]:
+    """Outcome by check, without the exercise's name."""
+    return {check["id"].partition(".")[2]: check["outcome"] for check in exercise["checks"]}
+
+
+def reasons(exercise: dict[str, Any]) -> dict[str, str]:
+    """Why checks did not pass, by check."""
+    return {
+        check["id"].partition(".")[2]: f"{check['outcome']}: {check['cause']['reason']}"
+        f" [{check['cause']['actual']}]"
+        for check in exercise["checks"]
+        if check["cause"]
+    }
+
+
+def processes() -> list[str]:
+    """The command lines of all processes in these namespaces but our own."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if line.strip():
+                found.append(line.strip())
+    return found
