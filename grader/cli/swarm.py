@@ -168,14 +168,17 @@ def _env(args: argparse.Namespace) -> int:
     from grader.machines import env
 
     shell = args.shell or env.guess()
-    command = "python -m grader swarm env"
+    what = "--unset" if args.unset else args.node
+    command = f"python -m grader swarm env {what}" + (
+        f" --shell {args.shell}" if args.shell else ""
+    )
     if args.unset:
-        sys.stdout.write(env.undo(shell, f"{command} --unset"))
+        sys.stdout.write(env.undo(shell, command))
         return 0
     if args.node is None:
         raise KitError("`swarm env` needs a NODE (or --unset).")
     host = _provider(*_chosen(args)).docker_host(args.node)
-    sys.stdout.write(env.script(shell, host, f"{command} {args.node}"))
+    sys.stdout.write(env.script(shell, host, command))
     return 0
 
 

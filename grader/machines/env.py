@@ -65,7 +65,7 @@ def _unset(shell: str, name: str) -> str:
 def _how(shell: str, command: str) -> str:
     """The comment that says how the lines come to effect."""
     return {
-        "fish": f"# Run this to have it in your shell: eval ({command})",
+        "fish": f"# Run this to have it in your shell: {command} | source",
         "powershell": f"# Run this to have it in your shell: {command} | Out-String | "
         "Invoke-Expression",
         "cmd": f"REM Run this to have it in your shell: "

@@ -15,7 +15,7 @@ from grader.machines.status_network import PORTS, Mesh, Way
 from grader.reports import text
 
 MATRIX_NODES = 4
-"""With more columns a matrix does not fit on 80 characters: then only what is not open is listed."""
+"""With more columns a matrix is wider than 80 characters: then only what is blocked is listed."""
 
 _PLAIN = str.maketrans({"±": "~", "→": ">", "…": "..."})
 
@@ -138,7 +138,10 @@ def _membership(node: NodeStatus) -> str:
 
 
 def _clock(clock: Clock | None) -> str:
-    return "-" if clock is None else f"{clock.ahead:+.2f} s ±{clock.uncertainty:.2f}"
+    if clock is None:
+        return "-"
+    # Without a minus before nothing.
+    return f"{round(clock.ahead, 2) + 0.0:+.2f} s ±{clock.uncertainty:.2f}"
 
 
 def _between(ways: Sequence[Way]) -> str:
