@@ -50,6 +50,16 @@ def handout(session: nox.Session) -> None:
 
 
 @nox.session
+def swarm(session: nox.Session) -> None:
+    """Three-node swarm to type at: nox -s swarm -- up|status|join|ssh NODE|env NODE|down."""
+    install(session)
+    words = session.posargs or ["status"]
+    # A login ends with the code of whatever was typed last.
+    login = words[0] == "ssh" and "--" not in words
+    kit(session, "swarm", *words, ok=tuple(range(256)) if login else (0,))
+
+
+@nox.session
 def doctor(session: nox.Session) -> None:
     """Say what is there, what is missing, and what mends it."""
     install(session)

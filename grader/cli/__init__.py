@@ -17,6 +17,7 @@ COMMANDS = {
     "handout": "write a student's workspace: worksheet and starter files of their own",
     "report": "make the feedback page of a record again",
     "images": "build, list, save, load or verify the image set",
+    "swarm": "machines to type at: manager1, worker1, worker2; with a swarm if you like",
     "box": "build the Vagrant box for rooms without network",
     "engine": "start, stop or look at the kit's own Docker engine",
     "doctor": "say what is there, what is missing, and what mends it",

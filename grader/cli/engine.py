@@ -9,6 +9,7 @@ EXAMPLE = """examples:
   python -m grader engine status
   python -m grader engine start      starts the kit's own engine, even if there is another one
   python -m grader engine stop       stops it; the image set stays
+  python -m grader engine stop --force   even if a swarm's nodes run on it, which end then
 """
 
 
@@ -25,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--engine", metavar="URL", help="status: the engine to look at, as in DOCKER_HOST"
     )
+    parser.add_argument("--force", action="store_true", help="stop: end a swarm's nodes, too")
     parser.add_argument("--json", action="store_true", help="status as JSON")
     parser.set_defaults(run=run)
 
@@ -33,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "start":
         return _start()
     if args.action == "stop":
-        return _stop()
+        return _stop(force=args.force)
     return _status(args.engine, as_json=args.json)
 
 
@@ -45,9 +47,12 @@ def _start() -> int:
     return 0
 
 
-def _stop() -> int:
+def _stop(*, force: bool) -> int:
     from grader.engine import embedded
+    from grader.machines import containers
 
+    if not force:
+        containers.refuse_loss()
     stopped = embedded.shut_down()
     print("The kit's engine is stopped." if stopped else "The kit's engine was not running.")
     return 0

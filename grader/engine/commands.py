@@ -58,12 +58,12 @@ class ExecStream:
     at once may already be in there.
     """
 
-    def __init__(self, client: docker.DockerClient, exec_id: str) -> None:
+    def __init__(self, client: docker.DockerClient, exec_id: str, tty: bool = False) -> None:
         api: Any = client.api
         response = api._post_json(
             api._url("/exec/{0}/start", exec_id),
             headers={"Connection": "Upgrade", "Upgrade": "tcp"},
-            data={"Tty": False, "Detach": False},
+            data={"Tty": tty, "Detach": False},
             stream=True,
         )
         raw = api._get_raw_response_socket(response)
@@ -85,6 +85,12 @@ class ExecStream:
                     return
                 left -= len(data)
                 yield stream, data
+
+    def screen(self) -> Iterator[bytes]:
+        """What a program with a terminal writes, which is not in frames, as it comes."""
+        with contextlib.suppress(OSError, ValueError):
+            while data := self._reader.read1(65536):
+                yield data
 
     def _read(self, size: int) -> bytes:
         try:

@@ -134,6 +134,9 @@ def _environments() -> Engine | None:
     named = os.environ.get("DOCKER_HOST")
     if not named:
         return None
+    if named.startswith(f"unix://{embedded.place().nodes}/"):
+        say("DOCKER_HOST is a node of your swarm: looking elsewhere for the kit's engine.")
+        return None
     engine = probe(named, "environment", _tls_of_environment(named))
     if engine is None:
         say(f"No engine answers at DOCKER_HOST={named}: looking elsewhere.")

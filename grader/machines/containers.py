@@ -40,6 +40,19 @@ def open_provider(options: Options) -> Containers:
     return Containers(options)
 
 
+def refuse_loss() -> None:
+    """KitError if nodes run on the kit's own engine: they would not survive its stop."""
+    kept = reaper.kept(PURPOSE)
+    if kept is None or kept.engine.origin != "embedded":
+        return
+    engine = find.probe(kept.engine.url, "embedded")
+    if engine is not None and any(state.running for state in _states(engine, kept).values()):
+        raise KitError(
+            "The nodes of your swarm run on the kit's engine, and would be lost with it.",
+            remedy="Remove them first (nox -s swarm -- down); or add --force.",
+        )
+
+
 class Containers:
     """See grader.machines.provider.Provider."""
 

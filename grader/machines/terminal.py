@@ -79,6 +79,18 @@ def _without_terminal(client: Any, container: str, argv: list[str]) -> int:
 
     exec_id, stream = commands.start(client, container, argv, cwd=HOME, stdin=True)
 
+    _feed(stream)
+    for number, data in stream.frames():
+        out = sys.stdout.buffer if number == 1 else sys.stderr.buffer
+        out.write(data)
+        out.flush()
+    stream.close()
+    return commands.exit_code(client, exec_id)
+
+
+def _feed(stream: Any) -> None:
+    """From now on pass what is typed (or piped in) on."""
+
     def feed() -> None:
         with contextlib.suppress(OSError, ValueError):
             while data := os.read(sys.stdin.fileno(), 65536):
@@ -86,12 +98,6 @@ def _without_terminal(client: Any, container: str, argv: list[str]) -> int:
         stream.end_input()
 
     threading.Thread(target=feed, daemon=True, name="input").start()
-    for number, data in stream.frames():
-        out = sys.stdout.buffer if number == 1 else sys.stderr.buffer
-        out.write(data)
-        out.flush()
-    stream.close()
-    return commands.exit_code(client, exec_id)
 
 
 def _with_terminal(client: Any, container: str, argv: list[str]) -> int:
@@ -101,9 +107,7 @@ def _with_terminal(client: Any, container: str, argv: list[str]) -> int:
     made = client.api.exec_create(
         container, argv, stdin=True, tty=True, workdir=HOME, environment={"TERM": _term()}
     )
-    wire: Any = client.api.exec_start(made["Id"], tty=True, socket=True)
-    wire = getattr(wire, "_sock", wire)
-    wire.settimeout(None)
+    stream = commands.ExecStream(client, made["Id"], tty=True)
 
     def resize() -> None:
         size = shutil.get_terminal_size()
@@ -112,31 +116,12 @@ def _with_terminal(client: Any, container: str, argv: list[str]) -> int:
 
     with _raw(resize):
         resize()
-        _shuttle(wire)
-    wire.close()
-    return commands.exit_code(client, made["Id"])
-
-
-def _shuttle(wire: Any) -> None:
-    """Pass bytes on in both directions until the other end closes."""
-    import select
-
-    keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
-    listening = [keys, wire]
-    while True:
-        ready, _, _ = select.select(listening, [], [])
-        if wire in ready:
-            data = wire.recv(65536)
-            if not data:
-                return
+        _feed(stream)
+        for data in stream.screen():
             while data:
-                data = data[os.write(screen, data) :]
-        if keys in ready:
-            typed = os.read(keys, 4096)
-            if typed:
-                wire.sendall(typed)
-            else:
-                listening.remove(keys)
+                data = data[os.write(sys.stdout.fileno(), data) :]
+    stream.close()
+    return commands.exit_code(client, made["Id"])
 
 
 @contextlib.contextmanager

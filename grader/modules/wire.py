@@ -11,13 +11,14 @@ what a firewall drops is not seen. That takes root on the node.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from grader.checks import cannot_show
 
 Place = tuple[str, int]
 Answer = Literal["open", "refused", "silent"]
+ANSWERS: dict[str, Answer] = {"open": "open", "refused": "refused", "silent": "silent"}
 
 # Orders: `ear KIND` opens an ear, `await KIND SOURCE` is heard before the end (whoever awaits
 # nothing has to say how long), `knock KIND ADDRESS` is done five times a second.
@@ -113,10 +114,10 @@ class Packet:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one node heard, and what its knocks by TCP were answered with."""
+    """What one node heard (None: it could not listen), and how its TCP knocks were answered."""
 
-    packets: set[Packet] = field(default_factory=set)
-    answers: dict[Place, Answer] = field(default_factory=dict)
+    packets: set[Packet] | None
+    answers: dict[Place, Answer]
 
 
 class Deaf(Exception):
@@ -129,7 +130,7 @@ def listen(node: Any, seconds: int, wanted: Collection[tuple[str, str]] = ()) ->
     For checks: ends the check as not graded where the node does not show them.
     """
     try:
-        return exchange(node, seconds, ears=("udp", "ping"), wanted=wanted).packets
+        return exchange(node, seconds, ears=("udp", "ping"), wanted=wanted).packets or set()
     except Deaf as error:
         cannot_show(f"{node.name} does not let the grader see packets: {error}")
 
@@ -162,12 +163,13 @@ def exchange(
     done = node.run(argv, timeout=seconds + 60, keep=200_000)
     if "listening" not in done.out:
         raise Deaf(done.tail(2))
-    heard = Heard()
+    packets: set[Packet] = set()
+    answers: dict[Place, Answer] = {}
     for line in done.out.splitlines():
         words = line.split()
         if len(words) == 3:
-            heard.packets.add(Packet(*words))
-        elif len(words) == 2 and words[0] in ("open", "refused", "silent"):
+            packets.add(Packet(*words))
+        elif len(words) == 2:
             address, _, port = words[1].rpartition(":")
-            heard.answers[address, int(port)] = words[0]
-    return heard
+            answers[address, int(port)] = ANSWERS[words[0]]
+    return Heard(packets, answers)

@@ -1,0 +1,258 @@
+"""How machines and their swarm are: looked at from outside and from each other, changing nothing.
+
+>>> found = look(machines.nodes(), machines.missing())
+>>> [(node.name, node.role, node.membership) for node in found.nodes]
+[('manager1', 'leader', 'ready'), ('worker1', 'worker', 'ready'), ('worker2', '', '')]
+>>> found.problems[0].what
+'worker2 was removed.'
+
+Plain data; `status_words` puts it on a terminal.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException
+
+from grader.errors import KitError
+from grader.machines import status_network
+from grader.machines.status_network import Mesh, Way
+
+if TYPE_CHECKING:
+    from grader.targets.node import Node
+
+T = TypeVar("T")
+LOOK_SECONDS = 20
+"""A node that has said nothing for so long does not answer; the others are not held up."""
+
+Role = Literal["leader", "manager", "worker", "none", ""]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far a node's clock is ahead of the first node's, in seconds, give or take."""
+
+    ahead: float
+    uncertainty: float
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """One machine. What is not known is empty.
+
+    `trouble` says why it does not answer; `state` is its engine's own word on its swarm
+    (inactive, pending, active, locked, error); `membership` is the managers' (ready, down,
+    unknown, disconnected; `stranger` if they do not know it).
+    """
+
+    name: str
+    address: str = ""
+    trouble: str = ""
+    engine: str = ""
+    state: str = ""
+    error: str = ""
+    role: Role = ""
+    node_id: str = ""
+    advertised: str = ""
+    membership: str = ""
+    availability: str = ""
+    clock: Clock | None = None
+
+    @property
+    def answers(self) -> bool:
+        return not self.trouble
+
+    @property
+    def in_swarm(self) -> bool:
+        return self.state in ("active", "pending")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, a sentence, and what to do."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """All that was found. `former` are members of the swarm that are no machine of these."""
+
+    nodes: list[NodeStatus]
+    ways: list[Way] = field(default_factory=list)
+    mesh: Mesh = field(default_factory=Mesh)
+    former: list[str] = field(default_factory=list)
+    leaderless: bool = False
+    problems: list[Problem] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What one node answered: `info`, members (of managers), and its clock beside ours."""
+
+    info: Mapping[str, Any]
+    members: list[Mapping[str, Any]] | None
+    leaderless: bool
+    clock: Clock | None
+
+
+def look(
+    nodes: Sequence[Node], missing: Mapping[str, str] | None = None, remarks: Sequence[str] = ()
+) -> Status:
+    """Ask all nodes at the same time; one that is dead hides no other. Raises nothing of theirs."""
+    from grader.machines.status_problems import problems
+
+    said = together(nodes, _ask, LOOK_SECONDS)
+    reference = next((s.clock for s in said.values() if isinstance(s, _Said) and s.clock), None)
+    members, leaderless = _members(said)
+    found = [_node(node, said[node.name], members, reference) for node in nodes]
+    found += [NodeStatus(name, trouble=why) for name, why in (missing or {}).items()]
+    alive = [node for node in nodes if isinstance(said[node.name], _Said)]
+    known = {status.name: status for status in found}
+    own = {status.node_id for status in found}
+    status = Status(
+        nodes=found,
+        ways=status_network.ways(alive, known),
+        mesh=status_network.mesh(alive, known),
+        former=[_words(member) for key, member in (members or {}).items() if key not in own],
+        leaderless=leaderless,
+        remarks=list(remarks),
+    )
+    return replace(status, problems=problems(status))
+
+
+def together(
+    nodes: Sequence[Node], ask: Callable[[Node], T], seconds: float
+) -> dict[str, T | Exception]:
+    """What each node answers to `ask`, or the exception; TimeoutError after `seconds`."""
+    answers: dict[str, T | Exception] = {}
+
+    def one(node: Node) -> None:
+        try:
+            answers[node.name] = ask(node)
+        except Exception as error:  # whatever it is, it is about this node alone
+            answers[node.name] = error
+
+    # Not a pool: it would wait for a thread that hangs, at the latest when Python ends.
+    threads = [threading.Thread(target=one, args=[node], daemon=True) for node in nodes]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = TimeoutError(f"no answer within {seconds:g} s")
+    return {node.name: answers.get(node.name, late) for node in nodes}
+
+
+def in_words(error: Exception) -> str:
+    """An exception as the end of a sentence."""
+    said = error.what if isinstance(error, KitError) else str(error)
+    return said.strip().rstrip(".").split("\n")[0] or type(error).__name__
+
+
+def _ask(node: Node) -> _Said:
+    api: Any = node.docker.api
+    info = api.info()
+    members: list[Mapping[str, Any]] | None = None
+    leaderless = False
+    if (info.get("Swarm") or {}).get("ControlAvailable"):
+        try:
+            members = api.nodes()
+        except APIError as error:
+            if error.status_code not in (500, 503):
+                raise
+            leaderless = True
+    # Only now: the first question may have had to open the connection.
+    return _Said(info, members, leaderless, _clock(api))
+
+
+def _clock(api: Any) -> Clock | None:
+    """A node's clock beside this computer's: the answer was made somewhere in the round trip."""
+    began, started = time.time(), time.monotonic()
+    try:
+        told = _moment(str(api.info().get("SystemTime") or ""))
+    except (DockerException, RequestException):
+        return None
+    half = (time.monotonic() - started) / 2
+    return None if told is None else Clock(told - began - half, half)
+
+
+def _moment(text: str) -> float | None:
+    """Seconds since 1970 of a time as engines write it, with up to nine decimals."""
+    parts = re.fullmatch(r"(.+?)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if parts is None:
+        return None
+    whole, fraction, zone = parts.groups()
+    try:
+        moment = datetime.fromisoformat(whole + (zone if zone != "Z" else "+00:00"))
+    except ValueError:
+        return None
+    return moment.timestamp() + float(fraction or 0)
+
+
+def _members(
+    said: Mapping[str, _Said | Exception],
+) -> tuple[dict[str, Mapping[str, Any]] | None, bool]:
+    """The swarm as its first manager lists it, by ID; and whether no manager could."""
+    answered = [s for s in said.values() if isinstance(s, _Said)]
+    listed = next((s.members for s in answered if s.members is not None), None)
+    if listed is None:
+        return None, any(s.leaderless for s in answered)
+    return {str(member["ID"]): member for member in listed}, False
+
+
+def _node(
+    node: Node,
+    said: _Said | Exception,
+    members: Mapping[str, Mapping[str, Any]] | None,
+    reference: Clock | None,
+) -> NodeStatus:
+    address = together([node], lambda one: one.address, 1)[node.name]
+    found = NodeStatus(node.name, address if isinstance(address, str) else "")
+    if isinstance(said, Exception):
+        return replace(found, trouble=f"does not answer: {in_words(said)}")
+    swarm = said.info.get("Swarm") or {}
+    member = (members or {}).get(str(swarm.get("NodeID") or ""), {})
+    state = str(swarm.get("LocalNodeState") or "inactive")
+    membership = str((member.get("Status") or {}).get("State") or "")
+    if state == "active" and members is not None and not member:
+        membership = "stranger"
+    clock = said.clock
+    if clock is not None and reference is not None:
+        apart = Clock(clock.ahead - reference.ahead, clock.uncertainty + reference.uncertainty)
+        clock = Clock(0.0, 0.0) if clock is reference else apart
+    return replace(
+        found,
+        engine=str(said.info.get("ServerVersion") or ""),
+        state=state,
+        error=str(swarm.get("Error") or ""),
+        role=_role(swarm, member),
+        node_id=str(swarm.get("NodeID") or ""),
+        advertised=str(swarm.get("NodeAddr") or ""),
+        membership=membership,
+        availability=str((member.get("Spec") or {}).get("Availability") or ""),
+        clock=clock,
+    )
+
+
+def _role(swarm: Mapping[str, Any], member: Mapping[str, Any]) -> Role:
+    if swarm.get("LocalNodeState") in (None, "inactive"):
+        return "none"
+    if not swarm.get("ControlAvailable"):
+        return "worker"
+    return "leader" if (member.get("ManagerStatus") or {}).get("Leader") else "manager"
+
+
+def _words(member: Mapping[str, Any]) -> str:
+    name = (member.get("Description") or {}).get("Hostname") or str(member["ID"])[:10]
+    return f"{name} ({(member.get('Status') or {}).get('State')})"

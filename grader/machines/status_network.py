@@ -1,0 +1,196 @@
+"""What of a swarm's network works: its four ports between nodes, and the routing mesh."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from grader.modules import wire
+from grader.targets import reach
+
+if TYPE_CHECKING:
+    from grader.machines.status import NodeStatus
+    from grader.targets.node import Node
+
+EXCHANGE_SECONDS = 5
+"""A packet that has not come within this time, though sent five times a second, is blocked."""
+MESH_SECONDS = 4
+
+MANAGEMENT = "2377/tcp"
+PORTS = (MANAGEMENT, "7946/tcp", "7946/udp", "4789/udp")
+PURPOSES = {
+    "2377/tcp": "joining, and the managers' orders",
+    "7946/tcp": "the nodes' talk about networks",
+    "7946/udp": "the nodes' talk about networks",
+    "4789/udp": "the traffic of containers between nodes",
+}
+
+Passage = Literal["open", "free", "blocked", "unknown"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A port of `dest` as seen from `source`.
+
+    `open`: it answers (or, by UDP, packets arrive at a node of a swarm); `free`: packets arrive
+    and nobody listens, as before there is a swarm; `blocked`: they do not arrive.
+    """
+
+    port: str
+    source: str
+    dest: str
+    state: Passage
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Whether a published port answers at each node, by its service's name.
+
+    `state`: `no swarm`, `nothing published`, `no running task`, `no ip_vs` (in the kernel of a
+    node where it does not answer), `asked`.
+    """
+
+    state: Literal["no swarm", "nothing published", "no running task", "no ip_vs", "asked"] = (
+        "no swarm"
+    )
+    service: str = ""
+    port: int = 0
+    answers: Mapping[str, bool] = field(default_factory=dict)
+
+
+def ways(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> list[Way]:
+    """All ports between nodes that answer: each node listens and knocks at the same time."""
+    from grader.machines.status import together
+
+    if len(nodes) < 2:
+        return []
+    managers = {n.name for n in nodes if known[n.name].role in ("leader", "manager")}
+    # Before there is a swarm, the first node is where it will be made.
+    managers = managers or {nodes[0].name}
+    nonce = secrets.token_hex(4)
+    words = {node.name: f"drydock-{nonce}-{number}" for number, node in enumerate(nodes)}
+
+    def ports(dest: Node) -> list[str]:
+        return [port for port in PORTS if port != MANAGEMENT or dest.name in managers]
+
+    def exchange(node: Node) -> wire.Heard | None:
+        others = [other for other in nodes if other is not node]
+        knocks = [_knock(known[other.name].address, p) for other in others for p in ports(other)]
+        wanted = [(f"udp/{n}", words[other.name]) for other in others for n in (7946, 4789)]
+        try:
+            return wire.exchange(
+                node,
+                EXCHANGE_SECONDS,
+                ears=("tcp", "udp"),
+                wanted=wanted,
+                knocks=knocks,
+                word=words[node.name],
+                linger=1,
+            )
+        except wire.Deaf:
+            # Without root there: what TCP answers is seen all the same.
+            only = [knock for knock in knocks if knock[0] == "tcp"]
+            return wire.Heard(None, wire.exchange(node, EXCHANGE_SECONDS, knocks=only).answers)
+
+    heard = {
+        name: answer if isinstance(answer, wire.Heard) else None
+        for name, answer in together(nodes, exchange, 4 * EXCHANGE_SECONDS + 10).items()
+    }
+    return [
+        Way(port, source.name, dest.name, _passage(port, source, dest, heard, words, known))
+        for source in nodes
+        for dest in nodes
+        if source is not dest
+        for port in ports(dest)
+    ]
+
+
+def _knock(address: str, port: str) -> tuple[str, tuple[str, int]]:
+    number, _, kind = port.partition("/")
+    return kind, (address, int(number))
+
+
+def _passage(
+    port: str,
+    source: Node,
+    dest: Node,
+    heard: Mapping[str, wire.Heard | None],
+    words: Mapping[str, str],
+    known: Mapping[str, NodeStatus],
+) -> Passage:
+    here, there = heard[source.name], heard[dest.name]
+    kind, (address, number) = _knock(known[dest.name].address, port)
+    seen = None
+    if there is not None and there.packets is not None:
+        marks = {known[source.name].address, words[source.name]}
+        seen = any(p.kind == f"{kind}/{number}" and p.source in marks for p in there.packets)
+    if here is None or (kind == "udp" and seen is None):
+        return "unknown"
+    if kind == "udp":
+        if not seen:
+            return "blocked"
+        return "open" if known[dest.name].in_swarm else "free"
+    answer = here.answers.get((address, number), "silent")
+    if answer == "refused":
+        # A firewall may refuse, too: then the packet has not got as far as the node's programs.
+        return "blocked" if seen is False else "free"
+    return "open" if answer == "open" else "blocked"
+
+
+def mesh(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> Mesh:
+    """Ask one published TCP port at every node of the swarm."""
+    from grader.machines.status import together
+
+    members = [node for node in nodes if known[node.name].in_swarm]
+    managers = [node for node in members if known[node.name].role in ("leader", "manager")]
+    found = next(
+        (m for m in together(managers, _published, 20).values() if isinstance(m, Mesh)), Mesh()
+    )
+    if found.state != "asked":
+        return found
+    asked = together(members, lambda node: _answers(node.address, found.port), MESH_SECONDS + 2)
+    answers = {name: answer is True for name, answer in asked.items()}
+    silent = [node for node in members if not answers[node.name]]
+    lacking = together(silent, _lacks_ip_vs, 20).values()
+    state: Any = "no ip_vs" if any(lack is True for lack in lacking) else "asked"
+    return Mesh(state, found.service, found.port, answers)
+
+
+def _published(node: Node) -> Mesh:
+    """The first published TCP port whose service runs, as a manager lists them."""
+    api: Any = node.docker.api
+    state: Literal["nothing published", "no running task"] = "nothing published"
+    services = sorted(api.services(), key=lambda service: str(service["Spec"]["Name"]))
+    for service in services:
+        name = str(service["Spec"]["Name"])
+        for port in (service.get("Endpoint") or {}).get("Ports") or []:
+            if port.get("PublishMode") != "ingress" or port.get("Protocol") != "tcp":
+                continue
+            tasks = api.tasks(filters={"service": service["ID"], "desired-state": "running"})
+            if any((task.get("Status") or {}).get("State") == "running" for task in tasks):
+                return Mesh("asked", name, int(port["PublishedPort"]))
+            state = "no running task"
+    return Mesh(state)
+
+
+def _answers(address: str, port: int) -> bool:
+    """Whether something is said back: an engine listens at ports of a dead mesh as well."""
+    try:
+        with reach.connect(address, port, MESH_SECONDS) as wire_end:
+            wire_end.settimeout(MESH_SECONDS)
+            wire_end.sendall(f"GET / HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+            return bool(wire_end.recv(1))
+    except OSError:
+        return False
+
+
+def _lacks_ip_vs(node: Node) -> bool:
+    try:
+        return node.run(["test", "-e", "/proc/net/ip_vs"], timeout=15).rc == 1
+    except (DockerException, RequestException):
+        return False
