@@ -20,8 +20,8 @@ def pack(recipe: Recipe, work: Path, box: Path) -> None:
     try:
         with (
             partial.open("wb") as file,
-            # The disk is compressed already; level 1 is for kernel and holes.
-            gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=epoch()) as packed,
+            # All that is large is compressed already; Vagrant wants the form.
+            gzip.GzipFile("", "wb", compresslevel=0, fileobj=file, mtime=epoch()) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
         ):
             for name in ("metadata.json", "Vagrantfile", "vmlinuz", "initrd.img", "box.img"):

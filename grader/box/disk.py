@@ -29,5 +29,7 @@ def make(recipe: Recipe, work: Path) -> None:
     make = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "drydock", "-U", identity]
     make += ["-E", f"hash_seed={identity},root_owner=0:0", "-d", str(root), str(raw)]
     run_as_root(["env", *times, *make])
-    run(["qemu-img", "convert", "-c", "-O", "qcow2", str(raw), str(work / "box.img")])
+    # A quarter of zlib's time and smaller, also to read; QEMU knows it since 5.1.
+    form = ["-O", "qcow2", "-c", "-o", "compression_type=zstd", "-m", "4", "-W"]
+    run(["qemu-img", "convert", *form, str(raw), str(work / "box.img")])
     raw.unlink()

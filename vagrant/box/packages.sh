@@ -2,6 +2,7 @@
 # Puts the packages that the lab installs on a node into the box: packages.sh ROOT, with their
 # names in DRYDOCK_OFFLINE. mmdebstrap calls it, as root, before setup.sh.
 set -euo pipefail
+export LC_ALL=C.UTF-8
 root=$1
 here=usr/local/share/drydock/packages
 store=$root/$here
@@ -24,6 +25,11 @@ for file in "$store"/*.deb; do
     printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "${file##*/}" \
         "$(stat -c %s "$file")" "$(sha256sum <"$file" | cut -d ' ' -f 1)"
 done >"$store/Packages"
+# Without a list of lists apt asks for every compressed form of it first, and complains.
+printf 'Date: %s\nSHA256:\n %s %s Packages\n' \
+    "$(date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S UTC')" \
+    "$(sha256sum <"$store/Packages" | cut -d ' ' -f 1)" "$(stat -c %s "$store/Packages")" \
+    >"$store/Release"
 
 # First in the list, so that apt takes a package from here rather than from the network.
 mkdir -p "$root/etc/apt/sources.list.d"

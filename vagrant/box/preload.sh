@@ -33,10 +33,11 @@ for _ in $(seq 300); do
     if "${inside[@]}" docker version >/dev/null 2>&1; then break; fi
     sleep 0.1
 done
-if ! "${inside[@]}" docker load --quiet >/dev/null; then
+if ! "${inside[@]}" docker version >/dev/null 2>&1; then
     tail -n 8 "$log" >&2
     exit 1
 fi
+"${inside[@]}" docker load --quiet >/dev/null
 "${inside[@]}" docker image ls --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}'
 kill "$engine"
 wait "$engine"
