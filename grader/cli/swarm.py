@@ -165,7 +165,7 @@ def _ssh(args: argparse.Namespace) -> int:
 
 
 def _env(args: argparse.Namespace) -> int:
-    from grader.machines import env
+    from grader.machines import env, ssh_files
 
     shell = args.shell or env.guess()
     what = "--unset" if args.unset else args.node
@@ -177,7 +177,14 @@ def _env(args: argparse.Namespace) -> int:
         return 0
     if args.node is None:
         raise KitError("`swarm env` needs a NODE (or --unset).")
-    host = _provider(*_chosen(args)).docker_host(args.node)
+    machines = _provider(*_chosen(args))
+    host = machines.docker_host(args.node)
+    if host.startswith("ssh://") and not ssh_files.included(machines.kind):
+        print(
+            "`docker` finds the machines by your own SSH settings. Once, put this line at the top"
+            f" of ~/.ssh/config:\n  {ssh_files.include(machines.kind)}",
+            file=sys.stderr,
+        )
     sys.stdout.write(env.script(shell, host, command))
     return 0
 

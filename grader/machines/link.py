@@ -9,6 +9,7 @@ the pipe closes, and the connection ends with it.
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import shutil
 import socket
@@ -34,6 +35,9 @@ READY_SECONDS = 60
 
 GRACE = 20
 """Seconds beyond its own limit after which a command's connection is given up."""
+
+OLDEST = (20, 10)
+"""The oldest engine that the checks were tried on."""
 
 ENGINE_SOCKET = "/var/run/docker.sock"
 GREETING = "drydock-ready"
@@ -362,9 +366,20 @@ def _through(argv: Sequence[str]) -> socket.socket:
 def check(link: Link) -> KitError | None:
     """What keeps this machine from being used, or None: it is logged in and its engine asked."""
     try:
-        link.docker.ping()
+        version = str(link.docker.version()["Version"])
     except KitError as error:
         return error
     except Exception as error:  # docker's and requests' many
         return Unreachable(f"{link.machine.name}: the Docker engine does not answer: {error}")
-    return None
+    return too_old(link.machine.name, version)
+
+
+def too_old(name: str, version: str) -> KitError | None:
+    """Whether an engine of that version is one the checks do not know."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found is None or (int(found[1]), int(found[2])) >= OLDEST:
+        return None
+    return Unreachable(
+        f"{name}: its Docker engine is {version}, and the checks need {OLDEST[0]}.{OLDEST[1]:02}.",
+        remedy="Install a newer one there: sudo apt-get update && sudo apt-get install docker.io",
+    )

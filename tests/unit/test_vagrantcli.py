@@ -1,0 +1,129 @@
+"""The vagrant command: its answers as data, its troubles as sentences."""
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.errors import KitError
+from grader.machines import nodes_file, vagrantcli
+
+STATUS = """\
+1700000000,manager1,metadata,provider,libvirt
+1700000000,manager1,provider-name,libvirt
+1700000000,manager1,state,running
+1700000000,manager1,state-human-short,running
+1700000000,worker1,provider-name,virtualbox
+1700000000,worker1,state,not_created
+1700000000,,ui,info,Current machine states:\\n
+"""
+SSH = """\
+Host manager1
+  HostName 127.0.0.1
+  User vagrant
+  Port 2222
+  IdentityFile "/a folder/private_key"
+  StrictHostKeyChecking no
+"""
+
+
+@pytest.fixture
+def vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program `vagrant` that says what is in `said` and ends with the code in `code`."""
+    program = tmp_path / "vagrant"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import pathlib, sys\n"
+        "here = pathlib.Path(__file__).parent\n"
+        "sys.stdout.write((here / 'said').read_text())\n"
+        "sys.exit(int((here / 'code').read_text()))\n",
+        "utf-8",
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "code").write_text("0", "utf-8")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def test_states_are_read_from_the_machine_readable_answer(vagrant: Path) -> None:
+    (vagrant / "said").write_text(STATUS, "utf-8")
+
+    assert vagrantcli.states() == {
+        "manager1": ("running", "libvirt"),
+        "worker1": ("not_created", "virtualbox"),
+    }
+
+
+def test_an_ssh_config_is_a_table(vagrant: Path) -> None:
+    (vagrant / "said").write_text(SSH, "utf-8")
+    found = vagrantcli.ssh_config("manager1")
+
+    assert found["Port"] == "2222"
+    assert found["IdentityFile"] == "/a folder/private_key"
+
+
+@pytest.mark.parametrize(
+    ("said", "what", "remedy"),
+    [
+        ("VT-x is not available (VERR_VMX_NO_VMX)", "processor", "firmware"),
+        ("VERR_NEM_VM_CREATE_FAILED", "Hyper-V", "Windows"),
+        ("is not within the\nallowed ranges", "192.168.56.0/24", "networks.conf"),
+        ("network is already in use by interface vboxnet3", "Another network", "virsh net-list"),
+        ("Box 'drydock/node' could not be found", "box", "vagrant/box/README.md"),
+        ("cannot set up guest memory 'pc.ram': Cannot allocate memory", "memory", "nodes.yaml"),
+        ("No usable default provider could be found", "provider", "VirtualBox"),
+        ("error: failed to set MSR 0x10a to 0x69", "KVM", "DRYDOCK_EMULATE=1"),
+        ("Timed out while waiting for the machine to boot.", "in time", "vagrant halt"),
+        ("write error: No space left on device", "disk is full", "room"),
+    ],
+)
+def test_troubles_come_with_a_remedy(vagrant: Path, said: str, what: str, remedy: str) -> None:
+    (vagrant / "said").write_text(said, "utf-8")
+    (vagrant / "code").write_text("1", "utf-8")
+    told: list[str] = []
+
+    with pytest.raises(KitError) as caught:
+        vagrantcli.act("up", progress=told.append)
+
+    assert what in caught.value.what
+    assert caught.value.remedy is not None
+    assert remedy in caught.value.remedy
+    assert told  # What vagrant itself said was shown, too.
+
+
+def test_an_unknown_trouble_keeps_its_last_words_and_no_traceback(vagrant: Path) -> None:
+    (vagrant / "said").write_text(
+        "It broke.\n/usr/lib/ruby/x.rb:12:in `call'\n/usr/lib/ruby/y.rb:3:in `run'\n", "utf-8"
+    )
+    (vagrant / "code").write_text("1", "utf-8")
+
+    with pytest.raises(KitError) as caught:
+        vagrantcli.ask("status")
+
+    assert "It broke." in caught.value.what
+    assert ".rb" not in caught.value.what
+
+
+def test_lines_that_only_count_are_left_out() -> None:
+    assert vagrantcli.cleaned("\x1b[KProgress: 5% (Rate: 0/s)\r\x1b[KProgress: 99%\r") == ""
+    assert vagrantcli.cleaned("==> worker1: Booting…\n") == "==> worker1: Booting…"
+
+
+def test_no_vagrant_names_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("grader.engine.packages.SYSTEM_PATH", "")
+
+    with pytest.raises(KitError) as caught:
+        vagrantcli.ask("status")
+
+    assert caught.value.remedy is not None
+    assert "containers" in caught.value.remedy
+
+
+def test_addresses_are_those_of_the_nodes_file(tmp_path: Path) -> None:
+    assert nodes_file.addresses()["manager1"] == "192.168.56.11"
+    broken = tmp_path / "nodes.yaml"
+    broken.write_text("nodes: 3\n", "utf-8")
+    with pytest.raises(KitError, match="cannot be read"):
+        nodes_file.addresses(broken)

@@ -1,0 +1,235 @@
+"""A week of class on three real virtual machines, in the order in which it happens."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader import paths
+from grader.checks import eventually
+from grader.modules import http
+from tests.vms.room import Room, outcomes, processes, reasons
+
+NAMES = ("manager1", "worker1", "worker2")
+NOT_HERE: dict[str, set[str]] = {
+    # No network gets out of these namespaces, so the image's packages cannot be fetched.
+    "webserver": {"image_builds"},
+    "swarm": set(),
+    "rollout": set(),
+}
+
+
+def test_machines_come_up_with_engines_and_no_swarm(room: Room) -> None:
+    found = room.status()
+
+    assert [node["name"] for node in found["nodes"]] == list(NAMES)
+    assert {node["role"] for node in found["nodes"]} == {"none"}
+    assert {node["trouble"] for node in found["nodes"]} == {""}
+    assert {way["state"] for way in found["ways"]} == {"free"}
+    assert found["problems"] == []
+    # Node, address and packages are those of the files, and systemd runs the services.
+    for name, address in zip(
+        NAMES, ("192.168.56.11", "192.168.56.12", "192.168.56.13"), strict=True
+    ):
+        node = room.target.node(name)
+        host = node.host
+        assert node.address == address
+        assert host.service("docker").is_running
+        assert host.service("chrony").is_enabled
+    assert room.on("manager1", "hostname") == "manager1"
+    assert "demo" in room.on("worker2", "docker", "image", "ls", "--format", "{{.Repository}}")
+
+
+def test_the_webserver_exercise_runs_on_manager1_itself(room: Room) -> None:
+    graded = room.grade("webserver", "--fresh")
+
+    found = outcomes(graded)
+    machine = [c for c in graded["checks"] if c["id"].partition(".")[2] in MACHINE]
+    assert {c["outcome"] for c in machine} == {"passed"}, reasons(graded)
+    assert "failed" not in found.values(), reasons(graded)
+    host = room.target.node("manager1").host
+    assert host.package("nginx").is_installed
+    assert host.service("nginx").is_running
+
+
+MACHINE = {
+    "script_present", "packages_installed", "provision_succeeds", "nginx_config_valid",
+    "services_listen", "machine_page", "machine_php", "second_run",
+}  # fmt: skip
+
+
+def test_the_swarm_exercise_has_full_points_with_its_mesh(room: Room) -> None:
+    graded = room.grade("swarm", "--fresh")
+
+    assert set(outcomes(graded).values()) == {"passed"}, reasons(graded)
+    # The exercise's swarm is gone again; the machines are as they were.
+    assert {node["role"] for node in room.status()["nodes"]} == {"none"}
+
+
+def test_the_rollout_exercise_has_full_points_and_loses_a_real_node(room: Room) -> None:
+    graded = room.grade("rollout", "--fresh")
+
+    assert set(outcomes(graded).values()) == {"passed"}, reasons(graded)
+    assert len(graded["rollouts"]) >= 2
+    boots = {name: room.on(name, "cat", "/proc/uptime").split()[0] for name in NAMES}
+    # One of the workers was off: it has started again since.
+    assert min(float(boots[name]) for name in NAMES[1:]) < float(boots["manager1"]) - 60
+
+
+def test_joining_makes_one_swarm_and_may_be_repeated(room: Room) -> None:
+    with room.timed("join, three machines"):
+        room.kit("swarm", "join")
+    again = room.kit("swarm", "join")
+
+    assert "there already" in again
+    found = room.status()
+    assert [node["role"] for node in found["nodes"]] == ["leader", "worker", "worker"]
+    assert {node["membership"] for node in found["nodes"]} == {"ready"}
+    assert {way["state"] for way in found["ways"]} == {"open"}
+    assert found["problems"] == []
+
+
+def test_the_mesh_answers_at_every_node_from_several_backends(room: Room, web: str) -> None:
+    def backends(name: str) -> set[str]:
+        asked = (http.get(room.target.node(name).address, 8080, timeout=10) for _ in range(12))
+        told = (re.search(r"host (\S+)", answer.text) for answer in asked if answer and answer.ok)
+        return {match[1] for match in told if match}
+
+    for name in NAMES:
+        assert eventually(lambda name=name: len(backends(name)) == 3, within=120, every=1), name
+
+
+def test_a_service_has_one_virtual_address_for_all_its_tasks(room: Room, web: str) -> None:
+    service = room.swarm.service(web)
+    assert service is not None
+    inside = ["docker", "exec", "$(docker ps -qf name=web.)", "getent", "hosts", "web"]
+    told = room.on("manager1", "sh", "-c", " ".join(inside))
+
+    addresses = [ip.partition("/")[0] for ip in virtual_addresses(room, web)]
+    assert told.split()[0] in addresses
+
+
+def test_a_port_that_a_firewall_blocks_is_found_and_named(room: Room, web: str) -> None:
+    rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
+    room.on("worker2", "iptables", "-I", *rule)
+    try:
+        graded = room.grade("swarm")
+        found = room.status()
+    finally:
+        room.on("worker2", "iptables", "-D", *rule)
+
+    (ports,) = [check for check in graded["checks"] if check["id"] == "swarm.ports"]
+    assert ports["outcome"] == "failed"
+    assert "4789/udp" in ports["cause"]["actual"]
+    assert "worker2" in ports["cause"]["actual"]
+    blocked = {(way["port"], way["dest"]) for way in found["ways"] if way["state"] == "blocked"}
+    assert blocked == {("4789/udp", "worker2")}
+    assert any("4789" in problem["what"] for problem in found["problems"])
+
+
+def test_a_rebooted_worker_is_a_member_again_and_takes_tasks_back(room: Room, web: str) -> None:
+    room.on("manager1", "docker", "service", "scale", "--detach", "web=6")
+    before = room.on("worker1", "cat", "/proc/sys/kernel/random/boot_id")
+    room.target.node("worker1").run(["systemctl", "reboot"], timeout=30)
+    with room.timed("reboot of a worker until it is ready again"):
+        assert eventually(lambda: state(room, "worker1") != "ready", within=120, every=1)
+        room.target.node("worker1").wait_ready()
+        assert eventually(lambda: state(room, "worker1") == "ready", within=300, every=1)
+
+    assert room.on("worker1", "cat", "/proc/sys/kernel/random/boot_id") != before
+    assert room.target.node("worker1").host.service("docker").is_running
+    # What it ran has moved; a forced update spreads the tasks over all nodes again.
+    room.on("manager1", "docker", "service", "update", "--detach", "--force", "--quiet", "web")
+    assert eventually(lambda: len(room.swarm.containers("web")["worker1"]) > 0, within=300, every=2)
+
+
+def test_provisioning_again_changes_nothing(room: Room, web: str) -> None:
+    before = {name: snapshot(room, name) for name in NAMES}
+    tasks = {task.id for task in room.swarm.tasks("web") if task.meant_to_run}
+    room.let_go()
+    with room.timed("vagrant provision again, three machines"):
+        said = room.vagrant("provision")
+
+    assert said.count("The image set is in already") == 3
+    assert {name: snapshot(room, name) for name in NAMES} == before
+    assert {task.id for task in room.swarm.tasks("web") if task.meant_to_run} == tasks
+
+
+def test_looks_over_ssh_are_cheap(room: Room, web: str) -> None:
+    node = room.target.node("manager1")
+    node.docker.api.info()
+    for what, look in (
+        (
+            "one look over SSH: engine's API (inspect)",
+            lambda: node.docker.api.inspect_image("alpine:3"),
+        ),
+        ("one look over SSH: a command (testinfra)", lambda: node.host.run("true")),
+    ):
+        began = time.monotonic()
+        for _ in range(5):
+            look()
+        room.figures[what] = (time.monotonic() - began) / 5
+
+
+def test_down_leaves_nothing(room: Room) -> None:
+    room.destroy()
+
+    assert room.run("virsh", "list", "--all", "--name").strip() == ""
+    assert "drydock" not in room.run("virsh", "net-list", "--all", "--name")
+    images = Path("/var/lib/libvirt/images")
+    # The box's own disk stays until `vagrant box remove`, so that the next `up` is quick.
+    assert [p.name for p in images.iterdir() if "box_image" not in p.name] == []
+    assert [line for line in processes() if "qemu-system" in line] == []
+    assert "192.168.56" not in room.run("iptables-save")
+    assert not list((room.place / "home" / "ssh" / "vagrant").glob("*.known_hosts"))
+    assert "No machines" in room.kit("swarm", "status", "--provider", "vagrant", ok=(2,))
+
+
+# What the tests share -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def web(room: Room) -> str:
+    """A service of three tasks, published in the mesh at 8080; it stays."""
+    if room.swarm.service("web") is None:
+        room.on("manager1", "docker", "network", "create", "--driver", "overlay", "inner")
+        room.on(
+            "manager1", "docker", "service", "create", "--detach", "--no-resolve-image", "--name",
+            "web", "--replicas", "3", "--network", "inner", "--publish", "8080:80",
+            "drydock/demo:1.0",
+        )  # fmt: skip
+    assert eventually(lambda: room.swarm.converged("web"), within=300, every=2)
+    return "web"
+
+
+def state(room: Room, name: str) -> str:
+    node = room.swarm.node(name)
+    return node.state if node else "gone"
+
+
+def virtual_addresses(room: Room, service: str) -> list[str]:
+    told = room.on(
+        "manager1", "docker", "service", "inspect", "--format",
+        "{{range .Endpoint.VirtualIPs}}{{.Addr}} {{end}}", service,
+    )  # fmt: skip
+    return told.split()
+
+
+def snapshot(room: Room, name: str) -> dict[str, Any]:
+    """What provisioning could change: packages, configuration, engine, services."""
+    etc = "find /etc -type f ! -path '/etc/.pwd.lock' -exec sha256sum {} + | sort"
+    return {
+        "packages": room.on(name, "dpkg-query", "--show"),
+        "etc": room.on(name, "sh", "-c", etc),
+        "engine": room.on(name, "systemctl", "show", "--property=ExecMainStartTimestamp", "docker"),
+        "chrony": room.on(name, "systemctl", "show", "--property=ExecMainStartTimestamp", "chrony"),
+        "images": room.on(name, "docker", "image", "ls", "--no-trunc", "--quiet"),
+    }
+
+
+def test_files_of_the_kit_are_where_they_were() -> None:
+    assert not (paths.KIT / ".vagrant").exists()
