@@ -81,6 +81,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def vm_tests(session: nox.Session) -> None:
+    """Pass the tests on three real virtual machines (Linux, root): builds the box first."""
+    install(session, "[tests]")
+    session.run("python", "-m", "tests.vms", *session.posargs)
+
+
+@nox.session
 def examples(session: nox.Session) -> None:
     """Run every example of the lab and compare it with what is expected."""
     install(session)
