@@ -264,4 +264,6 @@ class TestTheSwarmsScript:
 def test_no_file_names_where_packages_come_from() -> None:
     files = [path for path in VAGRANT.rglob("*") if path.is_file()] + [paths.KIT / "Vagrantfile"]
     for path in files:
-        assert not re.search(r"https?://|^deb (?!\[trusted=yes\] file:)", path.read_text("utf-8"), re.MULTILINE), path
+        assert not re.search(
+            r"https?://|^deb (?!\[trusted=yes\] file:)", path.read_text("utf-8"), re.MULTILINE
+        ), path
