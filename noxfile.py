@@ -68,9 +68,9 @@ def doctor(session: nox.Session) -> None:
 
 @nox.session
 def box(session: nox.Session) -> None:
-    """Build the Vagrant box for rooms without network: nox -s box [-- FOLDER --bundle FILE]."""
+    """Build the Vagrant box, images in it: nox -s box [-- FOLDER --exercise NAME --no-images]."""
     install(session)
-    kit(session, "box", *(session.posargs or ["build/box"]))
+    kit(session, "box", *session.posargs)
 
 
 @nox.session

@@ -11,9 +11,8 @@ from pathlib import Path
 from grader.box import archive, debian, disk, preload
 from grader.box.preload import Images
 from grader.box.recipe import Recipe
-from grader.box.tools import prepare
+from grader.box.tools import prepare, remove
 from grader.console import task
-from grader.engine import packages
 
 __all__ = ["Images", "Recipe", "build"]
 
@@ -43,7 +42,7 @@ def build(folder: Path, images: Images | None = None) -> Path:
             archive.pack(recipe, work, folder / recipe.file)
         finally:
             # It belongs to root where the kit used sudo, and nothing of it may stay.
-            packages.run_lines(packages.as_root(["rm", "-rf", str(work / "root")]), None)
+            remove(work / "root")
     catalogue = folder / recipe.catalogue
     catalogue.write_text(archive.listing(recipe, folder / recipe.file), "utf-8")
     return catalogue

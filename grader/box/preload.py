@@ -15,11 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.box.recipe import FOLDER
-from grader.engine import packages
+from grader.box.tools import alone, ended
 from grader.errors import EngineFault
-
-SECONDS = 60
-"""How long the engine may take to end when it is no longer wanted."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,7 @@ def fill(root: Path, images: Images, detail: Callable[[str], None]) -> None:
 
 
 def _command(root: Path) -> list[str]:
-    own = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"]
-    return packages.as_root([*own, "--", "bash", str(FOLDER / "preload.sh"), str(root)])
+    return alone(["bash", str(FOLDER / "preload.sh"), str(root)], "--net")
 
 
 def _run(
@@ -58,17 +54,11 @@ def _run(
 ) -> int:
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT)
     assert process.stdin is not None
-    try:
-        written = 0
+    written = 0
+    with ended(process):
         # Whoever closes the pipe early says why in its output.
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
             for chunk in chunks:
                 written += pipe.write(chunk)
                 detail(f"{written >> 20} MB of images")
         return process.wait()
-    finally:
-        # The end of its input ends it, too; root's processes cannot always be ended otherwise.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS)
-        if process.poll() is None:
-            process.kill()

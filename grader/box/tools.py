@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from grader.engine import packages
 from grader.errors import EngineFault, KitError
@@ -29,11 +33,77 @@ def prepare() -> None:
         packages.apt_install(wanted, "to build the box")
 
 
-def run(argv: Sequence[str], detail: Callable[[str], None] | None = None) -> None:
-    rc, lines = packages.run_lines(argv, detail)
+ALONE = """
+trap 'exit 130' HUP INT TERM
+exec 3<&0
+(cat <&3 >/dev/null; kill -TERM 1) &
+"$@" </dev/null 3<&- &
+wait $!
+"""
+"""The first process of the namespaces: all that is in them ends when its input does."""
+SECONDS = 60
+"""How long what is no longer wanted may take to end."""
+
+
+def alone(argv: Sequence[str], *more: str) -> list[str]:
+    """`argv` as root, with mounts and processes of its own, which end with it; unshare's `more`."""
+    own = ["unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child", *more]
+    return packages.as_root([*own, "--", *argv])
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """No process is left at the end of the block, so that what it works on can be removed.
+
+    The end of its input ends it, too: root's processes cannot always be ended otherwise.
+    """
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if process.stdin is not None:
+                process.stdin.close()
+        try:
+            process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def run_alone(
+    argv: Sequence[str], detail: Callable[[str], None] | None = None
+) -> tuple[int, list[str]]:
+    """Run as root, hand each line to `detail`; exit code and all lines."""
+    lines: list[str] = []
+    process = subprocess.Popen(
+        alone(["bash", "-c", ALONE, "bash", *argv]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert process.stdout is not None
+    with ended(process), process.stdout as output:
+        for line in output:
+            lines.append(line.rstrip())
+            if detail is not None:
+                detail(lines[-1])
+        return process.wait(), lines
+
+
+def run_as_root(argv: Sequence[str]) -> None:
+    _fail(argv, *run_alone(argv))
+
+
+def run(argv: Sequence[str]) -> None:
+    _fail(argv, *packages.run_lines(argv, None))
+
+
+def _fail(argv: Sequence[str], rc: int, lines: Sequence[str]) -> None:
     if rc != 0:
         raise EngineFault(f"{shlex.join(argv)} failed:\n" + "\n".join(lines[-8:]))
 
 
-def run_as_root(argv: Sequence[str]) -> None:
-    run(packages.as_root(argv))
+def remove(path: Path) -> None:
+    """A folder that may belong to root; what is mounted in it, if ever, stays."""
+    packages.run_lines(packages.as_root(["rm", "-rf", "--one-file-system", str(path)]), None)

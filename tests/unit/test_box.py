@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from grader import box
+from grader import box, paths
 from grader.box import archive, debian, preload
+from grader.box.recipe import FOLDER
 from grader.cli import box as command
 from grader.cli import main
 from grader.errors import EngineFault, KitError
@@ -28,6 +30,15 @@ def test_packages_come_from_the_sources_that_are_handed_in() -> None:
     assert any(word.startswith("--include=linux-image") and "docker.io" in word for word in call)
     assert any(word.startswith("DRYDOCK_KEY=ssh-rsa ") for word in call)
     assert any(word.startswith("DRYDOCK_OFFLINE=nginx ") for word in call)
+
+
+def test_a_node_from_the_box_needs_no_restart_of_its_engine() -> None:
+    provision = (paths.KIT / "vagrant" / "provision" / "engine.sh").read_text("utf-8")
+    setup = (FOLDER / "setup.sh").read_text("utf-8")
+    for said in (r"wanted='(.*?)'", r"printf '%s\\n' (.*?) >/etc/modules-load"):
+        found = re.search(said, provision, re.DOTALL)
+        assert found is not None
+        assert found[1] in setup
 
 
 def made(folder: Path) -> Path:

@@ -2,8 +2,8 @@
 # Loads images into the box with the box's own engine: preload.sh ROOT, with the images on
 # standard input as `docker save` writes them. Says "ID TAG" of each image that is in then.
 #
-# The first process of namespaces of its own (unshare --mount --net --pid --fork --kill-child):
-# its mounts and its engine end with it, however it ends.
+# It is the first process of namespaces of its own (grader/box/tools.py): its mounts and its
+# engine end with it, however it ends.
 set -euo pipefail
 root=$1
 state=$root/var/lib/docker

@@ -67,6 +67,16 @@ rm -f "$root/var/lib/dbus/machine-id"
 # The offline box asks nobody outside for the time; vagrant/provision/clock.sh sees to the rest.
 sed -i '/^pool /d' "$root/etc/chrony/chrony.conf"
 
+# What vagrant/provision/engine.sh sees to: it need not restart the engine then.
+put etc/systemd/system/docker.service.d/drydock.conf 644 <<'END'
+[Service]
+Environment=DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1
+END
+printf '%s\n' overlay br_netfilter vxlan ip_vs | put etc/modules-load.d/drydock.conf 644
+
+# A node that a power cut spoils is made anew; until then installing need not wait for the disk.
+echo force-unsafe-io | put etc/dpkg/dpkg.cfg.d/drydock 644
+
 # Nodes live for a lesson: nothing looks for updates, tidies or scrubs behind their backs.
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
     e2scrub_reap.service fstrim.timer systemd-pstore.service; do

@@ -159,6 +159,9 @@ def test_a_bundle_carries_the_set_to_where_there_is_nothing(
     file.parent.mkdir()
     assert main(["images", "save", str(file), "--engine", engine.url]) == 0
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert set(bundle.ids(file).values()) == {image["id"] for image in made.images.values()}
+    with bundle.stream(file) as chunks:
+        assert b"manifest.json" in b"".join(chunks)
     with contextlib.closing(engine.client()) as client:
         sets.remove(client, made.version)
     assert images.find(engine) is None
