@@ -49,6 +49,7 @@ def main() -> int:
     rows += compose_against_by_hand(engine, image_set, args.repeat)
     rows += bench_swarm.both_exercises(engine, image_set, max(1, args.repeat - 3))
     rows += bench_swarm.recorder(engine, image_set)
+    rows += bench_swarm.machines(engine, max(1, args.repeat - 2))
     rows.append(unchanged(args.repeat))
     table = Table("measured", "figure", "goal", title="Drydock, against the bare docker commands")
     for row in rows:

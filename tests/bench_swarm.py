@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,12 +16,22 @@ from grader import examples, supply
 from grader import lab as labs
 from grader.checks import eventually
 from grader.console import say
+from grader.engine.embedded import Place
 from grader.engine.sandbox import Sandbox
 from grader.modules.rollout import Recorder
 from grader.modules.swarm import Swarm
+from grader.paths import KIT
 from grader.targets.sandbox import SandboxTarget
 
 Row = tuple[str, str, str]
+
+TYPED = {
+    "up": ("`swarm up --provider containers`: three nodes to type at", "3-5 s"),
+    "join": ("`swarm join`", "3 s"),
+    "status": ("`swarm status`", ""),
+    "down": ("`swarm down`", ""),
+}
+"""Commands whose whole time a user waits for, in the order in which they are typed."""
 
 WAITING = ("commands", "deploy", "update", "rollback", "lost node", "remove", "voting")
 """Stages in which the kit waits for the engines: the docker commands themselves (each waits
@@ -85,4 +99,31 @@ def recorder(engine: Any, image_set: Any) -> list[Row]:
         ("the recorder, three nodes: share of one CPU", f"{share:.0%}", ""),
         ("… requests per second at the service", f"{sent / trace.seconds:.0f}", "60 or fewer"),
         ("… looks per second at the manager", f"{looks:.1f}", "10"),
+    ]
+
+
+def machines(engine: Any, repeat: int) -> list[Row]:
+    """What a user waits for at `swarm up`, `join`, `status` and `down`, Python's start included.
+
+    In a data directory of its own, on the same engine.
+    """
+    say("A swarm to type at")
+    times: dict[str, list[float]] = {action: [] for action in TYPED}
+    for _ in range(repeat):
+        with tempfile.TemporaryDirectory(prefix="drydock-bench-") as home:
+            environment = {**os.environ, "DRYDOCK_HOME": home}
+            try:
+                for action in TYPED:
+                    command = [sys.executable, "-m", "grader", "swarm", action]
+                    command += ["--engine", engine.url] if action == "up" else []
+                    started = time.monotonic()
+                    subprocess.run(
+                        command, cwd=KIT, env=environment, check=True, capture_output=True
+                    )
+                    times[action].append(time.monotonic() - started)
+            finally:
+                shutil.rmtree(Place(Path(home).resolve()).run, ignore_errors=True)
+    return [
+        (what, f"{statistics.median(times[action]):.1f} s", goal)
+        for action, (what, goal) in TYPED.items()
     ]

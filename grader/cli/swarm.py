@@ -86,15 +86,11 @@ def _up(args: argparse.Namespace) -> int:
 
     with memory.changing():
         kind, options = _chosen(args)
-        before = memory.recall()
-        if before is not None and before.kind != kind:
-            raise KitError(
-                f"Machines of the provider {before.kind} are up.",
-                remedy="Remove them first: nox -s swarm -- down",
-            )
         machines = _provider(kind, options)
-        machines.up(say)
+        _only_one(kind)
+        # Before they are up: of virtual machines something stays, however far it gets.
         memory.remember(kind, options)
+        machines.up(say)
         code = _join_all(machines) if args.join else 0
     for node in machines.nodes():
         print(f"{node.name:<10} {node.address}")
@@ -104,6 +100,23 @@ def _up(args: argparse.Namespace) -> int:
         print("`join` forms a swarm of them, if that is not what you are here to practise.")
     print("Next: nox -s swarm -- ssh manager1")
     return code
+
+
+def _only_one(kind: str) -> None:
+    """KitError if machines of another provider are up: the commands would mean either."""
+    from grader.machines import memory
+
+    before = memory.recall()
+    if before is None or before.kind == kind:
+        return
+    try:
+        _provider(before.kind, before.options()).nodes()
+    except KitError:
+        return
+    raise KitError(
+        f"Machines of the provider {before.kind} are up.",
+        remedy="Remove them first: nox -s swarm -- down",
+    )
 
 
 def _join(args: argparse.Namespace) -> int:

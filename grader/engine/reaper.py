@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from grader.engine import disk, embedded, leftovers
+from grader.errors import EngineFault
 
 if TYPE_CHECKING:
     import docker
@@ -123,9 +124,17 @@ def kept(purpose: str) -> Kept | None:
 
 
 def take_back(one: Kept) -> Run:
-    """Own a kept run again, like one that this process has begun: `end` removes it."""
+    """Own a kept run again, like one that this process has begun: `end` removes it.
+
+    Raises EngineFault where another process has it.
+    """
     run = one.run
-    run.lock.acquire(timeout=LOCK_SECONDS)
+    try:
+        run.lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout:
+        raise EngineFault(
+            "Another process of the kit holds these nodes.", where=run.lock.lock_file
+        ) from None
     note = {name: value for name, value in _note(one.id).items() if name != "kept"}
     _write_note(one.id, {**note, **_this_process()})
     return run

@@ -6,7 +6,6 @@ only what is said when and where: a token can only be handed on by somebody who 
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
@@ -20,6 +19,7 @@ from requests.exceptions import RequestException
 
 from grader import paths
 from grader.errors import KitError
+from grader.machines.status import LOOK_SECONDS, together
 
 if TYPE_CHECKING:
     from grader.machines.provider import Progress
@@ -103,11 +103,12 @@ class _Once:
 
 def _ids(nodes: Sequence[Node]) -> set[str]:
     """The members that these nodes are now."""
-    found: set[str] = set()
-    for node in nodes:
-        with contextlib.suppress(KitError, DockerException, RequestException):
-            found.add(str((node.docker.api.info().get("Swarm") or {}).get("NodeID") or ""))
-    return found
+
+    def own(node: Node) -> str:
+        return str((node.docker.api.info().get("Swarm") or {}).get("NodeID") or "")
+
+    answers = together(nodes, own, LOOK_SECONDS).values()
+    return {answer for answer in answers if isinstance(answer, str)}
 
 
 def _tidy(

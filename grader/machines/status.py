@@ -120,11 +120,14 @@ def look(
     alive = [node for node in nodes if isinstance(said[node.name], _Said)]
     known = {status.name: status for status in found}
     own = {status.node_id for status in found}
+    # A machine that does not answer cannot say which member it is; its name will do.
+    silent = {status.name for status in found if not status.answers}
+    others = [m for key, m in (members or {}).items() if key not in own and _host(m) not in silent]
     status = Status(
         nodes=found,
         ways=status_network.ways(alive, known),
         mesh=status_network.mesh(alive, known),
-        former=[_words(member) for key, member in (members or {}).items() if key not in own],
+        former=[_words(member) for member in others],
         leaderless=leaderless,
         remarks=list(remarks),
     )
@@ -253,6 +256,10 @@ def _role(swarm: Mapping[str, Any], member: Mapping[str, Any]) -> Role:
     return "leader" if (member.get("ManagerStatus") or {}).get("Leader") else "manager"
 
 
+def _host(member: Mapping[str, Any]) -> str:
+    return str((member.get("Description") or {}).get("Hostname") or "")
+
+
 def _words(member: Mapping[str, Any]) -> str:
-    name = (member.get("Description") or {}).get("Hostname") or str(member["ID"])[:10]
+    name = _host(member) or str(member["ID"])[:10]
     return f"{name} ({(member.get('Status') or {}).get('State')})"

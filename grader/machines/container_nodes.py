@@ -1,0 +1,135 @@
+"""The containers behind `containers`: found by the kept run's ID, replaced one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from grader.engine import embedded, packages, reaper
+from grader.engine.node import LIMITS, SandboxNode, start_node
+from grader.engine.sandbox import NAMES, unbroken
+
+if TYPE_CHECKING:
+    import docker
+
+    from grader.engine.find import Engine
+
+LIFE_HOURS = 24
+LAST_WORD = 60
+"""Seconds that a node needs to be worth starting."""
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What the engine says of a node's container; `found` is empty where there is none."""
+
+    running: bool
+    found: Mapping[str, Any]
+
+
+def look(engine: Engine, kept: reaper.Kept) -> dict[str, State]:
+    """How each node of the kept run is, by name. Raises docker's errors."""
+    from docker.errors import NotFound
+
+    states: dict[str, State] = {}
+    with contextlib.closing(engine.client()) as client:
+        for name in NAMES:
+            try:
+                found = client.api.inspect_container(f"drydock-{kept.id}-{name}")
+            except NotFound:
+                found = {}
+            running = bool((found.get("State") or {}).get("Running"))
+            states[name] = State(running, found)
+    return states
+
+
+def attached(
+    engine: Engine, kept: reaper.Kept, states: Mapping[str, State]
+) -> Iterator[SandboxNode]:
+    """Those nodes that run, to be used by this process."""
+    for name, state in states.items():
+        if not state.running:
+            continue
+        (network,) = state.found["NetworkSettings"]["Networks"].values()
+        socket = embedded.place().nodes / kept.id / name / "engine.sock"
+        own = engine.local and packages.is_root()
+        yield SandboxNode(
+            name=name,
+            container_id=str(state.found["Id"]),
+            address=str(network["IPAddress"]),
+            engine=engine,
+            socket=str(socket) if own else None,
+        )
+
+
+def replace(engine: Engine, kept: reaper.Kept, names: Sequence[str]) -> None:
+    """New nodes for those that ended, beside the living ones; none of them stays if one fails."""
+    from grader.engine import egress, images, node_image
+
+    image_set = images.ensure(engine)
+    node_image.ensure(engine)
+    run = dataclasses.replace(kept, engine=engine).run
+    left = max(LAST_WORD, int(until(kept) - time.time()))
+    limits = dataclasses.replace(LIMITS, life_seconds=left)
+    with contextlib.closing(engine.client()) as client:
+        network = _network(client, run.id) or egress.make_network(engine, client, run)
+
+        def start(name: str) -> None:
+            reaper.clean_node(client, run.id, name)
+            node = start_node(
+                run,
+                client,
+                name=name,
+                network=network,
+                image_set=image_set.volume,
+                limits=limits,
+            )
+            try:
+                node.wait_ready()
+            finally:
+                node.close()
+
+        try:
+            # Leaving the pool waits for all of them: nothing appears after a clean-up.
+            with ThreadPoolExecutor(len(names)) as pool:
+                list(pool.map(start, names))
+        except BaseException:
+            with unbroken():
+                for name in names:
+                    reaper.clean_node(client, run.id, name)
+            raise
+
+
+def _network(client: docker.DockerClient, run_id: str) -> str | None:
+    found = client.api.networks(filters={"label": f"drydock.run={run_id}"})
+    return str(found[0]["Id"]) if found else None
+
+
+def why(kept: reaper.Kept, state: State) -> str:
+    """Why a node does not run: the end of a sentence that begins with its name."""
+    if _over(kept):
+        return f"ended after {LIFE_HOURS} hours"
+    return "has stopped (or the engine did, or the computer)" if state.found else "was removed"
+
+
+def all_ended(kept: reaper.Kept) -> str:
+    if _over(kept):
+        return f"{listed(NAMES)} ended after their {LIFE_HOURS} hours"
+    return f"{listed(NAMES)} have stopped (or the engine did, or the computer)"
+
+
+def _over(kept: reaper.Kept) -> bool:
+    return time.time() > until(kept) - LAST_WORD
+
+
+def until(kept: reaper.Kept) -> float:
+    """When the nodes end by themselves, in seconds since 1970."""
+    return float(kept.facts.get("until") or 0)
+
+
+def listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
