@@ -17,7 +17,8 @@ class Exercise:
     """A part of a lab with points of its own.
 
     `folders` are the workspace's folders it grades, `images` those that a submission may build
-    on or run, `nodes` how many Docker nodes it needs, `seconds` the most that grading may take.
+    on or run, `nodes` how many Docker nodes it needs, `seconds` the most that grading may take;
+    `machines`: it can be graded on the student's own machines, too.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Exercise:
     images: list[str]
     nodes: int
     seconds: int
+    machines: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,11 @@ class Reader:
             self.wrong(key, f"This must be a whole number of {least} or more, it is {value!r}.")
         return value
 
+    def truth(self, value: Any, key: Key) -> bool:
+        if not isinstance(value, bool):
+            self.wrong(key, f"This must be true or false, it is {value!r}.")
+        return value
+
     def texts(self, value: Any, key: Key) -> list[str]:
         """A list of texts, at least one, none twice."""
         if not isinstance(value, list) or not value:
@@ -174,7 +179,10 @@ class Reader:
         for index, item in enumerate(value):
             key = ("exercises", index)
             entry = self.mapping(
-                item, key, {"id", "title", "points", "folders", "images"}, {"nodes", "seconds"}
+                item,
+                key,
+                {"id", "title", "points", "folders", "images"},
+                {"nodes", "seconds", "machines"},
             )
             exercise = Exercise(
                 id=self.name(entry["id"], (*key, "id")),
@@ -187,6 +195,7 @@ class Reader:
                 images=self.texts(entry["images"], (*key, "images")),
                 nodes=self.number(entry.get("nodes", 1), (*key, "nodes")),
                 seconds=self.number(entry.get("seconds", seconds), (*key, "seconds")),
+                machines=self.truth(entry.get("machines", False), (*key, "machines")),
             )
             if exercise.id in {e.id for e in result}:
                 self.wrong((*key, "id"), f"There are two exercises {exercise.id!r}.")
