@@ -103,14 +103,16 @@ class SandboxTarget:
     """
 
     kind = "sandbox"
-    patience = 1.0
 
-    def __init__(self, sandbox: Sandbox, *, live: bool = False, kept: bool = False) -> None:
+    def __init__(
+        self, sandbox: Sandbox, *, live: bool = False, kept: bool = False, patience: float = 1.0
+    ) -> None:
         self.sandbox = sandbox
         self.nodes: list[Node] = [Member(node) for node in sandbox.nodes]
         self.live = live
         self.kept = kept or live
-        self._slate = Slate(self.nodes)
+        self.patience = patience
+        self._slate = Slate(self.nodes, patience)
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> SandboxTarget:
@@ -119,6 +121,7 @@ class SandboxTarget:
             Sandbox.attach(description["sandbox"]),
             live=description["live"],
             kept=description["kept"],
+            patience=description["patience"],
         )
 
     def describe(self) -> dict[str, Any]:
@@ -127,6 +130,7 @@ class SandboxTarget:
             "sandbox": self.sandbox.describe(),
             "live": self.live,
             "kept": self.kept,
+            "patience": self.patience,
         }
 
     def node(self, name: str) -> Node:
