@@ -65,6 +65,8 @@ def target(facts: Mapping[str, Any]) -> str:
     nodes = facts.get("nodes")
     if isinstance(nodes, int) and nodes > 1:
         phrase[0] += f", {nodes} nodes"
+    if facts.get("live") is True:
+        phrase[0] += ", looked at as it is"
     isolation = str(facts.get("isolation") or "")
     if isolation:
         phrase.append(_ISOLATIONS.get(isolation, f"isolation: {isolation}"))

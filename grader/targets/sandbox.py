@@ -102,17 +102,22 @@ class SandboxTarget:
     treatment of these is tested in seconds.
     """
 
-    patience = 1.0
-
     def __init__(
-        self, sandbox: Sandbox, *, kind: str = "sandbox", live: bool = False, kept: bool = False
+        self,
+        sandbox: Sandbox,
+        *,
+        kind: str = "sandbox",
+        live: bool = False,
+        kept: bool = False,
+        patience: float = 1.0,
     ) -> None:
         self.kind = kind
         self.sandbox = sandbox
         self.nodes: list[Node] = [Member(node) for node in sandbox.nodes]
         self.live = live
         self.kept = kept or live
-        self._slate = Slate(self.nodes)
+        self.patience = patience
+        self._slate = Slate(self.nodes, patience)
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> SandboxTarget:
@@ -122,6 +127,7 @@ class SandboxTarget:
             kind=description["kind"],
             live=description["live"],
             kept=description["kept"],
+            patience=description["patience"],
         )
 
     def describe(self) -> dict[str, Any]:
@@ -130,6 +136,7 @@ class SandboxTarget:
             "sandbox": self.sandbox.describe(),
             "live": self.live,
             "kept": self.kept,
+            "patience": self.patience,
         }
 
     def node(self, name: str) -> Node:

@@ -35,6 +35,12 @@ STACK = {"label": "com.docker.stack.namespace"}
 DOCKERS_OWN = frozenset({"bridge", "host", "none", "docker_gwbridge", "ingress"})
 """Networks that an engine makes for itself."""
 
+GOSSIP = ":1F0A"
+UNCONNECTED = ("0A", "07")
+"""Port 7946, and the states of TCP and UDP sockets that listen, in /proc/net's words."""
+
+SYSTEMD = ("test", "-d", "/run/systemd/system")
+
 GONE_SECONDS = 30
 """How long a network or volume may still be in use by a container that ends."""
 
@@ -62,8 +68,7 @@ class Slate:
         A volume that an earlier run left would be the new one's. EngineFault.
         """
         with _faults():
-            sweep(self.nodes)
-            self._each(self._leave)
+            self._leave_all()
             self._each(self._forget_stacks)
             self._before = {node.name: _found(node) for node in self.nodes}
 
@@ -72,21 +77,40 @@ class Slate:
         if not self._before:
             return
         with _faults():
-            sweep(self.nodes)
-            self._each(self._leave)
+            self._leave_all()
             self._each(self._remove_new)
 
     def _each(self, what: Callable[[Node], None]) -> None:
         with ThreadPoolExecutor(max(1, len(self.nodes))) as pool:
             list(pool.map(what, self.nodes))
 
+    def _leave_all(self) -> None:
+        """One after the other, managers last: engines that leave at once wait for each other."""
+        sweep(self.nodes, GONE_SECONDS * self.patience)
+        manages = [bool(_swarm(node).get("ControlAvailable")) for node in self.nodes]
+        for _, node in sorted(zip(manages, self.nodes, strict=True), key=lambda pair: pair[0]):
+            self._leave(node)
+
     def _leave(self, node: Node) -> None:
         if _swarm_state(node) == "inactive":
             return
         with _passed_over(406, 503):  # It has left meanwhile.
             node.docker.api.leave_swarm(force=True)
-        if not eventually(lambda: _swarm_state(node) == "inactive", within=self._gone):
-            raise EngineFault(f"{node.name} does not leave its swarm.")
+
+        def left() -> bool:
+            return _swarm_state(node) == "inactive" and not _gossips(node)
+
+        if eventually(left, within=self._gone, every=0.3):
+            return
+        # Seldom an engine does not let go of a swarm's ports any more.
+        if node.run(SYSTEMD, timeout=60).ok:
+            node.run(["systemctl", "restart", "docker"], timeout=60 + self._gone)
+            if eventually(_safely(left), within=self._gone, every=0.3):
+                return
+        raise EngineFault(
+            f"{node.name} does not let go of its swarm.",
+            remedy=f"Restart its engine: on {node.name} say sudo systemctl restart docker",
+        )
 
     def _forget_stacks(self, node: Node) -> None:
         api: Any = node.docker.api
@@ -149,6 +173,17 @@ def _swarm_state(node: Node) -> str:
     return str(_swarm(node).get("LocalNodeState") or "inactive")
 
 
+def _gossips(node: Node) -> bool:
+    """Whether the engine still listens to the other nodes of a swarm.
+
+    It does for some seconds after it has left. A swarm that it joins meanwhile gets no ear at
+    all, and its overlay networks are dumb.
+    """
+    tables = [f"/proc/net/{name}" for name in ("tcp", "tcp6", "udp", "udp6")]
+    rows = [line.split() for line in node.run(["cat", *tables], timeout=60).out.splitlines()]
+    return any(len(r) > 3 and r[1].endswith(GOSSIP) and r[3] in UNCONNECTED for r in rows)
+
+
 def _found(node: Node) -> Found:
     api: Any = node.docker.api
     return Found(
@@ -159,13 +194,31 @@ def _found(node: Node) -> Found:
 
 
 def _is_gone(remove: Callable[[], object]) -> bool:
+    """Ask for it to be removed; it is gone when there is nothing to remove any more.
+
+    A manager agrees to remove a network before the last task has let go of it.
+    """
     from docker.errors import APIError
 
     try:
         remove()
     except APIError as error:
         return error.status_code == 404
-    return True
+    return False
+
+
+def _safely(look: Callable[[], bool]) -> Callable[[], bool]:
+    """A look at an engine that may be away for a moment."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    def safe() -> bool:
+        try:
+            return look()
+        except (DockerException, RequestException):
+            return False
+
+    return safe
 
 
 @contextmanager

@@ -49,6 +49,12 @@ def test_a_lab_is_read(tmp_path: Path) -> None:
     assert (knots.folders, knots.nodes, knots.seconds) == (["rope"], 1, 30)
     assert knots.images == ["debian:bookworm"]
     assert lab.templates == tmp_path / "templates" / "toy"
+    assert not knots.machines, "only where the lab says so"
+
+
+def test_an_exercise_may_run_on_a_students_own_machines(tmp_path: Path) -> None:
+    text = GOOD.replace("points: 5", "points: 5\n    machines: true")
+    assert load(tmp_path, text).exercise("knots").machines
 
 
 def test_lab4_has_what_it_promises() -> None:
@@ -62,12 +68,20 @@ def test_lab4_has_what_it_promises() -> None:
     for exercise in lab.exercises:
         for folder in exercise.folders:
             assert (lab.templates / folder).is_dir()
+    on_machines = [e.id for e in lab.exercises if e.machines]
+    assert on_machines == ["webserver", "swarm", "rollout"]
 
 
 WRONG = [
     ("id: toy", "id: tony", "line 1, id", "folder"),
     ("title: Toy\n", "", "line 1", "'title' is missing"),
     ("title: Toy", "title: 7", "line 2, title", "text"),
+    (
+        "points: 5",
+        "points: 5\n    machines: perhaps",
+        "line 9, exercises.0.machines",
+        "true or false",
+    ),
     ("title: Toy", "titel: Toy", "line 2, titel", "no key 'titel'"),
     ("title: Toy", "title: Toy\ntitle: Tony", "line 3, title", "twice"),
     ("title: Toy", "title: Toy: more", "line 2", "not valid YAML"),

@@ -32,7 +32,7 @@ BARE = "debian:bookworm"
 CONTEXT = "/drydock/webserver"
 """The student's folder on the node, where the image is built."""
 FOLDER = "/srv/webserver"
-OWN_FOLDER = f"{FILES}/machine/webserver"
+OWN_FOLDER = f"{FILES}/machine"
 """The student's folder on the machine, where the script runs; on a machine of their own, apart
 from what they may have there."""
 
@@ -74,6 +74,7 @@ def copied(node: Any, target: Any, folder: Path) -> Iterator[str]:
     yield CONTEXT
     if target.kept:
         node.run(["rm", "-rf", "--", CONTEXT], timeout=60)
+        node.run(["rmdir", "--ignore-fail-on-non-empty", "--", FILES], timeout=60)
         node.run(["docker", "image", "rm", "--force", TAG], timeout=120)
 
 

@@ -1,0 +1,234 @@
+"""A student's own machines, with sandbox nodes in their place: looked at, and played on.
+
+The nodes are kept for the whole module, as a student's are. Commands are typed by hand; the
+runbook is empty.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader import examples, grading, submission
+from grader import lab as labs
+from grader.engine.sandbox import Sandbox
+from grader.exercise_run import ExerciseRun
+from grader.lab import Exercise
+from grader.record import CheckResult, ExerciseResult
+from grader.targets.node import Target
+from grader.targets.sandbox import SandboxTarget
+from grader.variant import variant
+
+pytestmark = pytest.mark.engine
+
+LAB = labs.load("lab4")
+STUDENT = LAB.demo_student
+V = variant(LAB, STUDENT)
+OTTER = str(V["swarm_service"])
+DROP = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
+
+
+class Own:
+    """Gives the same nodes again and again."""
+
+    unavailable = None
+
+    def __init__(self, sandbox: Sandbox, **how: Any) -> None:
+        self.sandbox = sandbox
+        self.how = how
+
+    @contextmanager
+    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
+        yield SandboxTarget(self.sandbox, **self.how)
+
+
+@pytest.fixture(scope="module")
+def sandbox(engine: Any, image_set: Any) -> Iterator[Sandbox]:
+    with Sandbox.create(engine, nodes=3, submission="own", image_set=image_set.volume) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished one, but for the runbook, in which nothing is written yet."""
+    folder: Path = tmp_path_factory.mktemp("own") / "workspace"
+    for name in ("webserver", "swarm", "rollout"):
+        (solution,) = examples.find(LAB, [f"{name}/solution"])
+        examples.render(LAB, solution, STUDENT, folder)
+    (folder / "swarm" / "played.txt").write_bytes((folder / "swarm/runbook.txt").read_bytes())
+    (folder / "swarm" / "runbook.txt").write_text("# Nothing yet.\n", encoding="utf-8")
+    return folder
+
+
+def grade(workspace: Path, name: str, sandbox: Sandbox, **how: Any) -> ExerciseResult:
+    exercise = LAB.exercise(name)
+    result = ExerciseRun(
+        lab=LAB,
+        exercise=exercise,
+        student=STUDENT,
+        files=submission.read(workspace, exercise.folders),
+        key="",
+        provider=Own(sandbox, **how),
+        progress=grading.Progress(),
+        stop=threading.Event(),
+    ).run()
+    broken = [c for c in result.checks if c.why in ("grader", "engine")]
+    assert not broken and result.fault is None, (broken, result.fault)
+    return result
+
+
+def by_name(result: ExerciseResult) -> dict[str, CheckResult]:
+    return {check.id.partition(".")[2]: check for check in result.checks}
+
+
+def passed(checks: Mapping[str, CheckResult]) -> set[str]:
+    assert {n for n, c in checks.items() if c.outcome == "failed"} == set()
+    return {name for name, check in checks.items() if check.outcome == "passed"}
+
+
+def typed(sandbox: Sandbox, node: str, *words: object) -> str:
+    """What a student types after `docker`; what it said."""
+    (member,) = (n for n in SandboxTarget(sandbox).nodes if n.name == node)
+    done = member.run(["docker", *map(str, words)], timeout=120)
+    assert done.ok, done.out
+    return done.out.strip()
+
+
+def address(sandbox: Sandbox, name: str) -> str:
+    return next(node.address for node in sandbox.nodes if node.name == name)
+
+
+def test_a_swarm_is_graded_after_each_step(sandbox: Sandbox, workspace: Path) -> None:
+    def look() -> dict[str, CheckResult]:
+        return by_name(grade(workspace, "swarm", sandbox, live=True))
+
+    checks = look()
+    failed = {name for name, check in checks.items() if check.outcome == "failed"}
+    assert failed == {"nodes"}, "the rest waits for a swarm"
+    assert {c.why for n, c in checks.items() if n not in ("nodes", "runbook")} == {"needs"}
+
+    # Create the swarm, create the service, scale up.
+    manager = address(sandbox, "manager1")
+    typed(sandbox, "manager1", "swarm", "init", "--advertise-addr", manager)
+    token = typed(sandbox, "manager1", "swarm", "join-token", "--quiet", "worker")
+    for worker in ("worker1", "worker2"):
+        typed(sandbox, worker, "swarm", "join", "--token", token, f"{manager}:2377")
+    pinged = address(sandbox, str(V["swarm_pinged"]))
+    create = ["--name", OTTER, "--replicas", V["swarm_replicas"], "--init", "alpine:3"]
+    typed(sandbox, "manager1", "service", "create", *create, "ping", pinged)
+    typed(sandbox, "manager1", "service", "scale", f"{OTTER}={V['swarm_scaled_up']}")
+    always = {"runbook", "nodes", "listed", "created", "pings"}
+    assert passed(look()) == always | {"roles", "ports", "scaled_up"}
+
+    # Scale down, promote.
+    typed(sandbox, "manager1", "service", "scale", f"{OTTER}={V['swarm_scaled_down']}")
+    typed(sandbox, "manager1", "node", "promote", V["swarm_promoted"])
+    assert passed(look()) == always | {"ports", "scaled_down", "promoted"}
+
+    # Demote, drain.
+    typed(sandbox, "manager1", "node", "demote", V["swarm_promoted"])
+    drained = str(V["swarm_drained"])
+    before = {*task_nodes(sandbox)}
+    typed(sandbox, "manager1", "node", "update", "--availability", "drain", drained)
+    checks = look()
+    assert passed(checks) == always | {"roles", "scaled_down", "drained"}
+    assert checks["ports"].cause and "Bring it back" in checks["ports"].cause.reason
+
+    # Bring back, publish.
+    typed(sandbox, "manager1", "node", "update", "--availability", "active", drained)
+    for kind, how in (("host", "mode=host,"), ("mesh", "")):
+        port = f"{how}published={V[f'swarm_{kind}_port']},target=80"
+        create = ["--name", V[f"swarm_{kind}_service"], "--replicas", V["swarm_web_replicas"]]
+        typed(sandbox, "manager1", "service", "create", *create, "--publish", port,
+              "drydock/demo:1.0")  # fmt: skip
+    found = passed(look()) - {"mesh_answers"}  # Which only some kernels can show.
+    back = {"brought_back"} if drained in before else set()
+    assert found == always | back | {"roles", "ports", "scaled_down", "host_port", "mesh_port"}
+    assert "drydock" not in typed(sandbox, "manager1", "service", "ls", "--format", "{{.Name}}")
+    assert "drydock" not in typed(sandbox, "manager1", "network", "ls", "--format", "{{.Name}}")
+
+
+def task_nodes(sandbox: Sandbox) -> list[str]:
+    """Where tasks of the service run."""
+    words = ["--filter", "desired-state=running", "--format", "{{.Node}}", OTTER]
+    return typed(sandbox, "manager1", "service", "ps", *words).split()
+
+
+def test_what_is_wrong_in_the_swarm_fails(sandbox: Sandbox, workspace: Path) -> None:
+    typed(sandbox, "manager1", "service", "scale", f"{OTTER}=1")
+    worker = SandboxTarget(sandbox).node("worker2")
+    assert worker.run(["iptables", "-I", *DROP], timeout=20).ok
+    try:
+        checks = by_name(grade(workspace, "swarm", sandbox, live=True, patience=0.3))
+    finally:
+        worker.run(["iptables", "-D", *DROP], timeout=20)
+    failed = {name: check for name, check in checks.items() if check.outcome == "failed"}
+    assert failed.keys() == {"ports", "scaled_down"}
+    cause = failed["ports"].cause
+    assert cause and cause.actual and "4789/udp at worker2" in cause.actual
+    assert "worker1" not in cause.actual
+
+
+def test_fresh_gives_the_swarm_up_and_plays_the_runbook(sandbox: Sandbox, workspace: Path) -> None:
+    runbook = workspace / "swarm" / "runbook.txt"
+    runbook.write_bytes((workspace / "swarm" / "played.txt").read_bytes())
+    result = grade(workspace, "swarm", sandbox, kept=True)
+    assert {c.why for c in result.checks if c.outcome != "passed"} <= {"target"}
+    assert result.score == result.max_score > 20
+    for node in SandboxTarget(sandbox).nodes:
+        state = typed(sandbox, node.name, "info", "--format", "{{.Swarm.LocalNodeState}}")
+        assert state == "inactive"
+        assert typed(sandbox, node.name, "ps", "--all", "--quiet") == ""
+        assert node.run(["test", "-e", "/drydock"], timeout=20).rc == 1
+
+
+def test_a_stack_is_looked_at(sandbox: Sandbox, workspace: Path) -> None:
+    """The one test that makes its swarm by the kit: what it is about is the stack."""
+    from grader.modules.swarm import Swarm
+
+    target, name = SandboxTarget(sandbox), str(V["stack_name"])
+    Swarm(target).form()
+    checks = by_name(grade(workspace, "rollout", sandbox, live=True))
+    failed = {name for name, check in checks.items() if check.outcome == "failed"}
+    assert failed == {"deploys", "voting_up"}
+    assert checks["deploys"].cause and f"stack.yaml {name}" in (checks["deploys"].cause.hint or "")
+
+    for node in target.nodes:
+        berth = "none" if node.name == V["app_spare"] else V["app_berth"]
+        typed(sandbox, "manager1", "node", "update", "--label-add", f"berth={berth}", node.name)
+    target.nodes[0].put(workspace / "rollout", "/root/rollout")
+    for file, stack in (("stack", name), ("voting", f"{name}-voting")):
+        typed(sandbox, "manager1", "stack", "deploy", "-c", f"/root/rollout/{file}.yaml", stack)
+    services = typed(sandbox, "manager1", "service", "ls")
+    checks = by_name(grade(workspace, "rollout", sandbox, live=True))
+    assert passed(checks) == {
+        "stack_file", "deploys", "replicas", "placement", "health", "front_everywhere",
+        "front_port", "networks", "voting_file", "voting_up", "voting_db", "voting_pages",
+    }  # fmt: skip
+    assert typed(sandbox, "manager1", "service", "ls").split() != [] and services
+    assert {c.why for c in checks.values() if c.outcome == "not_graded"} == {"target"}
+
+
+def test_a_node_itself_is_the_machine(sandbox: Sandbox, workspace: Path) -> None:
+    """Only fresh puts anything on it, and leaves what provision.sh did there."""
+    checks = by_name(grade(workspace, "webserver", sandbox, live=True))
+    failed = {name for name, check in checks.items() if check.outcome == "failed"}
+    assert failed == {"packages_installed"}
+    node = SandboxTarget(sandbox).nodes[0]
+    assert node.run(["apt-get", "update", "-q"], timeout=120).ok
+
+    result = grade(workspace, "webserver", sandbox, kept=True)
+    assert result.score == result.max_score == LAB.exercise("webserver").points
+    assert node.run(["test", "-e", "/drydock"], timeout=20).rc == 1
+    assert "submission" not in typed(sandbox, "manager1", "image", "ls")
+
+    checks = by_name(grade(workspace, "webserver", sandbox, live=True))
+    assert passed(checks) == {
+        "script_present", "packages_installed", "nginx_config_valid", "services_listen",
+        "machine_page", "machine_php", "base_allowed",
+    }  # fmt: skip
