@@ -145,11 +145,7 @@ def sweep(nodes: Sequence[Node], within: float = GONE_SECONDS) -> None:
     """Take away what carries the grader's label: services, containers, networks."""
     managers = [node for node in nodes if _swarm(node).get("ControlAvailable")]
     for node, label in product(managers[:1], ROLES):
-        api: Any = node.docker.api
-        with _passed_over(503):  # A swarm without a leader: nothing can be changed in it.
-            for entry in api.services(filters={"label": label}):
-                with _passed_over(404):
-                    api.remove_service(entry["ID"])
+        eventually(partial(_no_services, node, label), within=within / 3, every=1)
     for node, label in product(nodes, ROLES):
         api = node.docker.api
         for entry in api.containers(all=True, filters={"label": label}):
@@ -163,6 +159,25 @@ def sweep(nodes: Sequence[Node], within: float = GONE_SECONDS) -> None:
             # It is in use for as long as a task is.
             remove = partial(api.remove_network, entry["Id"])
             eventually(partial(_is_gone, remove), within=within, every=0.3)
+
+
+def _no_services(node: Node, label: str) -> bool:
+    """Remove a manager's services of a label; whether that was done.
+
+    A manager that is busy, or has no leader, answers with a fault of its own (500, 503).
+    """
+    from docker.errors import APIError
+
+    api: Any = node.docker.api
+    try:
+        for entry in api.services(filters={"label": label}):
+            with _passed_over(404):
+                api.remove_service(entry["ID"])
+    except APIError as error:
+        if error.status_code not in (500, 503):
+            raise
+        return False
+    return True
 
 
 def _swarm(node: Node) -> dict[str, Any]:
