@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from grader.console import say
 from grader.errors import EngineFault, KitError, NoEngine
 from grader.lab import Exercise
 from grader.plugin import Unavailable
@@ -91,9 +92,17 @@ class Machines:
                 try:
                     yield target
                 finally:
-                    target.restore()
+                    self._restore(target)
             finally:
                 target.close()
+
+
+    def _restore(self, target: Target) -> None:
+        """What was graded is graded, also where the machines are left in disorder."""
+        try:
+            target.restore()
+        except EngineFault as fault:
+            say(f"The machines are not as they were: {fault}")
 
 
 def provide_targets(engine_url: str | None) -> Provider:

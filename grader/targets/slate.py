@@ -41,6 +41,9 @@ UNCONNECTED = ("0A", "07")
 
 SYSTEMD = ("test", "-d", "/run/systemd/system")
 
+ASK_AGAIN_SECONDS = 10
+"""How long a manager that cannot answer is asked again."""
+
 GONE_SECONDS = 30
 """How long a network or volume may still be in use by a container that ends."""
 
@@ -145,7 +148,7 @@ def sweep(nodes: Sequence[Node], within: float = GONE_SECONDS) -> None:
     """Take away what carries the grader's label: services, containers, networks."""
     managers = [node for node in nodes if _swarm(node).get("ControlAvailable")]
     for node, label in product(managers[:1], ROLES):
-        eventually(partial(_no_services, node, label), within=within / 3, every=1)
+        eventually(partial(_no_services, node, label), within=ASK_AGAIN_SECONDS, every=1)
     for node, label in product(nodes, ROLES):
         api = node.docker.api
         for entry in api.containers(all=True, filters={"label": label}):
