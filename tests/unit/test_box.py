@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -77,6 +80,49 @@ def test_the_listing_has_the_checksum_and_lies_beside_the_box(tmp_path: Path) ->
     assert version["version"] == recipe.version
     assert provider["url"] == "node.box"
     assert provider["checksum"] == sha256(path.read_bytes()).hexdigest()
+
+
+# apt as packages.sh uses it: its cache has the epoch in a file's name.
+APT = """\
+#!/usr/bin/env bash
+for word in "$@"; do case $word in Dir::Cache::Archives=*) folder=${word#*=} ;; esac; done
+mkdir -p "$folder/partial"
+echo "${!#}" >"$folder/${!#}_2%3a8.2+93_all.deb"
+echo lib >"$folder/lib-of_1.0-1_amd64.deb"
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="boxes are built on Linux")
+def test_the_packages_in_the_box_are_a_package_source(tmp_path: Path) -> None:
+    root = tmp_path / "with_underscore" / "root"
+    (root / "etc/apt").mkdir(parents=True)
+    (root / "etc/apt/sources.list").write_text("the network's\n")
+    for name, script in {
+        "apt-get": APT,
+        "dpkg-deb": '#!/bin/sh\necho "Package: $(cat "$2")"\n',
+    }.items():
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    settings = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "DRYDOCK_OFFLINE": "web php",
+        "MMDEBSTRAP_APT_CONFIG": "/dev/null",
+        "SOURCE_DATE_EPOCH": "0",
+    }
+    script = str(FOLDER / "packages.sh")
+    subprocess.run(["bash", script, str(root)], env=settings, check=True, timeout=60)
+    store = root / "usr/local/share/drydock/packages"
+    names = ["lib-of_1.0-1_amd64.deb", "php_8.2+93_all.deb", "web_8.2+93_all.deb"]
+    assert sorted(path.name for path in store.glob("*")) == ["Packages", "Release", *names]
+    listed = (store / "Packages").read_text().split("\n\n")
+    assert [entry.splitlines()[:2] for entry in listed[:3]] == [
+        [f"Package: {name.split('_')[0].replace('-of', '')}", f"Filename: ./{name}"]
+        for name in names
+    ]
+    checked = f" {sha256((store / 'Packages').read_bytes()).hexdigest()} "
+    assert checked in (store / "Release").read_text()
+    assert (root / "etc/apt/sources.list.d/network.list").read_text() == "the network's\n"
+    assert "file:/usr/local/share/drydock/packages" in (root / "etc/apt/sources.list").read_text()
 
 
 def test_exercises_choose_images() -> None:

@@ -16,20 +16,22 @@ for name in $DRYDOCK_OFFLINE; do
         -o Dir::Cache::Archives="$store" install "$name"
 done
 rm -rf "$store/partial" "$store/lock"
-# As in any package source, names are without epochs, which apt's cache writes as 1%3a.
-for file in "$store"/*%3a*.deb; do mv "$file" "${file/_*%3a/_}"; done
-
-# What apt asks a package source for; nothing but a shell is needed to write it.
-for file in "$store"/*.deb; do
+# As in any package source, names are without epochs, which apt's cache writes as 1%3a. What apt asks
+# a package source for needs nothing but a shell to be written.
+cd "$store"
+for file in *.deb; do
+    name=${file/_*%3a/_}
+    [ "$name" = "$file" ] || mv "$file" "$name"
+done
+for file in *.deb; do
     dpkg-deb --field "$file"
-    printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "${file##*/}" \
+    printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$file" \
         "$(stat -c %s "$file")" "$(sha256sum <"$file" | cut -d ' ' -f 1)"
-done >"$store/Packages"
+done >Packages
 # Without a list of lists apt asks for every compressed form of it first, and complains.
 printf 'Date: %s\nSHA256:\n %s %s Packages\n' \
     "$(date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S UTC')" \
-    "$(sha256sum <"$store/Packages" | cut -d ' ' -f 1)" "$(stat -c %s "$store/Packages")" \
-    >"$store/Release"
+    "$(sha256sum <Packages | cut -d ' ' -f 1)" "$(stat -c %s Packages)" >Release
 
 # First in the list, so that apt takes a package from here rather than from the network.
 mkdir -p "$root/etc/apt/sources.list.d"

@@ -31,10 +31,10 @@ auto eth0
 iface eth0 inet dhcp
 END
 
-# A resolver that does not answer costs a second or two, not a minute.
+# A resolver that does not answer costs seconds, not a minute.
 put etc/dhcp/dhclient-exit-hooks.d/drydock 644 <<'END'
 case $reason in BOUND | RENEW | REBIND | REBOOT)
-    grep -qs '^options timeout' /etc/resolv.conf || echo 'options timeout:1 attempts:2' >>/etc/resolv.conf
+    grep -qs '^options timeout' /etc/resolv.conf || echo 'options timeout:2 attempts:2' >>/etc/resolv.conf
     ;;
 esac
 END
@@ -54,6 +54,8 @@ ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
 
 [Service]
 Type=oneshot
+# Of a start that was cut short.
+ExecStartPre=/bin/rm -f /etc/ssh/ssh_host_ecdsa_key
 ExecStart=/usr/bin/ssh-keygen -q -t ecdsa -N "" -f /etc/ssh/ssh_host_ecdsa_key
 ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
 
