@@ -79,11 +79,26 @@ printf '%s\n' overlay br_netfilter vxlan ip_vs | put etc/modules-load.d/drydock.
 # A node that a power cut spoils is made anew; until then installing need not wait for the disk.
 echo force-unsafe-io | put etc/dpkg/dpkg.cfg.d/drydock 644
 
-# Nodes live for a lesson: nothing looks for updates, tidies or scrubs behind their backs.
+# Nodes live for a lesson: nothing looks for updates, tidies or scrubs behind their backs. And no
+# node needs these file systems and modules, each of which costs an emulated one a second.
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
-    e2scrub_reap.service fstrim.timer systemd-pstore.service; do
+    e2scrub_reap.service fstrim.timer systemd-pstore.service dev-hugepages.mount \
+    dev-mqueue.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    sys-fs-fuse-connections.mount; do
     if [ -e "$root/usr/lib/systemd/system/$unit" ]; then inside systemctl --quiet mask "$unit"; fi
 done
+for module in configfs dm_mod drm efi_pstore fuse loop; do
+    ln -s /dev/null "$root/etc/systemd/system/modprobe@$module.service"
+done
+
+# The network card is there when the root file system is: nobody has to wait for others. And
+# Vagrant and docker bring their own interfaces up themselves.
+put etc/systemd/system/ifupdown-pre.service.d/drydock.conf 644 <<'END'
+[Service]
+ExecStart=
+ExecStart=/bin/true
+END
+ln -s /dev/null "$root/etc/udev/rules.d/80-ifupdown.rules"
 
 # Settings of the machine that builds the box, and what the package manager can make again.
 rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap" "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
