@@ -141,7 +141,7 @@ class Containers:
         if engine is None:
             reaper.give_up(kept)
             say(
-                f"The engine {kept.engine.url} does not run, and so do the nodes; what it still "
+                f"The engine {kept.engine.url} does not run, nor do the nodes; what it still "
                 "has of them is removed when the kit uses it next."
             )
             return

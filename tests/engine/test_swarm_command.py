@@ -190,6 +190,14 @@ def test_a_shell_of_ones_own_speaks_to_a_node(nodes: dict[str, str]) -> None:
     stale = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/no/such", "DOCKER_CONTEXT": "none"}
     done = subprocess.run(asked, capture_output=True, text=True, env={**os.environ, **stale})
     assert done.stdout.strip() == "worker2", done.stderr
+    # Such a shell must not have the kit make its sandboxes on the node.
+    done = subprocess.run(
+        ["sh", "-c", f'{told.stdout}\n"$@"', "sh", *kit.command("engine", "status")],
+        capture_output=True,
+        text=True,
+        cwd=kit.KIT,
+    )
+    assert "DOCKER_HOST is a node of your swarm" in done.stderr
 
 
 def test_what_cannot_be_is_said_with_what_to_do(nodes: dict[str, str]) -> None:
