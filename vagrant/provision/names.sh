@@ -1,6 +1,15 @@
 #!/usr/bin/env bash
-# Lets the nodes find each other by name: names.sh ADDRESS=NAME ...
+# Names this node and lets it find the others: names.sh NAME ADDRESS=NAME ...
+# (Vagrant's own way restarts the network, and gives the name a loopback address.)
 set -euo pipefail
+name=$1
+shift
+
+if [ "$(cat /etc/hostname)" != "$name" ] || [ "$(hostname)" != "$name" ]; then
+    echo "$name" >/etc/hostname
+    # The engine asks for it each time that it tells its name.
+    hostname "$name"
+fi
 
 begin='# drydock: nodes'
 end='# drydock: end'
