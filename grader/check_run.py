@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +51,9 @@ def main(job_file: str) -> int:
     from grader import targets
 
     lab = labs.load(job.lab)
+    target = targets.attach(job.target) if job.target else None
+    if target is not None and target.kept:
+        _end_in_good_order()
     plugin = ChecksPlugin(
         exercise=job.exercise,
         emit=emit,
@@ -57,7 +61,7 @@ def main(job_file: str) -> int:
         variant=job.variant,
         student=job.student,
         lab=lab,
-        target=targets.attach(job.target) if job.target else None,
+        target=target,
         unavailable=Unavailable(**job.unavailable) if job.unavailable else None,
     )
     checks = lab.folder / "checks" / f"{job.exercise}.py"
@@ -84,6 +88,18 @@ def main(job_file: str) -> int:
     )
     emit({"event": "end", "code": int(code)})
     return 0 if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) else 1
+
+
+def _end_in_good_order() -> None:
+    """When told to end, first take away what was made on nodes that are not thrown away."""
+
+    def end(_number: int, _frame: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
 
 
 if __name__ == "__main__":

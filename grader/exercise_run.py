@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from grader.targets.node import Target
 
 
+END_SECONDS = 5
+TIDY_SECONDS = 60
+"""How long the checks' process may take to end, and to take away what it made on kept nodes."""
+
+
 class Stopped(Exception):
     """The user asked to stop."""
 
@@ -120,7 +125,7 @@ class ExerciseRun:
         try:
             fault = self._follow(process, seconds)
         finally:
-            _end(process)
+            _end(process, TIDY_SECONDS * target.patience if target and target.kept else END_SECONDS)
             self._seconds["checks"] = time.monotonic() - started
         if fault is None and process.returncode != 0:
             told = log_file.read_text(encoding="utf-8", errors="replace")[-LOG_SHOWN:]
@@ -176,12 +181,12 @@ def _pump(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) ->
     lines.put(None)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """The checks' process is gone when this returns."""
+def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """The checks' process is gone when this returns, after `seconds` at most."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(timeout=5)
+            process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
