@@ -142,11 +142,13 @@ class Unanswered:
     """Checks of one exercise that were not graded for one and the same cause.
 
     `start` is the check with which it began; `count` is 0 where not even the checks are known.
+    `unseen`: not one cause, but each check's own why it cannot be seen on a live target.
     """
 
     start: CheckResult
     count: int
     points: float
+    unseen: bool = False
 
     @property
     def what(self) -> str:
@@ -163,6 +165,11 @@ class Unanswered:
     def cause_text(self) -> str:
         """Why, as one or two sentences."""
         start = self.start
+        if self.unseen:
+            return (
+                "What is there now does not show them; --verbose and the page say why of each."
+                " With --fresh your files are played. The points are left out of the sum."
+            )
         if start.outcome == "failed":
             return f"Needed first: “{start.title}”"
         reason = closed(start.cause.reason) if start.cause else ""
@@ -186,10 +193,17 @@ def unanswered(exercise: ExerciseResult) -> list[Unanswered]:
         if check.outcome == "not_graded":
             start = origin(exercise, check)
             same = start.id if start.outcome == "failed" else start.cause and start.cause.reason
+            if start.why == "target" and exercise.target.get("live"):
+                same = None
             groups.setdefault((start.why, same), []).append(check)
             starts.setdefault((start.why, same), start)
     return [
-        Unanswered(starts[key], len(checks), sum(check.max_points for check in checks))
+        Unanswered(
+            starts[key],
+            len(checks),
+            sum(check.max_points for check in checks),
+            unseen=key == ("target", None) and len(checks) > 1,
+        )
         for key, checks in groups.items()
     ]
 

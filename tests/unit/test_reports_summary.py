@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.record import Cause
 from grader.reports import facts, summary, text
 from tests.unit import sample_record as sample
 
@@ -48,6 +49,24 @@ def test_what_waits_for_a_missing_engine_is_gathered_with_it() -> None:
     assert [(g.start.why, g.count, g.points) for g in first] == [("engine", 3, 14.0)]
     assert [(g.count, g.points, g.cause_text) for g in second] == [
         (0, 25.0, "The grader broke: The checks' process ended with code 4.")
+    ]
+
+
+def test_what_a_live_target_does_not_show_is_one_paragraph() -> None:
+    unseen = [
+        sample.not_graded(f"a.{n}", "It was so.", 2, "target", cause=Cause(reason=f"Cause {n}."))
+        for n in range(3)
+    ]
+    live = sample.exercise("a", "A", unseen, target={"kind": "vagrant", "live": True})
+    (group,) = summary.unanswered(live)
+    assert (group.count, group.points) == (3, 6.0)
+    assert "--fresh" in group.cause_text
+
+    sandbox = sample.exercise("a", "A", unseen)
+    assert [g.cause_text[:8] for g in summary.unanswered(sandbox)] == [
+        "Cause 0.",
+        "Cause 1.",
+        "Cause 2.",
     ]
 
 
