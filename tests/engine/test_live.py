@@ -125,13 +125,13 @@ def test_a_swarm_is_graded_after_each_step(sandbox: Sandbox, workspace: Path) ->
         typed(sandbox, worker, "swarm", "join", "--token", token, f"{manager}:2377")
     pinged = address(sandbox, str(V["swarm_pinged"]))
     create = ["--name", OTTER, "--replicas", V["swarm_replicas"], "--init", "alpine:3"]
-    typed(sandbox, "manager1", "service", "create", *create, "ping", pinged)
-    typed(sandbox, "manager1", "service", "scale", f"{OTTER}={V['swarm_scaled_up']}")
+    typed(sandbox, "manager1", "service", "create", "--detach", *create, "ping", pinged)
+    typed(sandbox, "manager1", "service", "scale", "--detach", f"{OTTER}={V['swarm_scaled_up']}")
     always = {"runbook", "nodes", "listed", "created", "pings"}
     assert passed(look()) == always | {"roles", "ports", "scaled_up"}
 
     # Scale down, promote, drain.
-    typed(sandbox, "manager1", "service", "scale", f"{OTTER}={V['swarm_scaled_down']}")
+    typed(sandbox, "manager1", "service", "scale", "--detach", f"{OTTER}={V['swarm_scaled_down']}")
     promoted, drained = str(V["swarm_promoted"]), str(V["swarm_drained"])
     assert promoted != drained, "for this test"
     typed(sandbox, "manager1", "node", "promote", promoted)
@@ -149,7 +149,7 @@ def test_a_swarm_is_graded_after_each_step(sandbox: Sandbox, workspace: Path) ->
         port = f"{how}published={V[f'swarm_{kind}_port']},target=80"
         create = ["--name", V[f"swarm_{kind}_service"], "--replicas", V["swarm_web_replicas"]]
         create += ["--publish", port, "drydock/demo:1.0"]
-        typed(sandbox, "manager1", "service", "create", *create)
+        typed(sandbox, "manager1", "service", "create", "--detach", *create)
     found = passed(look()) - {"mesh_answers"}  # Which only some kernels can show.
     back = {"brought_back"} if drained in before else set()
     assert found == always | back | {"roles", "ports", "scaled_down", "host_port", "mesh_port"}
@@ -165,7 +165,7 @@ def task_nodes(sandbox: Sandbox) -> list[str]:
 
 
 def test_what_is_wrong_in_the_swarm_fails(sandbox: Sandbox, workspace: Path) -> None:
-    typed(sandbox, "manager1", "service", "scale", f"{OTTER}=1")
+    typed(sandbox, "manager1", "service", "scale", "--detach", f"{OTTER}=1")
     worker = SandboxTarget(sandbox).node("worker2")
     assert worker.run(["iptables", "-I", *DROP], timeout=20).ok
     try:
