@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from grader.console import say
 from grader.errors import EngineFault, KitError, NoEngine
 from grader.lab import Exercise
 from grader.plugin import Unavailable
@@ -88,21 +87,10 @@ class Machines:
         with self._turn:
             target = self.source.target(exercise.nodes, live=self.live)
             try:
-                target.prepare()
-                try:
-                    yield target
-                finally:
-                    self._restore(target)
+                # Exercises that need a clean slate say so themselves (`Target.prepare`).
+                yield target
             finally:
                 target.close()
-
-
-    def _restore(self, target: Target) -> None:
-        """What was graded is graded, also where the machines are left in disorder."""
-        try:
-            target.restore()
-        except EngineFault as fault:
-            say(f"The machines are not as they were: {fault}")
 
 
 def provide_targets(engine_url: str | None) -> Provider:
