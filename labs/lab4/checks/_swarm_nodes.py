@@ -51,7 +51,7 @@ def nodes(scene: Scene) -> None:
             state = "in no swarm" if member.state == "inactive" else member.state
             told.append(f"{node.name}: {'manager, ' if member.manager else ''}{state}")
         scene.fail(
-            f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not a ready member of"
+            f"{_and(missing)} {'are no ready members' if missing[1:] else 'is no ready member'} of"
             " the swarm.",
             expected="manager1, worker1 and worker2 are ready members of one swarm",
             actual="; ".join(told),
@@ -150,6 +150,11 @@ def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
                 continue
             closed.append(f"{port}/tcp from {name} to {names[address]}")
     return closed + _silence(silent, unheard)
+
+
+def _and(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _silence(
