@@ -32,8 +32,9 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"unsupported Compose file version: (\S+)",
-        "Docker does not take `version: {1}` for a stack.",
-        'Remove `version:`, or write version: "3.8".',
+        "Docker does not take `version: {1}` for a stack; older engines read 1.0 where there is"
+        " none.",
+        'Write version: "3.8" at the top of the file.',
     ),
     (
         r"invalid duration|time: (?:invalid|missing|unknown)",
