@@ -55,8 +55,12 @@ def run(args: argparse.Namespace, machines: Provider) -> int:
     for remark in found.remarks:
         say(remark)
     wishes = watch.Wishes(args.title, args.until_updated, args.seconds)
-    how = "Ctrl-C ends it" if args.seconds is None else f"it ends after {args.seconds:g} s"
-    say(f"Watching {found.service}: {how}, and the page is written then.")
+    ends = ["Ctrl-C"]
+    if args.until_updated:
+        ends.append("the end of an update")
+    if args.seconds is not None:
+        ends.append(f"{args.seconds:g} s")
+    say(f"Watching {found.service} until {' or '.join(ends)}; the page is written then.")
     with watch_words.shown() as show:
         trace, updated = watch.record(found, wishes, show)
     try:

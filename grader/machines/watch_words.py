@@ -86,7 +86,7 @@ def tasks(trace: Trace) -> str:
         task for task in trace.tasks if task.up() and not task.down() and task.state == "running"
     ]
     parts = []
-    for name, change in states.items():
+    for name, change in sorted(states.items()):
         if change.state == "down":
             parts.append(f"{name} down")
             continue
