@@ -96,6 +96,7 @@ class Machines:
             finally:
                 target.close()
 
+
     def _restore(self, target: Target) -> None:
         """What was graded is graded, also where the machines are left in disorder."""
         try:
