@@ -24,8 +24,16 @@ def install(session: nox.Session, extras: str = "") -> None:
     stamp.write_text(wanted, encoding="utf-8")
 
 
-def kit(session: nox.Session, *args: str, ok: tuple[int, ...] = (0,)) -> None:
-    session.run("python", "-m", "grader", *args, success_codes=list(ok), silent=False)
+def kit(
+    session: nox.Session, *args: str, ok: tuple[int, ...] = (0,), patience: float = 0.3
+) -> None:
+    """`patience`: seconds after Ctrl-C until it is killed."""
+    session.run(
+        *("python", "-m", "grader", *args),
+        success_codes=list(ok),
+        silent=False,
+        interrupt_timeout=patience,
+    )
 
 
 @nox.session
@@ -51,7 +59,7 @@ def handout(session: nox.Session) -> None:
 
 @nox.session
 def swarm(session: nox.Session) -> None:
-    """Three-node swarm to type at: nox -s swarm -- up|status|join|ssh NODE|env NODE|down."""
+    """Three-node swarm to type at: nox -s swarm -- up|status|join|ssh|watch|env|down."""
     install(session)
     words = session.posargs or ["status"]
     ok: tuple[int, ...] = (0,)
@@ -59,7 +67,8 @@ def swarm(session: nox.Session) -> None:
         ok = (0, 1)  # 1: problems were found
     elif words[0] == "ssh" and "--" not in words:
         ok = tuple(range(256))  # a login ends with the code of whatever was typed last
-    kit(session, "swarm", *words, ok=ok)
+    # Ctrl-C is the usual end of `watch`: what was seen is drawn then.
+    kit(session, "swarm", *words, ok=ok, patience=60 if words[0] == "watch" else 0.3)
 
 
 @nox.session

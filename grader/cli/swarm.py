@@ -1,4 +1,4 @@
-"""`swarm up|status|join|ssh|env|down`: machines to type at."""
+"""`swarm up|status|join|ssh|watch|env|down`: machines to type at."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader.cli import swarm_watch
 from grader.errors import KitError
 
 if TYPE_CHECKING:
@@ -27,10 +28,12 @@ EXAMPLE = """examples:
   python -m grader swarm join                    form the swarm, or take in who is not in it
   eval "$(python -m grader swarm env manager1)"  docker commands of this shell go to manager1
   eval "$(python -m grader swarm env --unset)"   … and no longer
+  python -m grader swarm watch web               record that service; Ctrl-C draws a timeline of it
   python -m grader swarm down
   python -m grader swarm up --provider vagrant --join
 
-exit codes: 0; 1 status: problems were found; 2 bad usage; 3 something does not work;
+exit codes: 0; 1 status: problems were found; 1 watch --until-updated: no update ended;
+2 bad usage; 3 something does not work;
 ssh: the command's own
 """
 
@@ -73,6 +76,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     ssh = action("ssh", "a shell on a node, or one command there")
     ssh.add_argument("node", metavar="NODE")
     ssh.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    watch = action("watch", "record a service until Ctrl-C, and draw a timeline of its updates")
+    swarm_watch.add_arguments(watch)
     env = action("env", "print what lets the docker commands of a shell go to a node")
     env.add_argument("node", nargs="?", metavar="NODE")
     env.add_argument("--shell", choices=["bash", "zsh", "fish", "powershell", "cmd"])
@@ -177,6 +182,10 @@ def _ssh(args: argparse.Namespace) -> int:
     return subprocess.call(shell)
 
 
+def _watch(args: argparse.Namespace) -> int:
+    return swarm_watch.run(args, _provider(*_chosen(args)))
+
+
 def _env(args: argparse.Namespace) -> int:
     from grader.machines import env, ssh_files
 
@@ -233,4 +242,12 @@ def _provider(kind: str, options: Options) -> Provider:
     return machines.provider(kind, **vars(options))
 
 
-RUN = {"up": _up, "status": _status, "join": _join, "ssh": _ssh, "env": _env, "down": _down}
+RUN = {
+    "up": _up,
+    "status": _status,
+    "join": _join,
+    "ssh": _ssh,
+    "watch": _watch,
+    "env": _env,
+    "down": _down,
+}

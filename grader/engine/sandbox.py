@@ -157,8 +157,8 @@ def _remove(run: reaper.Run) -> None:
 
 
 @contextlib.contextmanager
-def unbroken() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done, then let it through."""
+def unbroken(told: str = "Cleaning up, one moment …") -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done, then let it through; `told` is said to it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -166,7 +166,7 @@ def unbroken() -> Iterator[None]:
 
     def note(number: int, _frame: FrameType | None) -> None:
         if not pressed:
-            say("Cleaning up, one moment …")
+            say(told)
         pressed.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from grader.paths import TEMPLATES
 from grader.record import CheckResult, ExerciseResult, Record, write_atomically
-from grader.reports import facts, summary, text, timeline
+from grader.reports import facts, rollout_words, summary, text, timeline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
+
+    from grader.modules.rollout.trace import Trace
 
 
 def render(record: Record) -> str:
@@ -35,12 +37,37 @@ def render(record: Record) -> str:
 def render_rollouts(record: Record) -> str:
     """A page of the record's recorded rollouts and nothing else."""
     rollouts = [
-        (exercise, timeline.of_exercise(exercise, f"exercise-{place}"))
+        (exercise.title, timeline.of_exercise(exercise, f"exercise-{place}"))
         for place, exercise in enumerate(record.exercises, start=1)
         if exercise.rollouts
     ]
-    page = _environment().get_template("rollouts.html.j2")
-    return page.render(record=record, rollouts=rollouts)
+    return (
+        _environment()
+        .get_template("rollouts.html.j2")
+        .render(
+            tab=f"{record.lab_title}: rollouts, {record.student}",
+            title=f"{record.lab_title}: rollouts",
+            whose=("Student", record.student),
+            when=("Graded", record.finished),
+            rollouts=rollouts,
+        )
+    )
+
+
+def render_trace(title: str, trace: Trace) -> str:
+    """A page of one trace that belongs to no record; of one that cannot be drawn, without it."""
+    drawn = timeline.drawn(trace.to_json(), "rollout", unknown=rollout_words.CANNOT_TELL)
+    return (
+        _environment()
+        .get_template("rollouts.html.j2")
+        .render(
+            tab=title,
+            title=title,
+            whose=("Service", trace.service),
+            when=("Recorded", trace.started),
+            rollouts=[("Timeline", [drawn] if drawn else [])],
+        )
+    )
 
 
 def write(record: Record, path: Path) -> None:

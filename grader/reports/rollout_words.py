@@ -11,6 +11,8 @@ from grader.reports.text import sentence, visible
 
 SIGNS = {True: "✓", False: "✗", None: "–"}
 ANSWERS = {True: "kept", False: "broken", None: "not graded"}
+CANNOT_TELL = "cannot be told"
+"""In place of "not graded", where nothing is graded."""
 
 _WAYS = {
     "automatic": "the swarm rolled it back by itself",
@@ -72,9 +74,10 @@ def summary(trace: Trace) -> str:
     return " ".join(said)
 
 
-def proof_line(proof: Proof) -> str:
+def proof_line(proof: Proof, unknown: str = ANSWERS[None]) -> str:
     where = f" (at {span(proof.at)})" if proof.ok is False and proof.at is not None else ""
-    return f"{ANSWERS[proof.ok]}{where}: {sentence(proof.found)}"
+    answer = unknown if proof.ok is None else ANSWERS[proof.ok]
+    return f"{answer}{where}: {sentence(proof.found)}"
 
 
 def story(task: Task) -> str:
@@ -98,13 +101,22 @@ def story(task: Task) -> str:
     return visible(f"version {task.version}{where}: {', '.join(parts)}{error}")
 
 
-def lines(trace: Trace) -> list[str]:
-    """The whole picture as text, for a terminal or to be read out."""
+def brief(trace: Trace, unknown: str = ANSWERS[None]) -> list[str]:
+    """What happened and what was proven, without each task's life.
+
+    `unknown` is said of a promise that is neither kept nor broken for certain.
+    """
     told = [f"{headline(trace)} (service {trace.service}, {trace.started})", summary(trace), ""]
     for proof in trace.proofs:
         told.append(f"{SIGNS[proof.ok]} {sentence(proof.promise)}")
-        told.append(f"    {proof_line(proof)}")
-    told += ["", *_what_happened(trace), ""]
+        told.append(f"    {proof_line(proof, unknown)}")
+    told += ["", *_what_happened(trace)]
+    return [visible(line) for line in told]
+
+
+def lines(trace: Trace, unknown: str = ANSWERS[None]) -> list[str]:
+    """The whole picture as text, for a terminal or to be read out; `unknown` as in `brief`."""
+    told = [*brief(trace, unknown), ""]
     for row, tasks in rows(trace.tasks).items():
         told.append(f"slot {row}" if tasks[0].slot else row)
         told += [f"    {story(task)}" for task in tasks]

@@ -61,6 +61,8 @@ class Drawn:
     versions: tuple[tuple[str, str], ...]
     """(class, version), in order."""
     lines: tuple[str, ...]
+    unknown: str
+    """What is said of a promise that is neither kept nor broken for certain."""
     troubled: bool
     """Something on the picture failed."""
 
@@ -72,10 +74,11 @@ def of_exercise(exercise: ExerciseResult, anchor: str) -> list[Drawn]:
     return [one for one in all_drawn if one is not None]
 
 
-def drawn(data: object, anchor: str) -> Drawn | None:
+def drawn(data: object, anchor: str, unknown: str = told.ANSWERS[None]) -> Drawn | None:
     """A record's rollout, drawn for wide and narrow windows; None where it is no trace.
 
-    `anchor` begins the ids of its elements.
+    `anchor` begins the ids of its elements; `unknown` is said of promises that are neither kept
+    nor broken for certain.
     """
     from markupsafe import Markup
 
@@ -102,7 +105,8 @@ def drawn(data: object, anchor: str) -> Drawn | None:
         marks=tuple(sign for sign in signs if sign.css == "ro-mark"),
         letters=letters,
         versions=tuple((sheet.colour(version), version) for version in sheet.versions),
-        lines=tuple(told.lines(trace)),
+        lines=tuple(told.lines(trace, unknown)),
+        unknown=unknown,
         troubled='"ro-cross"' in pictures[0],
     )
 

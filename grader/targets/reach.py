@@ -36,6 +36,12 @@ def forget(address: str, opener: Opener) -> None:
             del _openers[address]
 
 
+def relayed(address: str) -> bool:
+    """Whether connections to `address` take another way, which is a slower one."""
+    with _lock:
+        return address in _openers
+
+
 def connect(address: str, port: int, timeout: float) -> socket.socket:
     """A TCP connection to a port of a node; OSError where there is none within `timeout` s."""
     with _lock:

@@ -71,6 +71,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._look_at_nodes = threading.Event()
+        self._look_at_nodes.set()
         self._streams: list[Any] = []
         self._threads: list[threading.Thread] = []
         self._image_checks: dict[str, bool] = {}

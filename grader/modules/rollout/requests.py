@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from grader.errors import KitError
 from grader.modules.http import only_the_labs_own
 from grader.modules.rollout.trace import Request, Requests
+from grader.targets import reach
 
 EVERY = 0.05
 """Seconds from one request at a node to the next: at most 20 a second."""
@@ -91,6 +93,7 @@ class Driver:
         connection = http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT)
         status, version, host, error = 0, "", "", ""
         try:
+            connection.sock = reach.connect(self.address, self.port, TIMEOUT)
             connection.request("GET", self.path, headers={"Connection": "close"})
             response = connection.getresponse()
             text = response.read(MAX_BODY).decode("utf-8", errors="replace")
@@ -101,6 +104,8 @@ class Driver:
             if problem.errno in _OURS:
                 return None
             status, error = 0, _in_words(problem)
+        except KitError:
+            status, error = 0, "not reachable"
         except http.client.HTTPException as problem:
             status, error = 0, f"not an HTTP answer ({type(problem).__name__})"
         finally:

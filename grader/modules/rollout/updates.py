@@ -52,20 +52,25 @@ def replacements(trace: Trace, version: str | None = None) -> list[Replacement]:
 
     Replacements of an update that went back and those of going back are told apart by version.
     """
+    found = [one for one in all_replacements(trace) if version in (None, one.new.version)]
+    if version is None and found:
+        found = [one for one in found if one.new.spec == found[0].new.spec]
+    return found
+
+
+def all_replacements(trace: Trace) -> list[Replacement]:
+    """Those of every update and every way back, in order."""
     found = []
     for row, tasks in rows(trace.tasks).items():
         for place, new in enumerate(tasks):
             older = [task for task in tasks[:place] if task.spec != new.spec]
             if not older or tasks[place - 1].spec == new.spec:
                 continue
-            if new.created < 0 or (version is not None and new.version != version):
+            if new.created < 0:
                 continue
             old = older[-1]
             found.append(Replacement(row, old, new, new.created, new.up(), old.down()))
-    found.sort(key=lambda one: (one.begun, one.row))
-    if version is None and found:
-        found = [one for one in found if one.new.spec == found[0].new.spec]
-    return found
+    return sorted(found, key=lambda one: (one.begun, one.row))
 
 
 def batches(trace: Trace, version: str | None = None) -> list[Batch]:
