@@ -8,6 +8,7 @@ the pipe closes, and the connection ends with it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import re
 import shlex
@@ -90,6 +91,7 @@ class Link:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
                 self._folder = None
+                atexit.unregister(self.close)
 
     def drop(self) -> None:
         """End the connection alone: the machine goes down, or has been down."""
@@ -106,6 +108,7 @@ class Link:
             if self._folder is None:
                 # Sockets have paths of 100 characters at most, so not in the data directory.
                 self._folder = Path(tempfile.mkdtemp(prefix="drydock-"))
+                atexit.register(self.close)
                 access.write_config(self._folder / "config", [self.machine], self._folder)
             return self._folder
 
