@@ -22,6 +22,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = {}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--everything", action="store_true", help="also what takes very long")
+
+
+@pytest.fixture(scope="session")
+def everything(request: pytest.FixtureRequest, room: Room) -> bool:
+    """Whether time is no matter: asked for, or the machines' processors are real."""
+    return bool(request.config.getoption("--everything")) or not room.emulated
+
+
 @pytest.fixture(scope="session")
 def room(request: pytest.FixtureRequest) -> Iterator[Room]:
     """The three machines, up; they are destroyed at the end."""

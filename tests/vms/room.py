@@ -57,6 +57,17 @@ class Room:
     def kit(self, *words: str, ok: tuple[int, ...] = (0,)) -> str:
         return self.run(sys.executable, "-m", "grader", *words, ok=ok)
 
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """A command of the kit that goes on beside the test."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "grader", *words],
+            cwd=paths.KIT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def vagrant(self, *words: str) -> str:
         return self.run("vagrant", *words)
 
@@ -88,6 +99,11 @@ class Room:
         if self._target is not None:
             self._target.close()
             self._target = None
+
+    @property
+    def emulated(self) -> bool:
+        name = self.run("virsh", "list", "--name").split()[0]
+        return "<domain type='qemu'" in self.run("virsh", "dumpxml", name)
 
     @property
     def swarm(self) -> Swarm:
