@@ -42,7 +42,11 @@ def test_machines_come_up_with_engines_and_no_swarm(room: Room) -> None:
     assert "demo" in room.on("worker2", "docker", "image", "ls", "--format", "{{.Repository}}")
 
 
-def test_hosts_of_a_list_are_used_and_each_trouble_is_named(room: Room, hosts: Path) -> None:
+def test_hosts_of_a_list_are_used_and_each_trouble_is_named(
+    room: Room, hosts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Somebody else's kit, for whom Vagrant's machines are hosts like any others.
+    monkeypatch.setenv("DRYDOCK_HOME", str(room.place / "home-hosts"))
     said = room.kit("swarm", "up", "--provider", "hosts", "--hosts", str(hosts), ok=(3,))
 
     assert "manager1: 192.168.56.11 answers" in said
