@@ -115,17 +115,22 @@ class Room:
         found: dict[str, Any] = json.loads(said[said.index("{") :])
         return found
 
-    def grade(self, exercise: str, *options: str, files: Path | None = None) -> dict[str, Any]:
-        """The record's part on an exercise, graded on the machines; as the demo student."""
+    def grade(
+        self, exercise: str, *options: str, target: str = "vagrant", files: Path | None = None
+    ) -> dict[str, Any]:
+        """The record's part on an exercise, graded on the machines.
+
+        Of the demo student's finished lab, or of what they have in the folder `files`.
+        """
         self.let_go()
+        whose = ["--demo"]
+        if files is not None:
+            whose = ["--student", "s0000000", "--workspace", str(files)]
         out = self.place / "results" / f"{exercise}-{len(self.figures)}"
-        whose = (
-            ["--demo"] if files is None else ["--student", "s0000000", "--workspace", str(files)]
-        )
-        with self.timed(f"{exercise} {' '.join(options)}".strip()):
+        with self.timed(f"{exercise}, {target}, {'played' if '--fresh' in options else 'live'}"):
             self.kit(
-                "check", "lab4", "--target", "vagrant", "--exercise", exercise, *whose,
-                "--out", str(out), "--verbose", *options, ok=(0, 1, 3),
+                "check", "lab4", *whose, "--target", target, "--exercise", exercise,
+                "--out", str(out), *options, ok=(0, 1, 3),
             )  # fmt: skip
         record = json.loads((out / "record.json").read_text("utf-8"))
         (found,) = [entry for entry in record["exercises"] if entry["id"] == exercise]
