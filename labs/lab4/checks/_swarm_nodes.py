@@ -130,13 +130,13 @@ def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
             node.name: pool.submit(
                 wire.listen,
                 node,
-                scene.seconds(LISTEN_SECONDS),
+                scene.listening(LISTEN_SECONDS),
                 [(kind, a.address) for kind, a, b in said if b is node],
             )
             for node in members
         }
         knocks = {node.name: pool.submit(wire.knock, node, asked[node.name]) for node in members}
-        silent = scene.play.probe.exchange(within=scene.seconds(LISTEN_SECONDS))
+        silent = scene.play.probe.exchange(within=scene.listening(LISTEN_SECONDS))
         for name, ear in ears.items():
             heard |= {(packet.kind, packet.source, name) for packet in ear.result()}
     unheard = [

@@ -27,6 +27,9 @@ from grader.targets.node import Completed
 
 T = TypeVar("T")
 
+LISTENING = 60
+"""Seconds after which nobody listens any longer, however slow the nodes are."""
+
 COMMAND_SECONDS = 90
 AFTER_A_LONG_ONE = 20
 """`docker service create` and the like wait until all tasks run, if need be for ever. That they
@@ -120,6 +123,10 @@ class Scene:
     def seconds(self, usual: float) -> int:
         """So long here, where in a sandbox it would be `usual` seconds."""
         return math.ceil(usual * self.play.target.patience)
+
+    def listening(self, usual: float) -> int:
+        """So long is listened for packets here: what comes at all comes soon, also to slow nodes."""
+        return min(self.seconds(usual), max(LISTENING, math.ceil(usual)))
 
     def fail(
         self,

@@ -67,7 +67,9 @@ def pings(scene: Scene) -> None:
     others = [n.address for n in on if n is not node]
     # The node's own tasks are heard under addresses of their own.
     own = [a for container in found[node.name] for a in container.networks.values() if a]
-    packets = wire.listen(node, scene.seconds(PING_SECONDS), [("ping", a) for a in (*others, *own)])
+    packets = wire.listen(
+        node, scene.listening(PING_SECONDS), [("ping", a) for a in (*others, *own)]
+    )
     sources = {p.source for p in packets if p.kind == "ping" and p.dest == node.address}
     silent = [n.name for n in on if n is not node and n.address not in sources]
     if node in on and not sources - {n.address for n in target.nodes}:
