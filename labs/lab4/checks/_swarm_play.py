@@ -125,7 +125,7 @@ class Scene:
         return math.ceil(usual * self.play.target.patience)
 
     def listening(self, usual: float) -> int:
-        """So long is listened for packets here: what comes at all comes soon, also to slow nodes."""
+        """So long is listened for packets here: what comes at all comes soon, to slow nodes too."""
         return min(self.seconds(usual), max(LISTENING, math.ceil(usual)))
 
     def fail(
