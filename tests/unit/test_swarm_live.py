@@ -100,16 +100,6 @@ def test_a_task_that_an_update_replaced_shows_nothing(checks: Any) -> None:
     assert not checks("_swarm_live").moved_off([task(1, "w1", "shutdown"), newer], "w1")
 
 
-def test_a_node_whose_own_firewall_drops_what_arrives_is_named(checks: Any) -> None:
-    silence = checks("_swarm_nodes")._silence
-    with_w2 = [("m1", "w2"), ("w2", "m1"), ("w1", "w2"), ("w2", "w1")]
-    (told,) = silence(with_w2, [])
-    assert told.startswith("4789/udp at w2")
-    assert silence(with_w2, [("udp/4789", "m1", "w2")])[0] == "overlay network from m1 to w2"
-    assert silence([("m1", "w2")], []) == ["overlay network from m1 to w2"], "it may be either"
-    assert silence([], []) == []
-
-
 def test_what_cannot_be_seen_says_what_would_show_it(checks: Any) -> None:
     judges = checks("swarm").JUDGES
     unseen = {judge.check for judge in judges if isinstance(judge.live, str)}

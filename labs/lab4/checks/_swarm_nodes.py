@@ -149,26 +149,15 @@ def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
             if answers.get((address, port)) == "open":
                 continue
             closed.append(f"{port}/tcp from {name} to {names[address]}")
-    return closed + _silence(silent, unheard)
+    if not any(kind == f"udp/{OVERLAY}" for kind, _, _ in unheard):
+        # Else it is no wonder that containers do not hear each other.
+        closed += [f"overlay network from {a} to {b}" for a, b in silent]
+    return closed
 
 
 def _and(names: Sequence[str]) -> str:
     """`a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _silence(
-    silent: Sequence[tuple[str, str]], unheard: Sequence[tuple[str, str, str]]
-) -> list[str]:
-    """What it means that containers (asking, asked on these nodes) do not hear each other.
-
-    A node's own firewall drops what its network card has received, and so what was heard.
-    """
-    common = {name for pair in silent for name in pair if all(name in other for other in silent)}
-    arrives = not any(kind == f"udp/{OVERLAY}" for kind, _, _ in unheard)
-    if arrives and len(common) == 1:
-        return [f"{OVERLAY}/udp at {common.pop()}, where it arrives and is not let in"]
-    return [f"overlay network from {a} to {b}" for a, b in silent]
 
 
 def listed(scene: Scene) -> None:
