@@ -9,7 +9,6 @@ the pipe closes, and the connection ends with it.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import re
 import shlex
 import shutil
@@ -20,12 +19,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from grader.engine import dial, find
 from grader.engine.commands import Kept
 from grader.errors import EngineFault, KitError
-from grader.machines import access, diagnosis
+from grader.machines import access, diagnosis, pipes
 from grader.targets.node import Completed
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class Link:
         with self._lock:
             master, self._master = self._master, None
             if master is not None:
-                _end(master)
+                pipes.end(master)
             if self._folder is not None:
                 for path in (self._control(), self._socket()):
                     path.unlink(missing_ok=True)
@@ -130,15 +129,15 @@ class Link:
             stderr=subprocess.PIPE,
             start_new_session=access.multiplexed(),  # Ctrl-C is ours to answer, not its
         )
-        said = _first_line(master, READY_SECONDS)
+        said = pipes.first_line(master, READY_SECONDS)
         if not said.startswith(GREETING):
-            _end(master)
+            pipes.end(master)
             assert master.stderr is not None
             told = master.stderr.read().decode("utf-8", errors="replace")
             raise self._unreachable(told or said or "Connection timed out")
         _, user, by_sudo = said.split()
         self._rights = ["sudo", "-n"] if user != "0" and by_sudo == "0" else []
-        threading.Thread(target=_drain, args=(master.stderr,), daemon=True).start()
+        threading.Thread(target=pipes.drain, args=(master.stderr,), daemon=True).start()
         self._master = master
 
     def _unreachable(self, said: str) -> Unreachable:
@@ -193,7 +192,7 @@ class Link:
             start_new_session=access.multiplexed(),
         )
         sinks = [(process.stdout, out)] + ([(process.stderr, err)] if err is not None else [])
-        readers = [threading.Thread(target=_read, args=sink, daemon=True) for sink in sinks]
+        readers = [threading.Thread(target=pipes.read, args=sink, daemon=True) for sink in sinks]
         for reader in readers:
             reader.start()
         deadline = time.monotonic() + timeout + GRACE
@@ -202,7 +201,7 @@ class Link:
                 reader.join(max(0.0, deadline - time.monotonic()))
         finally:
             hangs = any(reader.is_alive() for reader in readers)
-            _end(process)
+            pipes.end(process)
         rc: int | None = process.returncode
         # A command that `timeout` kills ends without an exit code, which OpenSSH gives as 255.
         if hangs or (rc in (124, 137, 255) and time.monotonic() - began >= timeout):
@@ -273,13 +272,13 @@ class Link:
     def stream(self, command: str) -> socket.socket:
         """A socket whose other end is the standard streams of a command on the machine."""
         self.open()
-        return _through(self.argv(command))
+        return pipes.through(self.argv(command))
 
     def tcp(self, port: int, timeout: float) -> socket.socket:
         """A TCP connection to a port of `address` as the machine sees it; raises OSError."""
         self.open()
         place = f"{self.machine.address}:{port}"
-        made = _through(["ssh", "-F", str(self.config), "-W", place, self.machine.name])
+        made = pipes.through(["ssh", "-F", str(self.config), "-W", place, self.machine.name])
         made.settimeout(timeout)
         return made
 
@@ -293,77 +292,6 @@ def _remote(
     """
     variables = [f"{name}={value}" for name, value in (env or {}).items()]
     return ["env", "-C", cwd, *variables, "timeout", "-s", "KILL", f"{timeout:g}", *argv]
-
-
-def _first_line(process: subprocess.Popen[bytes], seconds: float) -> str:
-    """The first line of a process's output; empty where it ends or `seconds` pass before."""
-    assert process.stdout is not None
-    lines: list[bytes] = []
-    reader = threading.Thread(
-        target=lambda: lines.append(process.stdout.readline()),  # type: ignore[union-attr]
-        daemon=True,
-    )
-    reader.start()
-    reader.join(seconds)
-    return lines[0].decode("utf-8", errors="replace").strip() if lines else ""
-
-
-def _read(source: IO[bytes] | None, kept: Kept) -> None:
-    assert source is not None
-    with contextlib.suppress(OSError, ValueError):
-        while data := source.read1(65536):  # type: ignore[attr-defined]
-            kept.add(data)
-
-
-def _drain(source: IO[bytes] | None) -> None:
-    _read(source, Kept(1))
-
-
-def _end(process: subprocess.Popen[Any]) -> None:
-    """The process is gone when this returns; one that has just ended keeps its exit code."""
-    with contextlib.suppress(OSError):
-        if process.stdin is not None:
-            process.stdin.close()
-    try:
-        process.wait(timeout=1 if process.stdin is None else 3)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _through(argv: Sequence[str]) -> socket.socket:
-    """A socket whose other end is a local program's standard streams."""
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=access.multiplexed(),
-    )
-    mine, theirs = socket.socketpair()
-
-    def outward() -> None:
-        assert process.stdin is not None
-        with contextlib.suppress(OSError, ValueError):
-            while data := theirs.recv(65536):
-                process.stdin.write(data)
-                process.stdin.flush()
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-
-    def inward() -> None:
-        source: Any = process.stdout
-        with contextlib.suppress(OSError, ValueError):
-            while data := source.read1(65536):
-                theirs.sendall(data)
-        with contextlib.suppress(OSError):
-            theirs.shutdown(socket.SHUT_RDWR)
-        theirs.close()
-        _end(process)
-
-    for pump in (outward, inward):
-        threading.Thread(target=pump, daemon=True, name=f"ssh {pump.__name__}").start()
-    return mine
 
 
 def check(link: Link) -> KitError | None:

@@ -11,6 +11,7 @@ import contextlib
 import math
 import re
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ class Scene:
         self.fail(otherwise)
 
 
-class Round:
+class Round(ABC):
     """What a play and a look at a live swarm share: the verdicts, and what judges ask."""
 
     def __init__(self, target: Any, variant: Mapping[str, Any], judges: Sequence[Judge]) -> None:
@@ -171,13 +172,13 @@ class Round:
         """The service that is scaled, under the name that it really got."""
         self.verdicts: dict[str, BaseException | None] = {}
 
+    @abstractmethod
     def see(self, check: str) -> None:
         """Decide the check, if it is not decided yet; raises what its judge raised."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Take away what the grader made, where that does not go with the target."""
-        raise NotImplementedError
 
     def passed(self, check: str) -> bool:
         return check in self.verdicts and self.verdicts[check] is None
