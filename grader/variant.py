@@ -8,7 +8,8 @@ leaves the others as they are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from grader.errors import KitError
@@ -42,15 +43,20 @@ def _draw(lab: Lab, student: str, name: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest(), "big")
 
 
-def _evaluate(lab: Lab, parameter: Parameter, values: Mapping[str, Any]) -> int | str:
+@cache
+def _compiled(expression: str) -> Callable[..., Any]:
+    """An expression made ready; once for a whole class, for that takes longer than using it."""
     import jinja2
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    return environment.compile_expression(expression, undefined_to_none=False)
+
+
+def _evaluate(lab: Lab, parameter: Parameter, values: Mapping[str, Any]) -> int | str:
+    import jinja2
+
     try:
-        compiled = environment.compile_expression(
-            parameter.expression or "", undefined_to_none=False
-        )
-        value = compiled(**values)
+        value = _compiled(parameter.expression or "")(**values)
         if isinstance(value, jinja2.Undefined):
             str(value)
     except Exception as error:

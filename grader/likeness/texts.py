@@ -1,0 +1,77 @@
+"""The text files of a submission, read so that no file can hurt: no links, nothing endless."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import handout, submission
+
+MAX_FILE = 200_000
+MAX_FILES = 500
+MAX_TOTAL = 2_000_000
+"""Bytes; what lies beyond is not compared."""
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """`name` is relative to the submission, with `/`; `lines` are without blanks at their ends,
+    with single spaces, and without empty ones."""
+
+    name: str
+    text: str
+    lines: tuple[str, ...]
+
+    @property
+    def normal(self) -> str:
+        return "\n".join(self.lines)
+
+
+def read(folder: Path) -> list[TextFile]:
+    """The submission's text files in a stable order; binary and huge ones are left out."""
+    files: list[TextFile] = []
+    total = 0
+    for path, size in _walk(folder):
+        if len(files) >= MAX_FILES or total + size > MAX_TOTAL:
+            break
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        total += len(content)
+        found = text_file(path.relative_to(folder).as_posix(), content)
+        if found is not None:
+            files.append(found)
+    return files
+
+
+def text_file(name: str, content: bytes) -> TextFile | None:
+    """A file's content as text; None if it is none."""
+    if b"\0" in content or len(content) > MAX_FILE:
+        return None
+    text = content.decode("utf-8", errors="replace")
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return TextFile(name, text, tuple(line for line in lines if line))
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Ordinary files of a size that is read; the tools' and the kit's own are not looked at."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in found:
+        if entry.name in submission.IGNORED or entry.name == handout.STATE:
+            continue
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            yield from _walk(Path(entry.path))
+        elif stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE:
+            yield Path(entry.path), status.st_size
