@@ -22,7 +22,7 @@ def render(record: Record) -> str:
     """The page for `record`; the same record always gives the same text."""
     record = summary.for_student(record)
     return (
-        _environment()
+        environment()
         .get_template("feedback.html.j2")
         .render(
             record=record,
@@ -42,7 +42,7 @@ def render_rollouts(record: Record) -> str:
         if exercise.rollouts
     ]
     return (
-        _environment()
+        environment()
         .get_template("rollouts.html.j2")
         .render(
             tab=f"{record.lab_title}: rollouts, {record.student}",
@@ -58,7 +58,7 @@ def render_trace(title: str, trace: Trace) -> str:
     """A page of one trace that belongs to no record; of one that cannot be drawn, without it."""
     drawn = timeline.drawn(trace.to_json(), "rollout", unknown=rollout_words.CANNOT_TELL)
     return (
-        _environment()
+        environment()
         .get_template("rollouts.html.j2")
         .render(
             tab=title,
@@ -86,7 +86,8 @@ def _anchors(record: Record) -> dict[str, str]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of all pages: everything that is printed is escaped and made visible."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
