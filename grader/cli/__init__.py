@@ -15,7 +15,7 @@ from grader.errors import KitError
 COMMANDS = {
     "check": "hand out if need be, grade a workspace, show points, reasons and hints",
     "handout": "write a student's workspace: worksheet and starter files of their own",
-    "report": "make the feedback page of a record again",
+    "report": "make the pages of a record or of a class again",
     "images": "build, list, save, load or verify the image set",
     "swarm": "machines to type at: manager1, worker1, worker2; with a swarm if you like",
     "box": "build the Vagrant box for rooms without network",

@@ -1,4 +1,4 @@
-"""`report`: make the feedback page of a record again."""
+"""`report`: make the pages of a record, or of a whole class, again."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ EXAMPLE = """examples:
   python -m grader report results/lab4/s1234567/record.json
   python -m grader report record.json --out feedback-of-s1234567.html
   python -m grader report record.json --rollout   (timelines of the recorded updates, also as text)
+  python -m grader report results                 (a class's folder: the class page and all others)
+  python -m grader report results --anonymous     (a class page to show: no names, no IDs)
 """
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "report",
-        help="make the feedback page of a record again",
-        description="Write the feedback page (one HTML file) of a record; nothing is graded. "
+        help="make the pages of a record or of a class again",
+        description="Write the feedback page (one HTML file) of a record, or the class page and "
+        "all feedback pages of a class's results folder; nothing is graded. "
         "The path of the page is printed.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("record", type=Path, metavar="RECORD.json", help="a record of grading")
+    parser.add_argument(
+        "record",
+        type=Path,
+        metavar="RECORD.json|RESULTS",
+        help="a record of grading, or the results folder of a class",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -39,6 +47,11 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="draw only the recorded updates of services, and print them as text",
     )
+    parser.add_argument(
+        "--anonymous",
+        action="store_true",
+        help="of a class: leave names, IDs and links to feedback out of the class page",
+    )
     parser.set_defaults(run=run)
 
 
@@ -46,6 +59,14 @@ def run(args: argparse.Namespace) -> int:
     from grader.record import write_atomically
     from grader.reports import feedback
 
+    if (args.record / "class.json").is_file():
+        return _of_class(args)
+    if args.anonymous:
+        raise KitError(
+            "Only the page of a class can be anonymous, and this is none's results folder.",
+            where=str(args.record),
+            remedy="Name the folder that has class.json in it.",
+        )
     name = "rollouts.html" if args.rollout else "feedback.html"
     out: Path = args.out or args.record.parent / name
     if out.is_dir():
@@ -63,6 +84,44 @@ def run(args: argparse.Namespace) -> int:
             remedy="Say with --out where it may go.",
         ) from error
     print(out)
+    return 0
+
+
+def _of_class(args: argparse.Namespace) -> int:
+    """The class page, and the feedback page of everybody who has a record."""
+    from grader import lab, results
+    from grader.console import say, task
+    from grader.reports import classpage, feedback
+
+    for option in ("out", "rollout"):
+        if getattr(args, option):
+            raise KitError(
+                f"--{option} is for a single record.",
+                where=str(args.record),
+                remedy="The pages of a class lie in its results folder.",
+            )
+    found = results.load(args.record)
+    of_lab = lab.load(found.lab)
+    written = 0
+    with task("Writing the pages") as tell:
+        for entry, record in found.graded():
+            if record is None:
+                continue
+            file = found.feedback_file(entry.person.id)
+            try:
+                feedback.write(record, file)
+            except OSError as error:
+                raise KitError(
+                    f"The page cannot be written: {error.strerror or error}.",
+                    where=str(file),
+                    remedy="Mend the rights of the results folder.",
+                ) from error
+            written += 1
+            tell(f"{written} of {len(found.entries)}")
+        page = classpage.write(found, of_lab, anonymous=args.anonymous)
+    others = "" if written == len(found.entries) else "; the others have no record"
+    say(f"{written} of {len(found.entries)} feedback pages{others}.")
+    print(page)
     return 0
 
 

@@ -30,14 +30,16 @@ class Tally:
     failed: int = 0
     waiting: int = 0
     open: int = 0
-    lost: float = 0.0
-    """Points that the class did not get for it, those behind other checks left out."""
     reasons: Counter[str] = field(default_factory=Counter)
 
     # The names that the template's bar knows.
     @property
     def got(self) -> int:
         return self.passed
+
+    @property
+    def lost(self) -> int:
+        return self.failed
 
     @property
     def possible(self) -> int:
@@ -51,11 +53,6 @@ class Tally:
         if self.open:
             parts.append(f"{self.open} not graded")
         return ", ".join(parts)
-
-    @property
-    def share(self) -> float:
-        """Failed of those that were graded, from 0 to 1."""
-        return self.failed / ((self.passed + self.failed) or 1)
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,6 @@ def _count(tally: Tally, exercise: ExerciseResult, check: CheckResult) -> None:
         tally.passed += 1
     elif check.outcome == "failed":
         tally.failed += 1
-        tally.lost += check.max_points - check.points
     elif summary.origin(exercise, check).outcome == "failed":
         tally.waiting += 1
     else:

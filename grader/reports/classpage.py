@@ -164,7 +164,7 @@ def _lines(
 
 def _name(text: str) -> str:
     """A name or a source: one line, and not without end."""
-    return sentence(text, width=90)
+    return sentence(text, width=60)
 
 
 @cache
