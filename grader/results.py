@@ -5,6 +5,7 @@
     FOLDER/records/ID.json       grader.record
     FOLDER/feedback/ID.html      the student's page
     FOLDER/class/index.html      the class page
+    FOLDER/.order-of-anonymous   a secret that numbers people on an anonymous class page
     FOLDER/grades.csv            everybody's points
     FOLDER/marks.csv             what a tutor marked by hand (read, never written over)
 

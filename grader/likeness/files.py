@@ -21,6 +21,7 @@ from grader.likeness.texts import TextFile, text_file
 from grader.likeness.values import Values
 from grader.placeholders import Placeholders
 from grader.rendering import render
+from grader.variant import variant
 
 FEWEST_CHARACTERS = 120
 FEWEST_LINES = 5
@@ -51,7 +52,7 @@ class Files:
     _counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, student: str, files: Sequence[TextFile]) -> None:
-        named = Placeholders(self.values.of.get(student, {}))
+        named = self._named(student)
         lines: set[str] = set()
         for file in files:
             normal = file.normal
@@ -77,6 +78,9 @@ class Files:
             ):
                 yield Shared(students, owners[students[0]])
 
+    def _named(self, student: str) -> Placeholders:
+        return Placeholders({**self.values.of.get(student, {}), "student": student})
+
     def _values(self, students: tuple[str, ...], content: str) -> bool:
         known = [student for student in students if student in self.values.of]
         if len(known) < 2:
@@ -89,7 +93,7 @@ class Files:
             return False
         peculiar: set[str] | None = None
         for student in students:
-            lines = Placeholders(self.values.of.get(student, {}))(content).split("\n")
+            lines = self._named(student)(content).split("\n")
             here = {
                 raw
                 for raw, line in zip(content.split("\n"), lines, strict=True)
@@ -128,7 +132,7 @@ def _known_lines(lab: Lab) -> set[str]:
     folders = [lab.templates, *(example.folder for example in examples.find(lab))]
     for student in dict.fromkeys((lab.demo_student, lab.example_student)):
         values = handout.values(lab, student)
-        named = Placeholders(values)
+        named = Placeholders({**variant(lab, student), "student": student})
         for folder in folders:
             for text in _normal(render(folder, values)):
                 lines.update(named(text).split("\n"))

@@ -1,14 +1,15 @@
 """The class page: how a class did, what it fails, who was not graded, what is shared.
 
 It is the tutor's: hidden checks are named on it. One file that opens from disk and asks for
-nothing; with `anonymous` nothing on it, source included, says who anybody is.
+nothing; with `anonymous` nothing on it, source included, says who anybody is, or what hidden
+checks are about.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,11 @@ def render(results: Results, lab: Lab, secret: bytes | None = None) -> str:
     """The page as text; `secret` makes it anonymous and decides the order of the numbers."""
     people = People(results, lab, secret)
     everybody = sorted(classfacts.rows(results), key=lambda row: people.shown(row.student).place)
+    if people.anonymous:
+        # Such a page is shown around: what hidden checks are about stays hidden.
+        everybody = [
+            replace(row, record=row.record and summary.for_student(row.record)) for row in everybody
+        ]
     exercises = classchecks.exercises(everybody)
     stages, times = classchecks.times(everybody)
     records = [row.record for row in everybody if row.record]
@@ -156,10 +162,7 @@ def _lines(
     for column in range(len(keys[0]) if keys else 0):
         for rank, at in enumerate(sorted(range(len(keys)), key=lambda n: keys[n][column])):
             ranks[at][column] = rank
-    return [
-        Line(**{**line.__dict__, "ranks": tuple(rank)})
-        for line, rank in zip(lines, ranks, strict=True)
-    ]
+    return [replace(line, ranks=tuple(rank)) for line, rank in zip(lines, ranks, strict=True)]
 
 
 def _name(text: str) -> str:

@@ -112,6 +112,12 @@ def test_hidden_checks_are_named_and_marked(named: str) -> None:
     assert re.search(r'SECRET-SENTENCE two\.</span> <span class="tag">hidden</span>', named)
 
 
+def test_an_anonymous_page_says_nothing_of_what_hidden_checks_are_about(anonymous: str) -> None:
+    assert "SECRET" not in anonymous
+    assert "database&#39;s port" not in anonymous
+    assert "A hidden check." in anonymous
+
+
 def test_why_somebody_was_not_graded_is_told_with_a_remedy(named: str) -> None:
     text = " ".join(Outline(named).text.split())
     assert "It holds SECRET-FILE, a link that leads outside. What to do: Ask for" in text
