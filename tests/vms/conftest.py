@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.checks import eventually
 from tests.vms.room import Room
 
 # Only inside the namespaces that `python -m tests.vms` makes; `nox -s tests` leaves them out.
@@ -43,6 +44,20 @@ def room(request: pytest.FixtureRequest) -> Iterator[Room]:
         yield room
     finally:
         room.destroy()
+
+
+@pytest.fixture(scope="session")
+def web(room: Room) -> str:
+    """A service of three tasks, published in the mesh at 8080; it stays."""
+    if room.swarm.service("web") is None:
+        room.on("manager1", "docker", "network", "create", "--driver", "overlay", "inner")
+        room.on(
+            "manager1", "docker", "service", "create", "--detach", "--no-resolve-image", "--name",
+            "web", "--replicas", "3", "--network", "inner", "--publish", "8080:80",
+            "drydock/demo:1.0",
+        )  # fmt: skip
+    assert eventually(lambda: room.swarm.converged("web"), within=300, every=2)
+    return "web"
 
 
 def pytest_terminal_summary(

@@ -15,9 +15,10 @@ from typing import Any
 
 from grader import paths
 from grader.machines.vagrant import Vagrant
-from grader.modules.swarm import Swarm
+from grader.modules.swarm import SERVICE_NAME, Swarm
 from grader.targets.machines import MachinesTarget
 
+NAMES = ("manager1", "worker1", "worker2")
 STEP_SECONDS = 1500
 """The most that one command may take; emulated machines under load need a lot of it."""
 
@@ -108,6 +109,17 @@ class Room:
     @property
     def swarm(self) -> Swarm:
         return Swarm(self.target)
+
+    def state(self, name: str) -> str:
+        """What the swarm says of a node."""
+        node = self.swarm.node(name)
+        return node.state if node else "gone"
+
+    def running(self, service: str, *names: str) -> int:
+        """Running containers of a service on these nodes, by their own engines."""
+        wanted = {"label": f"{SERVICE_NAME}={service}", "status": "running"}
+        engines = (self.target.node(name).docker.api for name in names)
+        return sum(len(engine.containers(filters=wanted)) for engine in engines)
 
     def status(self) -> dict[str, Any]:
         """What `swarm status --json` says."""

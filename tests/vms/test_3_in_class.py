@@ -1,0 +1,134 @@
+"""In class: a swarm on three real virtual machines, and what only those show."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from grader.checks import eventually
+from grader.machines.link import Unreachable
+from grader.modules import http
+from grader.modules.rollout.trace import Trace
+from tests.vms.room import NAMES, Room
+
+
+def test_joining_makes_one_swarm_and_may_be_repeated(room: Room) -> None:
+    with room.timed("join, three machines"):
+        room.kit("swarm", "join")
+    again = room.kit("swarm", "join")
+
+    assert "there already" in again
+    found = room.status()
+    assert [node["role"] for node in found["nodes"]] == ["leader", "worker", "worker"]
+    assert {node["membership"] for node in found["nodes"]} == {"ready"}
+    assert {way["state"] for way in found["ways"]} == {"open"}
+    assert found["problems"] == []
+
+
+def test_the_mesh_answers_at_every_node_from_several_backends(room: Room, web: str) -> None:
+    def backends(name: str) -> set[str]:
+        asked = (http.get(room.target.node(name).address, 8080, timeout=10) for _ in range(12))
+        told = (re.search(r"host (\S+)", answer.text) for answer in asked if answer and answer.ok)
+        return {match[1] for match in told if match}
+
+    for name in NAMES:
+        assert eventually(lambda name=name: len(backends(name)) == 3, within=120, every=1), name
+
+
+def test_a_service_has_one_virtual_address_for_all_its_tasks(room: Room, web: str) -> None:
+    service = room.swarm.service(web)
+    assert service is not None
+    inside = ["docker", "exec", "$(docker ps -qf name=web.)", "getent", "hosts", "web"]
+    told = room.on("manager1", "sh", "-c", " ".join(inside))
+
+    virtual = room.on(
+        "manager1", "docker", "service", "inspect", "--format",
+        "{{range .Endpoint.VirtualIPs}}{{.Addr}} {{end}}", web,
+    )  # fmt: skip
+    addresses = [ip.partition("/")[0] for ip in virtual.split()]
+    assert told.split()[0] in addresses
+
+
+def test_a_port_that_a_firewall_blocks_is_found_and_named(room: Room, web: str) -> None:
+    rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
+    room.on("worker2", "iptables", "-I", *rule)
+    try:
+        graded = room.grade("swarm")
+        found = room.status()
+    finally:
+        room.on("worker2", "iptables", "-D", *rule)
+
+    (ports,) = [check for check in graded["checks"] if check["id"] == "swarm.ports"]
+    assert ports["outcome"] == "failed"
+    assert "4789/udp" in ports["cause"]["actual"]
+    assert "worker2" in ports["cause"]["actual"]
+    blocked = {(way["port"], way["dest"]) for way in found["ways"] if way["state"] == "blocked"}
+    assert blocked == {("4789/udp", "worker2")}
+    assert any("4789" in problem["what"] for problem in found["problems"])
+
+
+def test_an_update_is_watched_and_drawn(room: Room, web: str, tmp_path: Path) -> None:
+    page = tmp_path / "web.html"
+    watching = room.start(
+        "swarm", "watch", web, "--until-updated", "--seconds", "900", "--out", str(page)
+    )
+    # Only when it has seen the tasks and their version may they change.
+    heard = until(watching, "3/3")
+    with room.timed("rolling update of three tasks, one after the other"):
+        room.on(
+            "manager1", "docker", "service", "update", "--detach", "--no-resolve-image", "--image",
+            "drydock/demo:2.0", "--update-parallelism", "1", web,
+        )  # fmt: skip
+        said, _ = watching.communicate(timeout=900)
+
+    assert watching.returncode == 0, heard + said
+    trace = Trace.from_json(json.loads(page.with_suffix(".json").read_text("utf-8")))
+    assert {requests.node for requests in trace.requests} == set(NAMES)
+    # Visitors at each node's mesh port saw both versions.
+    for requests in trace.requests:
+        assert {"1.0", "2.0"} <= {request.version for request in requests.sent}, requests.node
+    assert "<svg" in page.read_text("utf-8")
+
+
+def test_a_node_without_power_is_replaced_and_both_workers_come_back(room: Room, web: str) -> None:
+    with room.timed("power cut: node down, its tasks run elsewhere"):
+        room.let_go()
+        room.vagrant("halt", "--force", "worker2")
+        assert eventually(lambda: room.state("worker2") == "down", within=300, every=1)
+        assert eventually(
+            lambda: room.running(web, "manager1", "worker1") == 3, within=300, every=1
+        )
+    missing = room.status()
+    assert any("worker2" in problem["what"] for problem in missing["problems"])
+
+    before = room.on("worker1", "cat", "/proc/sys/kernel/random/boot_id")
+    worker = room.target.node("worker1")
+    with contextlib.suppress(Unreachable):  # The connection may end before the command does.
+        worker.run(["systemctl", "reboot"], timeout=30)
+    with room.timed("a power cut and a reboot until both are ready again"):
+        room.vagrant("up", "worker2", "--no-provision")
+        worker.wait_ready()
+        room.let_go()
+        for name in NAMES[1:]:
+            assert eventually(lambda name=name: room.state(name) == "ready", within=300, every=1)
+
+    assert room.on("worker1", "cat", "/proc/sys/kernel/random/boot_id") != before
+    assert room.target.node("worker1").host.service("docker").is_running
+    # What they ran has moved; new tasks go to them.
+    room.on("manager1", "docker", "service", "scale", "--detach", f"{web}=6")
+    for name in NAMES[1:]:
+        assert eventually(lambda name=name: room.running(web, name) > 0, within=300, every=2), name
+
+
+def until(process: subprocess.Popen[str], words: str) -> str:
+    """What a command prints up to the first line with these words."""
+    assert process.stdout is not None
+    heard = ""
+    for line in process.stdout:
+        heard += line
+        if words in line:
+            return heard
+    raise AssertionError(f"It ended without {words!r}:\n{heard}")

@@ -1,0 +1,76 @@
+"""After class: the machines are set up again, looked at, and removed without a trace."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from grader import paths
+from tests.vms.room import NAMES, Room, processes
+
+
+def test_provisioning_again_changes_nothing(room: Room, web: str) -> None:
+    before = {name: snapshot(room, name) for name in NAMES}
+    tasks = {task.id for task in room.swarm.tasks("web") if task.meant_to_run}
+    room.let_go()
+    with room.timed("vagrant provision again, three machines"):
+        said = room.vagrant("provision")
+
+    assert said.count("The image set is in already") == 3
+    for name in NAMES:
+        for what, now in snapshot(room, name).items():
+            assert now == before[name][what], f"{what} of {name}"
+    assert {task.id for task in room.swarm.tasks("web") if task.meant_to_run} == tasks
+
+
+def test_looks_over_ssh_are_cheap(room: Room, web: str) -> None:
+    node = room.target.node("manager1")
+    node.docker.api.info()
+    for what, look in (
+        (
+            "one look over SSH: engine's API (inspect)",
+            lambda: node.docker.api.inspect_image("alpine:3"),
+        ),
+        ("one look over SSH: a command (testinfra)", lambda: node.host.run("true")),
+    ):
+        began = time.monotonic()
+        for _ in range(5):
+            look()
+        room.figures[what] = (time.monotonic() - began) / 5
+
+
+def test_down_leaves_nothing(room: Room) -> None:
+    room.destroy()
+
+    assert room.run("virsh", "list", "--all", "--name").strip() == ""
+    assert "drydock" not in room.run("virsh", "net-list", "--all", "--name")
+    images = Path("/var/lib/libvirt/images")
+    # The box's own disk stays until `vagrant box remove`, so that the next `up` is quick.
+    assert [p.name for p in images.iterdir() if "box_image" not in p.name] == []
+    assert [line for line in processes() if "qemu-system" in line] == []
+    assert "192.168.56" not in room.run("iptables-save")
+    assert not list((room.place / "home" / "ssh" / "vagrant").glob("*.known_hosts"))
+    assert "No machines" in room.kit("swarm", "status", "--provider", "vagrant", ok=(2,))
+
+
+def test_files_of_the_kit_are_where_they_were() -> None:
+    assert not (paths.KIT / ".vagrant").exists()
+
+
+def snapshot(room: Room, name: str) -> dict[str, Any]:
+    """What provisioning could change: packages, configuration, engine, services."""
+    etc = "find /etc -type f ! -path '/etc/.pwd.lock' -exec sha256sum {} + | sort"
+    return {
+        "packages": room.on(name, "dpkg-query", "--show"),
+        "etc": room.on(name, "sh", "-c", etc),
+        "engine": room.on(name, "systemctl", "show", "--property=ExecMainStartTimestamp", "docker"),
+        "chrony": room.on(name, "systemctl", "show", "--property=ExecMainStartTimestamp", "chrony"),
+        # The engine lists images of one age in an order that changes from look to look.
+        "images": room.on(
+            name,
+            "sh",
+            "-c",
+            "docker image ls --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}' | sort",
+        ),
+    }
