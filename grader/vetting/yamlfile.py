@@ -23,6 +23,12 @@ from grader.errors import KitError
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 60
+MAX_NODES = 20_000
+"""Values of a file whose aliases are written out."""
+
+MERGE = "<<"
+ODD_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("binary", "omap", "pairs", "set"))
+"""What Python's reader makes objects of, and Compose's texts."""
 
 Key = str | int
 
@@ -44,7 +50,8 @@ def _untagged(loader: _Loader, node: yaml.Node) -> Any:
     return loader.construct_scalar(node)
 
 
-for _tag in ("!reset", "!override"):
+COMPOSE_TAGS = ("!reset", "!override")
+for _tag in COMPOSE_TAGS:
     _Loader.add_constructor(_tag, _untagged)
 
 
@@ -73,7 +80,8 @@ class YamlFile:
             root = loader.get_single_node()
             data = None
             if root is not None:
-                _refuse_deep_and_double(root, name)
+                _refuse_double_keys(root, name)
+                _refuse_endless(root, name)
                 data = loader.construct_document(root)
         except yaml.MarkedYAMLError as error:
             raise _explained(error, text, name) from None
@@ -103,6 +111,18 @@ class YamlFile:
             mark, node = found
             line = mark + 1
         return line
+
+    def tagged(self, *keys: Key) -> bool:
+        """Whether the value or something above it has a tag of Compose's own merging."""
+        node = self.root
+        for key in (None, *keys):
+            found = _step(node, key) if key is not None else (0, node)
+            if found is None or found[1] is None:
+                return False
+            node = found[1]
+            if node.tag in COMPOSE_TAGS:
+                return True
+        return False
 
     def where(self, *keys: Key) -> str:
         """`counter/compose.yaml, line 4, services.web.image`, as far as the file has it."""
@@ -198,38 +218,101 @@ def _too_deep(name: str) -> Refused:
     )
 
 
-def _refuse_deep_and_double(root: yaml.Node, name: str) -> None:
-    """Keys that appear twice (Compose refuses them, Python's reader drops one), and too deep."""
+def _refuse_double_keys(root: yaml.Node, name: str) -> None:
+    """Keys that appear twice (Compose refuses them, Python's reader drops one), and odd tags."""
     seen: set[int] = set()
-    waiting: list[tuple[yaml.Node, int]] = [(root, 0)]
+    waiting = [root]
     while waiting:
-        node, depth = waiting.pop()
+        node = waiting.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if depth > MAX_DEPTH:
-            raise _too_deep(name)
+        if node.tag in ODD_TAGS:
+            raise Refused(
+                f"A tag like `!!{node.tag.rpartition(':')[2]}` is not used here.",
+                where=f"{name}, line {node.start_mark.line + 1}",
+                remedy="Remove the tag, and write the value as a plain text.",
+            )
         if isinstance(node, yaml.MappingNode):
             first: dict[str, int] = {}
             for key, value in node.value:
                 text = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
                 line = key.start_mark.line + 1
-                if text and text != "<<" and text in first:
+                if text and text in first:
                     raise Refused(
                         f"The key `{text}` appears twice (first in line {first[text]}).",
                         where=f"{name}, line {line}",
-                        remedy="Keep one of them, with the content of both.",
+                        remedy="Keep one of them, with the content of both."
+                        if text != MERGE
+                        else "Write one of them with a list: `<<: [*one, *two]`.",
                     )
                 first[text] = line
-                waiting += [(key, depth + 1), (value, depth + 1)]
+                waiting += [key, value]
+            _refuse_late_merge(node, first, name)
         elif isinstance(node, yaml.SequenceNode):
-            waiting += [(item, depth + 1) for item in node.value]
+            waiting += node.value
+
+
+def _refuse_late_merge(node: yaml.MappingNode, first: dict[str, int], name: str) -> None:
+    """A key before `<<` that the merged mapping has as well: readers disagree which one counts."""
+    if MERGE not in first:
+        return
+    merged = next(value for key, value in node.value if key.value == MERGE)
+    for source in merged.value if isinstance(merged, yaml.SequenceNode) else [merged]:
+        for key, _ in source.value if isinstance(source, yaml.MappingNode) else ():
+            if first.get(str(key.value), first[MERGE]) < first[MERGE]:
+                raise Refused(
+                    f"`<<` comes after the key `{key.value}`, which it brings as well.",
+                    where=f"{name}, line {first[MERGE]}",
+                    remedy="Write the line `<<: …` before the mapping's other keys.",
+                )
+
+
+def _refuse_endless(root: yaml.Node, name: str) -> None:
+    """What is too deep, contains itself, or is too large once its `*aliases` are written out."""
+    known: dict[int, tuple[int, int]] = {}
+    """Size and height of a node; no size yet where it is being measured."""
+
+    def measure(node: yaml.Node, depth: int) -> tuple[int, int]:
+        if depth > MAX_DEPTH:
+            raise _too_deep(name)
+        if id(node) in known:
+            size, height = known[id(node)]
+            if not size:
+                raise Refused(
+                    "A `&name` contains itself.",
+                    where=f"{name}, line {node.start_mark.line + 1}",
+                    remedy="Write the values out instead of `*name`.",
+                )
+            if depth + height > MAX_DEPTH:
+                raise _too_deep(name)
+            return size, height
+        known[id(node)] = (0, 0)
+        size, height = 1, 0
+        if isinstance(node, yaml.MappingNode):
+            children = [part for pair in node.value for part in pair]
+        else:
+            children = node.value if isinstance(node, yaml.SequenceNode) else []
+        for child in children:
+            more, below = measure(child, depth + 1)
+            size, height = size + more, max(height, below + 1)
+        if size > MAX_NODES:
+            raise Refused(
+                "Its `*aliases` repeat too much.",
+                where=f"{name}, line {node.start_mark.line + 1}",
+                remedy=f"Keep the file below {MAX_NODES} values, aliases written out.",
+            )
+        known[id(node)] = (size, height)
+        return size, height
+
+    measure(root, 0)
 
 
 def _step(node: yaml.Node | None, key: Key) -> tuple[int, yaml.Node] | None:
     """Line (from 0) and node of an entry of a mapping or list."""
     if isinstance(node, yaml.MappingNode):
-        for name, value in _entries(node):
+        # The mapping's own entries stand behind those that `<<` brought.
+        for name, value in reversed(list(_entries(node))):
             if name.value == str(key):
                 return name.start_mark.line, value
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from grader.vetting.compose import ComposeFile, read
-from grader.vetting.variables import fill_in, of_folder
+from grader.vetting.envfile import read as read_env
+from grader.vetting.variables import fill_in
 from grader.vetting.yamlfile import MAX_BYTES, Refused
 
 GOOD = """\
@@ -110,7 +111,10 @@ def test_anchors_and_composes_own_tags_are_read(folder: Path) -> None:
 
 def test_variables_come_from_dotenv(folder: Path) -> None:
     (folder / ".env").write_text("# tags\nexport TAG='7'\nNAME=redis # which\nBOTH=${NAME}:7\n")
-    assert of_folder(folder) == {"TAG": "7", "NAME": "redis", "BOTH": "redis:7"}
+    variables = read_env(folder, "counter")
+    assert variables.own == {"TAG", "NAME", "BOTH"}
+    values = variables.values
+    assert (values["TAG"], values["NAME"], values["BOTH"]) == ("7", "redis", "redis:7")
     file = written(folder, "services: {a: {image: '${NAME}:${TAG:-latest}'}}")
     assert file.services["a"].image == "redis:7"
 

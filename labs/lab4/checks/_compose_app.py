@@ -56,7 +56,7 @@ def refuse_foreign_images(submission: Path, folder: str, lab: Any) -> dict[str, 
         else:
             name = build.dockerfile.as_posix()
             text = (submission / folder / name).read_text(encoding="utf-8", errors="replace")
-        vetted = dockerfile.vet(text, allowed)
+        vetted = dockerfile.vet(text, allowed, build.args)
         if vetted.problems:
             problem = vetted.problems[0]
             place = f"{folder}/{name}" + (f", line {problem.line}" if problem.line else "")
@@ -116,7 +116,7 @@ class App:
         node.put(submission / folder, place)
         if dockerfiles:
             node.put(dockerfiles, place)
-        self.project = ComposeProject(node, folder, place, self.file.files)
+        self.project = ComposeProject(node, folder, place, self.file.files, self.file.env_file)
         self.at_rest = False
 
     # Commands -----------------------------------------------------------------------------
