@@ -146,7 +146,7 @@ def _mapping(place: Place, spec: Form) -> None:
     for key, value in place.value.items():
         if not isinstance(key, str):
             place.at(str(key), value).refuse(
-                f"The key `{key}` is read as a number or as yes and no, not as a name.",
+                f"The key `{key}` is read as a number or the like, not as a name.",
                 "Put it in quotes.",
             )
         inner = place.at(key, value)

@@ -46,7 +46,7 @@ def off(what: str, remedy: str = "Leave it out.") -> Rule:
     """Only `false`, which is what is without the key as well."""
 
     def rule(place: Place) -> None:
-        if place.text().lower() not in OFF:
+        if isinstance(place.value, (dict, list)) or place.text().lower() not in OFF:
             place.refuse(what, remedy)
 
     return rule
@@ -85,7 +85,7 @@ def namespace(word: str, *allowed: str) -> Rule:
         else:
             place.refuse(
                 f"`{said}` gives the container a {word} that is not its own.",
-                "Leave it out: services find each other by their names.",
+                "Leave it out: a container of this lab needs only its own.",
             )
 
     return rule
@@ -150,6 +150,8 @@ def inside(path: str, where: str) -> PurePosixPath:
 def short_mount(place: Place) -> None:
     """`[SOURCE:]TARGET[:MODE]`: a named volume, or a path in the exercise's folder."""
     text = place.text()
+    if re.match(r"[A-Za-z]:[\\/]", text):
+        inside(text, place.file.where(*place.keys))
     source, colon, rest = text.partition(":")
     if not colon:
         return  # A volume without a name.
@@ -324,8 +326,8 @@ def replicas(place: Place) -> None:
     # Where no variable is set, it is its default that counts.
     said = fill_in(said, {}) if place.setting.variables is None else place.filled(said)
     try:
-        number = int(said or 1)
-    except ValueError:
+        number = int(float(said or 1))
+    except (ValueError, OverflowError):
         return  # Docker says what is wrong with it.
     if number > MAX_REPLICAS:
         place.refuse(

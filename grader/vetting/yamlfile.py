@@ -41,6 +41,17 @@ class _Loader(yaml.SafeLoader):
     """Safe loading that also knows the tags of Compose's own merging."""
 
 
+# `on`, `yes` and their like are texts to Compose, also where they are keys.
+_BOOL = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    sign: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+    for sign, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    _BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
 def _untagged(loader: _Loader, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
