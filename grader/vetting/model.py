@@ -208,6 +208,7 @@ SERVICE: dict[str, Spec] = {
     "scale": rules.replicas,
     "profiles": WORDS,
     "container_name": ANY,
+    "pull_refresh_after": ANY,
     "pull_policy": rules.one_of(
         "missing",
         "if_not_present",
