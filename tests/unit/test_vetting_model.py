@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.compose_spec import SPEC
 
 from grader.vetting import environment, model, stackmodel, variables
 from grader.vetting.allowlist import ANY, Form, Refusal, Spec
+from tests.unit.compose_spec import SPEC
 
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 
