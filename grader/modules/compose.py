@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from grader.modules.confined import confined
@@ -40,7 +41,8 @@ class Named:
 
 
 class ComposeProject:
-    """See the module's docstring. `folder` is a path on the node; `files` and `env_file` lie in it.
+    """See the module's docstring. `folder` is the project's on the node: paths in the files count
+    from there. `files` and `env_file` are paths from there, or whole ones.
 
     Without an `env_file` there are no variables.
 
@@ -59,7 +61,7 @@ class ComposeProject:
         self.name = name
         self.folder = folder
         self.files = list(files)
-        self.env_file = f"{folder}/{env_file}" if env_file else NO_FILE
+        self.env_file = str(PurePosixPath(folder, env_file)) if env_file else NO_FILE
 
     def up(self, *arguments: str, timeout: float = 300) -> Completed:
         """`docker compose up -d …`: builds what is missing, pulls nothing that is there."""

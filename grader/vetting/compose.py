@@ -20,7 +20,7 @@ from typing import Any
 from grader.vetting import envfile, model
 from grader.vetting.allowlist import Place, Setting, check
 from grader.vetting.dockerfile import reference
-from grader.vetting.rules import inside
+from grader.vetting.mounts import inside
 from grader.vetting.yamlfile import Key, Refused, YamlFile
 
 NAMES = (

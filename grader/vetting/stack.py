@@ -6,7 +6,7 @@
     >>> file.refuse_images({"nginx:1.22", "drydock/demo:1.0"})
 
 `docker stack deploy` ignores some keys that reach into the host and obeys others, such as bind
-mounts. So only what grader.vetting.stackmodel lists is taken. A refusal names file, line, key and
+mounts. So only what grader.vetting.model_stack lists is taken. A refusal names file, line, key and
 remedy.
 """
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.vetting import model, stackmodel
+from grader.vetting import model, model_stack
 from grader.vetting.allowlist import Place, Setting, check
 from grader.vetting.compose import suggestion
 from grader.vetting.dockerfile import reference
@@ -84,7 +84,7 @@ def read(folder: Path, file_name: str, name: str) -> StackFile:
         )
     for service, body in data["services"].items():
         _refuse_empty(file, str(service), body)
-    check(Place(file, setting, (), data), stackmodel.MODEL)
+    check(Place(file, setting, (), data), model_stack.MODEL)
     services = {str(n): _service(file, str(n), body) for n, body in data["services"].items()}
     return StackFile(file, services)
 

@@ -19,22 +19,12 @@ from typing import Any
 
 import yaml
 
-from grader.errors import KitError
+from grader.vetting.refused import Refused as Refused
+from grader.vetting.yamlnodes import MAX_DEPTH, refuse_double_keys, refuse_endless, too_deep
 
 MAX_BYTES = 64 * 1024
-MAX_DEPTH = 60
-MAX_NODES = 20_000
-"""Values of a file whose aliases are written out."""
-
-MERGE = "<<"
-ODD_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("binary", "omap", "pairs", "set"))
-"""What Python's reader makes objects of, and Compose's texts."""
 
 Key = str | int
-
-
-class Refused(KitError):
-    """A file of a submission that cannot be taken: what, where (file, line, key), remedy."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -85,14 +75,14 @@ class YamlFile:
                 text = text.replace("\t", " ")
         text = "\n".join(_without_inner_tabs(line) for line in text.splitlines()) + "\n"
         if _brackets(text) > MAX_DEPTH:
-            raise _too_deep(name)
+            raise too_deep(name)
         try:
             loader = _Loader(text)
             root = loader.get_single_node()
             data = None
             if root is not None:
-                _refuse_double_keys(root, name)
-                _refuse_endless(root, name)
+                refuse_double_keys(root, name)
+                refuse_endless(root, name)
                 data = loader.construct_document(root)
         except yaml.MarkedYAMLError as error:
             raise _explained(error, text, name) from None
@@ -103,7 +93,7 @@ class YamlFile:
                 remedy="Look for characters that do not belong into a text file.",
             ) from None
         except RecursionError:
-            raise _too_deep(name) from None
+            raise too_deep(name) from None
         except (ValueError, OverflowError, TypeError) as error:
             raise Refused(
                 f"A value in it cannot be read: {error}.",
@@ -221,102 +211,6 @@ def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
         what = f"This is not YAML: {problem or error.context}. {shown}"
         remedy = "Look at this line and the one before: quotes, brackets, indentation."
     return Refused(what, where=f"{name}, line {number}", remedy=remedy)
-
-
-def _too_deep(name: str) -> Refused:
-    return Refused(
-        "It is nested too deeply.", where=name, remedy=f"Keep it below {MAX_DEPTH} levels."
-    )
-
-
-def _refuse_double_keys(root: yaml.Node, name: str) -> None:
-    """Keys that appear twice (Compose refuses them, Python's reader drops one), and odd tags."""
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if node.tag in ODD_TAGS:
-            raise Refused(
-                f"A tag like `!!{node.tag.rpartition(':')[2]}` is not used here.",
-                where=f"{name}, line {node.start_mark.line + 1}",
-                remedy="Remove the tag, and write the value as a plain text.",
-            )
-        if isinstance(node, yaml.MappingNode):
-            first: dict[str, int] = {}
-            for key, value in node.value:
-                text = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
-                line = key.start_mark.line + 1
-                if text and text in first:
-                    raise Refused(
-                        f"The key `{text}` appears twice (first in line {first[text]}).",
-                        where=f"{name}, line {line}",
-                        remedy="Keep one of them, with the content of both."
-                        if text != MERGE
-                        else "Write one of them with a list: `<<: [*one, *two]`.",
-                    )
-                first[text] = line
-                waiting += [key, value]
-            _refuse_late_merge(node, first, name)
-        elif isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-
-
-def _refuse_late_merge(node: yaml.MappingNode, first: dict[str, int], name: str) -> None:
-    """A key before `<<` that the merged mapping has as well: readers disagree which one counts."""
-    if MERGE not in first:
-        return
-    merged = next(value for key, value in node.value if key.value == MERGE)
-    for source in merged.value if isinstance(merged, yaml.SequenceNode) else [merged]:
-        for key, _ in source.value if isinstance(source, yaml.MappingNode) else ():
-            if first.get(str(key.value), first[MERGE]) < first[MERGE]:
-                raise Refused(
-                    f"`<<` comes after the key `{key.value}`, which it brings as well.",
-                    where=f"{name}, line {first[MERGE]}",
-                    remedy="Write the line `<<: …` before the mapping's other keys.",
-                )
-
-
-def _refuse_endless(root: yaml.Node, name: str) -> None:
-    """What is too deep, contains itself, or is too large once its `*aliases` are written out."""
-    known: dict[int, tuple[int, int]] = {}
-    """Size and height of a node; no size yet where it is being measured."""
-
-    def measure(node: yaml.Node, depth: int) -> tuple[int, int]:
-        if depth > MAX_DEPTH:
-            raise _too_deep(name)
-        if id(node) in known:
-            size, height = known[id(node)]
-            if not size:
-                raise Refused(
-                    "A `&name` contains itself.",
-                    where=f"{name}, line {node.start_mark.line + 1}",
-                    remedy="Write the values out instead of `*name`.",
-                )
-            if depth + height > MAX_DEPTH:
-                raise _too_deep(name)
-            return size, height
-        known[id(node)] = (0, 0)
-        size, height = 1, 0
-        if isinstance(node, yaml.MappingNode):
-            children = [part for pair in node.value for part in pair]
-        else:
-            children = node.value if isinstance(node, yaml.SequenceNode) else []
-        for child in children:
-            more, below = measure(child, depth + 1)
-            size, height = size + more, max(height, below + 1)
-        if size > MAX_NODES:
-            raise Refused(
-                "Its `*aliases` repeat too much.",
-                where=f"{name}, line {node.start_mark.line + 1}",
-                remedy=f"Keep the file below {MAX_NODES} values, aliases written out.",
-            )
-        known[id(node)] = (size, height)
-        return size, height
-
-    measure(root, 0)
 
 
 def _step(node: yaml.Node | None, key: Key) -> tuple[int, yaml.Node] | None:

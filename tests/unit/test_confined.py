@@ -70,6 +70,15 @@ def test_compose_is_told_project_folder_variables_and_files(node: Any) -> None:
     assert list(done.argv) == node.command, "a person reads the command without its variables"
 
 
+def test_files_may_lie_apart_from_the_folder_that_their_paths_count_from(node: Any) -> None:
+    vetted = "/drydock/.vetted/blog"
+    files = [f"{vetted}/compose.yaml"]
+    ComposeProject(node, "blog", "/drydock/blog", files, f"{vetted}/.env").down()
+    assert node.command[4:10] == [
+        "--project-directory", "/drydock/blog", "--env-file", f"{vetted}/.env", "-f", files[0],
+    ]  # fmt: skip
+
+
 def test_without_a_file_of_variables_compose_looks_for_none(node: Any) -> None:
     ComposeProject(node, "blog", "/drydock/blog", ["compose.json"]).stop("db")
     assert node.command[6:10] == ["--env-file", "/dev/null", "-f", "compose.json"]

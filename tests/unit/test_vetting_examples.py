@@ -63,7 +63,9 @@ EXAMPLES = [e for e in examples.find(LAB) if e.exercise.id in ("compose", "rollo
 def test_an_example_is_refused_where_it_says_and_nowhere_else(
     example: examples.Example, tmp_path: Path
 ) -> None:
-    for student in STUDENTS:
+    # What is right must be taken from everybody; a mistake is one whoever makes it.
+    students = STUDENTS[:1] if "/mistakes/" in example.name else STUDENTS
+    for student in students:
         folder = tmp_path / student
         examples.render(LAB, example, student, folder)
         told = list(vet(LAB, folder, example.exercise.id))
@@ -74,7 +76,7 @@ def test_an_example_is_refused_where_it_says_and_nowhere_else(
             assert told == []
 
 
-@pytest.mark.parametrize("student", STUDENTS)
+@pytest.mark.parametrize("student", STUDENTS[:2])
 def test_of_what_is_handed_out_only_what_is_missing_is_refused(
     student: str, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.vetting import environment, model, stackmodel, variables
+from grader.vetting import environment, model, model_stack, variables
 from grader.vetting.allowlist import ANY, Form, Refusal, Spec
 from tests.unit.compose_spec import SPEC
 
@@ -43,17 +43,19 @@ def test_each_key_of_the_specification_is_decided(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["", "services.*", "networks.*", "volumes.*", "configs.*"])
 def test_each_key_of_the_specification_is_decided_for_a_stack(path: str) -> None:
-    assert set(SPEC[path].split()) - set(at(stackmodel.MODEL, path).keys or {}) == set()
+    assert set(SPEC[path].split()) - set(at(model_stack.MODEL, path).keys or {}) == set()
 
 
 def test_a_stack_may_say_nothing_that_a_compose_file_may_not() -> None:
     compose = dict(refusals(model.MODEL))
-    stack = dict(refusals(stackmodel.MODEL))
+    stack = dict(refusals(model_stack.MODEL))
     kept = {path for path in compose if path.count(".") == 2 and path.startswith("services")}
     assert kept <= stack.keys()
 
 
-@pytest.mark.parametrize(("path", "refusal"), [*refusals(model.MODEL), *refusals(stackmodel.MODEL)])
+@pytest.mark.parametrize(
+    ("path", "refusal"), [*refusals(model.MODEL), *refusals(model_stack.MODEL)]
+)
 def test_each_refusal_is_two_sentences_for_a_person(path: str, refusal: Refusal) -> None:
     assert re.fullmatch(r"[a-z].*\.", refusal.what), path
     assert re.fullmatch(r"[A-Z].*\.", refusal.remedy), path

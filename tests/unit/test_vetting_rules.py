@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grader.vetting import rules, stackmodel
+from grader.vetting import model_stack, mounts, rules
 from grader.vetting.allowlist import Form, Place, Refusal, Rule, Setting, check
 from grader.vetting.variables import Variables
 from grader.vetting.yamlfile import Refused, YamlFile
@@ -75,9 +75,9 @@ def test_volumes_come_from_siblings(folder: Path) -> None:
 
 
 def test_paths_stay_inside(folder: Path) -> None:
-    takes(rules.path_inside, folder, ".", "./", "a/b", "./a/../b", "$HERE", "${PWD}/x", "new.env")
+    takes(mounts.path_inside, folder, ".", "./", "a/b", "./a/../b", "$HERE", "${PWD}/x", "new.env")
     refuses(
-        rules.path_inside,
+        mounts.path_inside,
         folder,
         *("/", "..", "a/../..", "~/x", "~root", "C:\\x", "..\\x", "https://x/y", "git@x:y", "a\0b"),
         *("${HOME}", "${X:-/etc}", "$ODD/x", "${A:-${B}}", "$1", {"a": 1}),
@@ -85,19 +85,19 @@ def test_paths_stay_inside(folder: Path) -> None:
 
 
 def test_files_are_there_and_inside(folder: Path) -> None:
-    takes(rules.file_inside, folder, "app.conf", "./app.conf")
-    refuses(rules.file_inside, folder, "other.conf", ".", "/etc/passwd")
+    takes(mounts.file_inside, folder, "app.conf", "./app.conf")
+    refuses(mounts.file_inside, folder, "other.conf", ".", "/etc/passwd")
 
 
 def test_short_mounts_name_a_volume_or_a_path_inside(folder: Path) -> None:
     takes(
-        rules.short_mount,
+        mounts.short_mount,
         folder,
         *("data:/data", "./site:/s:ro", ".:/c", "/nameless", "data:/d:nocopy", "./a:/a:ro,Z"),
         *("./a:/a:cached", "$PWD/a:/a"),
     )
     refuses(
-        rules.short_mount,
+        mounts.short_mount,
         folder,
         *("/etc:/x", "../x:/x", "~/x:/x", "d:/x", "C:\\x:/x", "./a:/a:shared", "./a:/a:ro,rslave"),
         *("/run/docker.sock:/x", "./docker.sock:/x", "${HOME}:/x", ["a"]),
@@ -105,15 +105,15 @@ def test_short_mounts_name_a_volume_or_a_path_inside(folder: Path) -> None:
 
 
 def test_sources_of_long_mounts_likewise(folder: Path) -> None:
-    takes(rules.mount_source, folder, "data", "./site", ".", "a/b")
-    refuses(rules.mount_source, folder, "/etc", "..", "/var/run/docker.sock", "d")
+    takes(mounts.mount_source, folder, "data", "./site", ".", "a/b")
+    refuses(mounts.mount_source, folder, "/etc", "..", "/var/run/docker.sock", "d")
 
 
 def test_options_of_a_volume_are_for_memory_only(folder: Path) -> None:
     memory = {"type": "tmpfs", "device": "tmpfs"}
-    takes(rules.tmpfs_only, folder, {}, memory, {**memory, "o": "size=10m,uid=1000,noexec"})
+    takes(mounts.tmpfs_only, folder, {}, memory, {**memory, "o": "size=10m,uid=1000,noexec"})
     refuses(
-        rules.tmpfs_only,
+        mounts.tmpfs_only,
         folder,
         {"type": "none", "o": "bind", "device": "/etc"},
         {"type": "none", "o": "bind", "device": "./data"},
@@ -143,8 +143,8 @@ def test_options_of_networks_are_dockers(folder: Path) -> None:
 
 
 def test_a_volumes_name_is_no_path(folder: Path) -> None:
-    takes(rules.volume_name, folder, "my-data_1.x")
-    refuses(rules.volume_name, folder, "/etc", "../x", "a/b", "a", "$HOME")
+    takes(mounts.volume_name, folder, "my-data_1.x")
+    refuses(mounts.volume_name, folder, "/etc", "../x", "a/b", "a", "$HOME")
 
 
 def test_capabilities_are_those_that_containers_have(folder: Path) -> None:
@@ -200,12 +200,12 @@ def test_replicas_are_few(folder: Path) -> None:
 
 
 def test_a_stacks_mounts_are_volumes(folder: Path) -> None:
-    takes(stackmodel.mount, folder, "data:/x", "/x", "data:/x:ro")
-    refuses(stackmodel.mount, folder, "./x:/x", "/etc:/x", "d:/x", "/run/docker.sock:/x")
-    takes(stackmodel.mount_kind, folder, "volume", "tmpfs")
-    refuses(stackmodel.mount_kind, folder, "bind", "npipe", "cluster")
+    takes(model_stack.mount, folder, "data:/x", "/x", "data:/x:ro")
+    refuses(model_stack.mount, folder, "./x:/x", "/etc:/x", "d:/x", "/run/docker.sock:/x")
+    takes(model_stack.mount_kind, folder, "volume", "tmpfs")
+    refuses(model_stack.mount_kind, folder, "bind", "npipe", "cluster")
     with pytest.raises(Refused, match="variable"):
-        stackmodel.mount(place(folder, "$HERE:/x", None))
+        model_stack.mount(place(folder, "$HERE:/x", None))
 
 
 # The walk -----------------------------------------------------------------------------------

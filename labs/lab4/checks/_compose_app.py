@@ -116,7 +116,17 @@ class App:
         node.put(submission / folder, place)
         if dockerfiles:
             node.put(dockerfiles, place)
-        self.project = ComposeProject(node, folder, place, self.file.files, self.file.env_file)
+        # A container may write into the folder that it lies in: what was vetted lies elsewhere.
+        vetted = f"{ROOT}/.vetted/{folder}"
+        names = [*self.file.files, *filter(None, [self.file.env_file])]
+        node.put({name: (submission / folder / name).read_bytes() for name in names}, vetted)
+        self.project = ComposeProject(
+            node,
+            folder,
+            place,
+            [f"{vetted}/{name}" for name in self.file.files],
+            self.file.env_file and f"{vetted}/{self.file.env_file}",
+        )
         self.at_rest = False
 
     # Commands -----------------------------------------------------------------------------

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from grader.vetting import model, rules
+from grader.vetting import model, mounts, rules
+from grader.vetting import model_service as service
 from grader.vetting.allowlist import ANY, Form, Place, Refusal, Spec
+from grader.vetting.model_build import LABELS
 
 _NO_USE = "is not used in a stack of this lab."
 _NOT_HERE = Refusal(_NO_USE, "Remove it, or check what the worksheet says.")
@@ -45,9 +47,9 @@ def mount_kind(place: Place) -> None:
 
 
 def _volume(place: Place, source: str) -> None:
-    rules.refuse_socket(place, source)
+    mounts.refuse_socket(place, source)
     # The docker CLI takes one letter before a colon for a drive of Windows.
-    if source and not rules.NAME.fullmatch(source):
+    if source and not mounts.NAME.fullmatch(source):
         _host_files(place)
 
 
@@ -62,7 +64,7 @@ def _host_files(place: Place) -> None:
 def whole_mount(place: Place) -> None:
     """What counts is said of the mount as a whole, where it is written on one line."""
     if isinstance(place.value, dict):
-        rules.refuse_socket(place, str(place.value.get("source", "")))
+        mounts.refuse_socket(place, str(place.value.get("source", "")))
         for key, rule in (("type", mount_kind), ("source", mount_source)):
             if key in place.value:
                 rule(Place(place.file, place.setting, place.keys, place.value[key]))
@@ -77,16 +79,16 @@ def config(place: Place) -> None:
 
 
 MOUNT = _of(
-    model.MOUNT,
+    service.MOUNT,
     ("target", "read_only", "tmpfs"),
     type=ANY,  # all three are looked at by `whole_mount`
     source=ANY,
     bind=ANY,
-    volume=Form(keys={"nocopy": ANY, "labels": model.LABELS}),
+    volume=Form(keys={"nocopy": ANY, "labels": LABELS}),
 )
 
 SERVICE = _of(
-    model.SERVICE,
+    service.SERVICE,
     (
         "image", "command", "entrypoint", "environment", "deploy", "ports", "expose", "networks",
         "configs", "tmpfs", "healthcheck", "stop_signal", "stop_grace_period", "labels",
