@@ -184,23 +184,34 @@ def _service(place: Place, builds: dict[str, dict[str, Any]]) -> Service:
             "`build:` is a folder, or a mapping with `context:`.",
             "Say `build: .` if the Dockerfile lies beside the compose file.",
         )
+    if place.file.tagged(*place.keys):
+        builds.pop(name, None)  # It stands instead of what was said before.
+    elif "build" in body and place.file.tagged(*place.keys, "build"):
+        place.at("build", said).refuse(
+            "`build:` is tagged to be merged in another way.", "Remove the tag with the `!`."
+        )
     if said is not None:
-        if place.file.tagged(*place.keys, "build"):
-            place.at("build", said).refuse(
-                "`build:` is tagged to be merged in another way.", "Remove the tag with the `!`."
-            )
-        # Compose merges the files, so that each may say a part of it.
-        builds[name] = {
-            **builds.get(name, {}),
-            **({"context": said} if isinstance(said, str) else said),
-        }
+        builds[name] = _merged(builds.get(name, {}), said)
     return Service(
         name=name,
         file=place.file,
         image=place.at("image", image).text() if image else None,
-        build=_build(place.at("build", builds[name])) if said is not None else None,
+        build=_build(place.at("build", builds[name])) if name in builds else None,
         profiles=bool(body.get("profiles")),
     )
+
+
+def _merged(before: dict[str, Any], said: str | dict[str, Any]) -> dict[str, Any]:
+    """What two files say of a build, as Compose puts it together: each may say a part of it."""
+    now = {"context": said} if isinstance(said, str) else dict(said)
+    args: dict[str, Any] = {}
+    for each in (before.get("args"), now.get("args")):
+        if isinstance(each, dict):
+            args |= each
+        for item in each if isinstance(each, list) else []:
+            name, equals, value = str(item).partition("=")
+            args[name] = value if equals else None
+    return {**before, **now, "args": args}
 
 
 def _build(place: Place) -> Build:
@@ -217,7 +228,7 @@ def _build(place: Place) -> Build:
             f"There is no folder `{context}` to build from.",
             "The path counts from the compose file's folder; `.` is that folder itself.",
         )
-    args = _arguments(place.at("args", said.get("args")))
+    args = _arguments(place.at("args", said["args"]))
     inline = said.get("dockerfile_inline")
     if inline is not None:
         text = place.at("dockerfile_inline", inline)
@@ -233,16 +244,14 @@ def _build(place: Place) -> Build:
 
 def _arguments(place: Place) -> dict[str, str]:
     """Build arguments; one without a value has that of the variable of its name, if it is set."""
-    said = place.value
-    pairs: list[tuple[str, str | None]] = []
-    if isinstance(said, dict):
-        pairs = [(n, None if v is None else place.at(n, v).text()) for n, v in said.items()]
-    for number, item in enumerate(said if isinstance(said, list) else []):
-        name, equals, value = place.at(number, item).text().partition("=")
-        pairs.append((name, value if equals else None))
     values = place.setting.variables.values if place.setting.variables else {}
-    found = {name: values.get(name) if value is None else value for name, value in pairs}
-    return {name: value for name, value in found.items() if value is not None}
+    found: dict[str, str] = {}
+    for written, value in place.value.items():
+        name = place.filled(written)
+        said = values.get(name) if value is None else place.at(written, value).text()
+        if said is not None:
+            found[name] = said
+    return found
 
 
 def suggestion(image: str, allowed: Collection[str]) -> str:

@@ -48,7 +48,9 @@ def _untagged(loader: _Loader, node: yaml.Node) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node, deep=True)
     assert isinstance(node, yaml.ScalarNode)
-    return loader.construct_scalar(node)
+    implicit = (node.style is None, False)
+    tag = loader.resolve(yaml.ScalarNode, node.value, implicit)  # type: ignore[no-untyped-call]
+    return loader.construct_object(yaml.ScalarNode(tag, node.value, node.start_mark))
 
 
 COMPOSE_TAGS = ("!reset", "!override")

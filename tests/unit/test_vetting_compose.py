@@ -78,6 +78,43 @@ def test_an_override_file_is_read_as_well(folder: Path) -> None:
     assert caught.value.where == "counter/compose.override.yaml, line 3, services.redis.image"
 
 
+@pytest.mark.parametrize(
+    ("base", "override", "args"),
+    [
+        ("{args: {A: 1}}", "{args: {B: 2}}", {"A": "1", "B": "2"}),
+        ("{args: [A=1, B=1]}", "{args: {B: 2}}", {"A": "1", "B": "2"}),
+        ("{args: {A: 1}}", "{dockerfile: Other}", {"A": "1"}),
+        ("{args: {A: 1}}", ".", {"A": "1"}),
+        ("{args: [HERE, GONE]}", "{args: {A: '${HERE}'}}", {"HERE": "x", "A": "x"}),
+    ],
+)
+def test_files_are_merged_to_one_build(
+    folder: Path, base: str, override: str, args: dict[str, str]
+) -> None:
+    (folder / ".env").write_text("HERE=x\n")
+    (folder / "Other").write_text("FROM python:3.11\n")
+    (folder / "compose.override.yaml").write_text(f"services: {{web: {{build: {override}}}}}\n")
+    file = written(folder, f"services: {{web: {{build: {base}}}}}\n")
+    build = file.services["web"].build
+    assert build is not None
+    assert build.args == args
+    assert str(build.dockerfile) == ("Other" if "Other" in override else "Dockerfile")
+
+
+def test_an_override_may_name_the_image_that_is_built(folder: Path) -> None:
+    (folder / "compose.override.yaml").write_text("services: {web: {image: 'mine:2'}}\n")
+    written(folder, "services: {web: {build: .}}\n").refuse_images(set())
+
+
+@pytest.mark.parametrize("how", ["!override {image: 'evil:1'}", "!reset {image: 'evil:1'}"])
+def test_an_override_that_replaces_a_service_leaves_nothing_of_its_build(
+    folder: Path, how: str
+) -> None:
+    (folder / "compose.override.yaml").write_text(f"services: {{web: {how}}}\n")
+    with pytest.raises(Refused, match="evil:1"):
+        written(folder, "services: {web: {build: .}}\n").refuse_images(set())
+
+
 @pytest.mark.parametrize("indent", [None, 2, "\t"])
 def test_json_is_read(folder: Path, indent: int | str | None) -> None:
     said = {"services": {"redis": {"image": "redis:7"}}}
