@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 
 from grader.vetting.allowlist import Place, Rule
+from grader.vetting.environment import ENVIRONMENT
 from grader.vetting.variables import fill_in
 
 MAX_REPLICAS = 12
@@ -201,8 +202,8 @@ def _link_local(text: str) -> bool:
 def replicas(place: Place) -> None:
     """Not more than the lab's nodes bear."""
     said = place.plain()
-    # Where no variable is set, it is its default that counts.
-    said = fill_in(said, {}) if place.setting.variables is None else place.filled(said)
+    # Where a submission sets no variables, it is their defaults that count.
+    said = fill_in(said, ENVIRONMENT) if place.setting.variables is None else place.filled(said)
     try:
         number = int(float(said or 1))
     except (ValueError, OverflowError):

@@ -21,6 +21,7 @@ from grader.vetting import model, model_stack
 from grader.vetting.allowlist import Place, Setting, check
 from grader.vetting.compose import suggestion
 from grader.vetting.dockerfile import reference
+from grader.vetting.environment import ENVIRONMENT
 from grader.vetting.variables import fill_in
 from grader.vetting.yamlfile import Key, Refused, YamlFile
 
@@ -108,13 +109,13 @@ def _service(file: YamlFile, name: str, body: dict[str, Any]) -> StackService:
             where=file.where("services", name, "image"),
             remedy="Say `image: NAME:TAG`.",
         )
-    return StackService(name, fill_in(image, {}), _filled(body), file)
+    return StackService(name, fill_in(image, ENVIRONMENT), _filled(body), file)
 
 
 def _filled(value: Any) -> Any:
-    """The same data with variables filled in as the docker CLI does (there are none set)."""
+    """The same data with variables filled in as the docker CLI does."""
     if isinstance(value, str):
-        return fill_in(value, {})
+        return fill_in(value, ENVIRONMENT)
     if isinstance(value, list):
         return [_filled(item) for item in value]
     if isinstance(value, dict):

@@ -61,6 +61,13 @@ def refuse_foreign_images(submission: Path, folder: str, lab: Any) -> dict[str, 
             problem = vetted.problems[0]
             place = f"{folder}/{name}" + (f", line {problem.line}" if problem.line else "")
             fail(problem.reason, actual=place, hint=problem.hint)
+        if build.dockerfile is None and vetted.text != text:
+            fail(
+                "The Dockerfile in the compose file has a `# syntax=` line, for which the engine"
+                " would fetch an image.",
+                actual=service.where("build", "dockerfile_inline"),
+                hint="Take the line out: nothing here needs it.",
+            )
         if build.dockerfile is not None:
             files[name] = vetted.text.encode("utf-8")
     return files
