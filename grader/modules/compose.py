@@ -7,16 +7,19 @@
     ['counter-web-1', 'counter-web-2', 'counter-web-3']
 
 Commands go through the compose CLI on the node, where a compose file finds the node's files
-and nothing else. Project name, files and environment are fixed, so that a submitted `.env`
-cannot point the CLI elsewhere. What came of a command is asked of the Engine API.
+and nothing else. Project name, files, `.env` and environment are fixed, so that nothing that is
+submitted can point the CLI elsewhere, and nothing of the machine's environment gets into it. What
+came of a command is asked of the Engine API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from grader.modules.confined import confined
 from grader.modules.container import PROJECT, Container, containers, logs_of
 
 if TYPE_CHECKING:
@@ -25,20 +28,8 @@ if TYPE_CHECKING:
 NETWORK = "com.docker.compose.network"
 VOLUME = "com.docker.compose.volume"
 
-ENVIRONMENT: Mapping[str, str] = {
-    "BUILDKIT_PROGRESS": "plain",
-    "COMPOSE_ANSI": "never",
-    "COMPOSE_DISABLE_ENV_FILE": "false",
-    "COMPOSE_MENU": "false",
-    "COMPOSE_PROGRESS": "plain",
-    "COMPOSE_PROFILES": "",
-    "DOCKER_CLI_HINTS": "false",
-    "DOCKER_HOST": "unix:///var/run/docker.sock",
-    "HOME": "/root",
-    "LANG": "C.UTF-8",
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-}
-"""What every compose command runs with; it wins over what a `.env` file says."""
+NO_FILE = "/dev/null"
+"""A file of variables that has none."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +41,27 @@ class Named:
 
 
 class ComposeProject:
-    """See the module's docstring. `folder` is a path on the node, `files` lie in it.
+    """See the module's docstring. `folder` is the project's on the node: paths in the files count
+    from there. `files` and `env_file` are paths from there, or whole ones.
+
+    Without an `env_file` there are no variables.
 
     Each command returns as `Completed`, whatever came of it, after `timeout` seconds at most.
     """
 
-    def __init__(self, node: Node, name: str, folder: str, files: Sequence[str]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        folder: str,
+        files: Sequence[str],
+        env_file: str | None = None,
+    ) -> None:
         self.node = node
         self.name = name
         self.folder = folder
         self.files = list(files)
+        self.env_file = str(PurePosixPath(folder, env_file)) if env_file else NO_FILE
 
     def up(self, *arguments: str, timeout: float = 300) -> Completed:
         """`docker compose up -d …`: builds what is missing, pulls nothing that is there."""
@@ -83,11 +85,12 @@ class ComposeProject:
 
     def run(self, *arguments: str, timeout: float) -> Completed:
         """Any compose command of this project."""
-        chosen = [part for file in self.files for part in ("-f", file)]
-        argv = ["docker", "compose", "-p", self.name, "--project-directory", self.folder]
-        return self.node.run(
-            [*argv, *chosen, *arguments], timeout=timeout, cwd=self.folder, env=ENVIRONMENT
-        )
+        argv = [
+            "docker", "compose", "-p", self.name, "--project-directory", self.folder,
+            "--env-file", self.env_file, *(p for file in self.files for p in ("-f", file)),
+            *arguments,
+        ]  # fmt: skip
+        return confined(self.node, argv, timeout=timeout, cwd=self.folder)
 
     def containers(self, *services: str) -> list[Container]:
         """The project's containers now, ended ones too; of the given services only, if any."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grader.errors import EngineFault
+from grader.modules.confined import confined
 from grader.modules.inside import Inside
 
 if TYPE_CHECKING:
@@ -111,10 +112,10 @@ def build_image(node: Node, context: str, tag: str, *, seconds: float, keep: int
 
     Nothing is pulled but what the Dockerfile names and the node does not have: vet it before.
     """
-    done = node.run(
-        ["docker", "build", "--progress=plain", "--tag", tag, "."],
+    done = confined(
+        node,
+        ["docker", "build", "--progress=plain", "--file", "Dockerfile", "--tag", tag, "."],
         cwd=context,
-        env={"DOCKER_BUILDKIT": "1", "DOCKER_CLI_HINTS": "false"},
         timeout=seconds,
         keep=keep,
     )

@@ -7,15 +7,17 @@
     ['fleet_app', 'fleet_front']
 
 Commands go through the docker CLI on a manager, where a compose file finds that node's files
-and nothing else. What came of a command is asked of the Engine API.
+and nothing else, and no variable but those of grader.vetting.environment. What came of a command
+is asked of the Engine API.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from grader.modules.confined import confined
 from grader.modules.service import Service
 from grader.modules.swarm import out_of_sequence
 
@@ -26,15 +28,6 @@ NAMESPACE = "com.docker.stack.namespace"
 
 TRIES = 20
 """How often a change is tried again that another change came before."""
-
-ENVIRONMENT: Mapping[str, str] = {
-    "DOCKER_CLI_HINTS": "false",
-    "DOCKER_HOST": "unix:///var/run/docker.sock",
-    "HOME": "/root",
-    "LANG": "C.UTF-8",
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-}
-"""What every command runs with; there are no variables for a compose file to read."""
 
 
 class Stack:
@@ -111,9 +104,5 @@ class Stack:
         return told
 
     def _run(self, *arguments: str, timeout: float) -> Completed:
-        return self.manager.run(
-            ["docker", *arguments],
-            timeout=timeout * self.patience,
-            cwd=self.folder,
-            env=ENVIRONMENT,
-        )
+        argv = ["docker", *arguments]
+        return confined(self.manager, argv, timeout=timeout * self.patience, cwd=self.folder)

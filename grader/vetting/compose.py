@@ -5,20 +5,22 @@
     (['compose.yaml'], ['web', 'redis'])
     >>> file.refuse_images({"redis:7", "python:3.11"})
 
-A refusal (`Refused`) names file, line, key and remedy. `FORBIDDEN` lists keys that are not
-taken at all: it is the place where rules about what a submission may say are added.
+Every file that Compose would read here is held against the allow-list of grader.vetting.model,
+with its variables filled in from `.env`. A refusal (`Refused`) names file, line, key and remedy.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from grader.vetting import envfile, model
+from grader.vetting.allowlist import Place, Setting, check
 from grader.vetting.dockerfile import reference
-from grader.vetting.variables import fill_in, of_folder
+from grader.vetting.mounts import inside
 from grader.vetting.yamlfile import Key, Refused, YamlFile
 
 NAMES = (
@@ -38,13 +40,6 @@ OVERRIDES = (
     "docker-compose.override.yaml",
 )
 
-FORBIDDEN: dict[tuple[str, ...], str] = {
-    ("include",): "Write all services into this one file.",
-    ("services", "*", "extends"): "Write the keys out, or use a YAML anchor.",
-    ("services", "*", "provider"): "Services of this lab are containers.",
-}
-"""Keys that are refused, with what to do instead; `*` stands for any key."""
-
 
 @dataclass(frozen=True)
 class Build:
@@ -55,6 +50,8 @@ class Build:
     """None where the file's text stands in the compose file itself."""
     inline: str | None
     target: str | None
+    args: Mapping[str, str] = field(default_factory=dict)
+    """What stands instead of the Dockerfile's own ARG values."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +76,8 @@ class ComposeFile:
     files: list[str]
     ignored: list[str]
     entries: list[Service] = field(default_factory=list)
+    env_file: str | None = None
+    """The file of variables, if there is one."""
 
     @property
     def services(self) -> dict[str, Service]:
@@ -109,11 +108,19 @@ def read(folder: Path, name: str) -> ComposeFile:
     if not found:
         raise Refused("There is no compose file.", where=f"{name}/", remedy=_near_miss(folder))
     overrides = [n for n in OVERRIDES if (folder / n).is_file()][:1]
-    files = [found[0], *([] if found[0].endswith(".json") else overrides)]
-    variables = of_folder(folder)
-    entries: list[Service] = []
+    names = [found[0], *([] if found[0].endswith(".json") else overrides)]
+    variables = envfile.read(folder, name)
+    files = [YamlFile.read(folder / n, f"{name}/{n}") for n in names]
     for file in files:
-        entries += _services(YamlFile.read(folder / file, f"{name}/{file}"), folder, variables)
+        _refuse_no_services(file, needed=file is files[0])
+    setting = Setting(folder, variables, _defined(files), model.ELSEWHERE)
+    entries: list[Service] = []
+    builds: dict[str, dict[str, Any]] = {}
+    for file in files:
+        check(Place(file, setting, (), file.data), model.MODEL)
+        for service, body in (file.data.get("services") or {}).items():
+            place = Place(file, setting, ("services", service), body)
+            entries.append(_service(place, builds))
     runnable = {e.name for e in entries if e.image or e.build}
     for entry in entries:
         if entry.name not in runnable:
@@ -122,19 +129,20 @@ def read(folder: Path, name: str) -> ComposeFile:
                 where=entry.where(),
                 remedy="Say `image: NAME:TAG`, or `build: .` if there is a Dockerfile.",
             )
-    return ComposeFile(folder, files, found[1:], entries)
+    has_env = (folder / envfile.NAME).is_file()
+    return ComposeFile(folder, names, found[1:], entries, envfile.NAME if has_env else None)
 
 
-def _services(file: YamlFile, folder: Path, variables: Mapping[str, str]) -> list[Service]:
+def _refuse_no_services(file: YamlFile, needed: bool) -> None:
+    """A file that is no mapping, or has no services where there must be some."""
     if not isinstance(file.data, dict):
         raise Refused(
             "The file has no `services:`." if file.data is None else "The file is not a mapping.",
             where=file.name,
             remedy="It begins with `services:`; the services stand below it, indented.",
         )
-    _refuse_forbidden(file)
     services = file.data.get("services")
-    if not isinstance(services, dict) or not services:
+    if (needed or services is not None) and (not isinstance(services, dict) or not services):
         raise Refused(
             "`services:` has no services below it."
             if "services" in file.data
@@ -142,113 +150,108 @@ def _services(file: YamlFile, folder: Path, variables: Mapping[str, str]) -> lis
             where=file.where("services"),
             remedy="Below `services:` stand the services' names, each followed by `:`, indented.",
         )
-    return [_service(file, str(name), body, folder, variables) for name, body in services.items()]
+    for name, body in (services or {}).items():
+        if not isinstance(body, dict):
+            raise Refused(
+                f"Nothing is said of the service `{name}`."
+                if body is None
+                else f"The service `{name}` is not a mapping of keys and values.",
+                where=file.where("services", name),
+                remedy="Below its name stand its keys (`image:` and so on), indented further.",
+            )
 
 
-def _service(
-    file: YamlFile, name: str, body: Any, folder: Path, variables: Mapping[str, str]
-) -> Service:
-    if not isinstance(body, dict):
-        raise Refused(
-            f"Nothing is said of the service `{name}`."
-            if body is None
-            else f"The service `{name}` is not a mapping of keys and values.",
-            where=file.where("services", name),
-            remedy="Below its name stand its keys (`image:` and so on), indented further.",
-        )
+def _defined(files: Sequence[YamlFile]) -> dict[str, frozenset[str]]:
+    """The names of all that the files define, by kind."""
+    found: dict[str, set[str]] = {}
+    for file in files:
+        for kind in ("services", "networks", "volumes", "configs", "secrets"):
+            said = file.data.get(kind)
+            if isinstance(said, dict):
+                found.setdefault(kind, set()).update(map(str, said))
+    return {kind: frozenset(names) for kind, names in found.items()}
+
+
+def _service(place: Place, builds: dict[str, dict[str, Any]]) -> Service:
+    """What one file says of a service; `builds` is what the files before it said of builds."""
+    name, body = str(place.keys[-1]), place.value
     image = body.get("image")
     if image is not None and not isinstance(image, str):
-        raise Refused(
-            "An image is a text like `redis:7`.",
-            where=file.where("services", name, "image"),
-            remedy="Put it in quotes.",
+        place.at("image", image).refuse("An image is a text like `redis:7`.", "Put it in quotes.")
+    said = body.get("build")
+    if said is not None and not isinstance(said, (str, dict)):
+        place.at("build", said).refuse(
+            "`build:` is a folder, or a mapping with `context:`.",
+            "Say `build: .` if the Dockerfile lies beside the compose file.",
         )
-    build = body.get("build")
+    if place.file.tagged(*place.keys):
+        builds.pop(name, None)  # It stands instead of what was said before.
+    elif "build" in body and place.file.tagged(*place.keys, "build"):
+        place.at("build", said).refuse(
+            "`build:` is tagged to be merged in another way.", "Remove the tag with the `!`."
+        )
+    if said is not None:
+        builds[name] = _merged(builds.get(name, {}), said)
     return Service(
         name=name,
-        file=file,
-        image=fill_in(image, variables) if image else None,
-        build=_build(file, name, build, folder, variables) if build is not None else None,
+        file=place.file,
+        image=place.at("image", image).text() if image else None,
+        build=_build(place.at("build", builds[name])) if name in builds else None,
         profiles=bool(body.get("profiles")),
     )
 
 
-def _build(
-    file: YamlFile, service: str, said: Any, folder: Path, variables: Mapping[str, str]
-) -> Build:
-    place = file.where("services", service, "build")
-    said = {"context": said} if isinstance(said, str) else said
-    if not isinstance(said, dict):
-        raise Refused(
-            "`build:` is a folder, or a mapping with `context:`.",
-            where=place,
-            remedy="Say `build: .` if the Dockerfile lies beside the compose file.",
-        )
+def _merged(before: dict[str, Any], said: str | dict[str, Any]) -> dict[str, Any]:
+    """What two files say of a build, as Compose puts it together: each may say a part of it."""
+    now = {"context": said} if isinstance(said, str) else dict(said)
+    args: dict[str, Any] = {}
+    for each in (before.get("args"), now.get("args")):
+        if isinstance(each, dict):
+            args |= each
+        for item in each if isinstance(each, list) else []:
+            name, equals, value = str(item).partition("=")
+            args[name] = value if equals else None
+    return {**before, **now, "args": args}
+
+
+def _build(place: Place) -> Build:
+    said = place.value
     texts = {
-        key: fill_in(str(said[key]), variables)
+        key: place.at(key, said[key]).text()
         for key in ("context", "dockerfile", "target")
         if said.get(key) is not None
     }
-    context = inside(texts.get("context", "."), place)
-    if not (folder / context).is_dir():
-        raise Refused(
+    where = place.file.where(*place.keys)
+    context = inside(texts.get("context", "."), where)
+    if not (place.setting.folder / context).is_dir():
+        place.refuse(
             f"There is no folder `{context}` to build from.",
-            where=place,
-            remedy="The path counts from the compose file's folder; `.` is that folder itself.",
+            "The path counts from the compose file's folder; `.` is that folder itself.",
         )
+    args = _arguments(place.at("args", said["args"]))
     inline = said.get("dockerfile_inline")
     if inline is not None:
-        return Build(context, None, str(inline), texts.get("target"))
-    dockerfile = inside(str(context / texts.get("dockerfile", "Dockerfile")), place)
-    if not (folder / dockerfile).is_file():
-        raise Refused(
+        text = place.at("dockerfile_inline", inline)
+        return Build(context, None, text.filled(str(inline)), texts.get("target"), args)
+    dockerfile = inside(str(context / texts.get("dockerfile", "Dockerfile")), where)
+    if not (place.setting.folder / dockerfile).is_file():
+        place.refuse(
             f"There is no file `{dockerfile}` to build from.",
-            where=place,
-            remedy="Write that Dockerfile (its name has no ending), or correct `build:`.",
+            "Write that Dockerfile (its name has no ending), or correct `build:`.",
         )
-    return Build(context, dockerfile, None, texts.get("target"))
+    return Build(context, dockerfile, None, texts.get("target"), args)
 
 
-def inside(path: str, where: str) -> PurePosixPath:
-    """The path within the exercise's folder; Refused if it leads out of it."""
-    if "://" in path or path.startswith(("git@", "github.com/")):
-        raise Refused(
-            f"`{path}` is not a folder of yours.", where=where, remedy="Build from `.`, say."
-        )
-    parts: list[str] = []
-    for part in PurePosixPath(path.replace("\\", "/")).parts:
-        if part == "..":
-            if not parts:
-                parts = ["/"]
-                break
-            parts.pop()
-        else:
-            parts.append(part)
-    if parts[:1] == ["/"] or re.match(r"^([A-Za-z]:|~)", path):
-        raise Refused(
-            f"The path `{path}` leads out of the folder.",
-            where=where,
-            remedy="Put what you need beside the compose file, and write the path from there.",
-        )
-    return PurePosixPath(*parts)
-
-
-def _refuse_forbidden(file: YamlFile) -> None:
-    for pattern, remedy in FORBIDDEN.items():
-        found: list[tuple[tuple[str, ...], Any]] = [((), file.data)]
-        for key in pattern:
-            found = [
-                ((*path, str(name)), value)
-                for path, data in found
-                if isinstance(data, dict)
-                for name, value in data.items()
-                if key in ("*", name)
-            ]
-        if found:
-            path = found[0][0]
-            raise Refused(
-                f"`{path[-1]}` is not used in this lab.", where=file.where(*path), remedy=remedy
-            )
+def _arguments(place: Place) -> dict[str, str]:
+    """Build arguments; one without a value has that of the variable of its name, if it is set."""
+    values = place.setting.variables.values if place.setting.variables else {}
+    found: dict[str, str] = {}
+    for written, value in place.value.items():
+        name = place.filled(written)
+        said = values.get(name) if value is None else place.at(written, value).text()
+        if said is not None:
+            found[name] = said
+    return found
 
 
 def suggestion(image: str, allowed: Collection[str]) -> str:

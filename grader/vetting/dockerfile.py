@@ -6,19 +6,22 @@
     >>> vetted.problems[0].reason
     'Line 3 copies from the image busybox, which this lab does not have.'
 
-Images come into a build by FROM, by COPY --from and RUN --mount=from, and by a `# syntax=` line;
-files from elsewhere by ADD with an address. The lines between are none of this module's business.
+Images come into a build by FROM, by COPY --from and RUN --mount=from, and by a `# syntax=` line in
+any of its spellings; files from elsewhere by ADD with an address. RUN may ask for the machine's
+network or for rights over it. What runs in the build is none of this module's business, nor are
+secrets and SSH keys (`RUN --mount=type=secret|ssh`): a build here is given none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 SCRATCH = "scratch"
 
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
+_JSON_SYNTAX = re.compile(r"""["']syntax["']\s*:""")
 _FRONTEND = re.compile(r"(docker\.io/)?docker/dockerfile(:(1|1\.\d+|1\.\d+\.\d+|latest))?")
 _HEREDOC = re.compile(r"(?:^|[\s;&|(])\d*<<-?(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])([^{}]*))?\})")
@@ -59,6 +62,7 @@ class _Instruction:
 @dataclass
 class _State:
     allowed: frozenset[str]
+    arguments: dict[str, str] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict)
     """What each stage stands on in the end, by name and by number."""
     variables: dict[str, str] = field(default_factory=dict)
@@ -83,12 +87,18 @@ def reference(name: str) -> str:
     return short if has_tag else f"{short}:latest"
 
 
-def vet(text: str, allowed: Collection[str]) -> Vetted:
-    """Read a Dockerfile; `allowed` are the lab's images (`debian:bookworm`)."""
+def vet(text: str, allowed: Collection[str], arguments: Mapping[str, str] | None = None) -> Vetted:
+    """Read a Dockerfile; `allowed` are the lab's images (`debian:bookworm`).
+
+    `arguments` are given to the build, and stand instead of the values of its ARG lines.
+    """
     text = text.removeprefix("\ufeff")
     # Only \n ends a line for the engine; a \r before it stays, it may belong to a here-document.
     lines = text.split("\n")
-    state = _State(frozenset(reference(name) for name in allowed))
+    state = _State(
+        frozenset(reference(name) for name in allowed),
+        arguments=dict(arguments or {}),
+    )
     escape = _directives(lines, state)
     for instruction in _instructions(lines, escape):
         _look_at(instruction, state)
@@ -109,9 +119,12 @@ def vet(text: str, allowed: Collection[str]) -> Vetted:
 def _directives(lines: list[str], state: _State) -> str:
     """Read `# name=value` at the top, blank a harmless syntax line; returns the escape sign."""
     escape = "\\"
-    for number, line in enumerate(lines):
+    first = 1 if lines and lines[0].startswith("#!") else 0
+    for number, line in enumerate(lines[first:], first):
         found = _DIRECTIVE.match(line.strip())
         if not found:
+            if line.lstrip().startswith("{") and _JSON_SYNTAX.search("\n".join(lines[number:])):
+                _other_language(number, "JSON", state)
             break
         name, value = found[1].lower(), found[2]
         if name == "escape" and value in ("\\", "`"):
@@ -120,12 +133,16 @@ def _directives(lines: list[str], state: _State) -> str:
             # The line stays as an empty comment, so that line numbers in messages are right.
             lines[number] = "# (syntax)"
             if not _FRONTEND.fullmatch(value):
-                state.problem(
-                    number + 1,
-                    f"Line {number + 1} asks for another Dockerfile language: {value}.",
-                    "Take the line '# syntax=…' out: nothing here needs it.",
-                )
+                _other_language(number, value, state)
     return escape
+
+
+def _other_language(number: int, value: str, state: _State) -> None:
+    state.problem(
+        number + 1,
+        f"Line {number + 1} asks for another Dockerfile language: {value}.",
+        "Take the line '# syntax=…' out: nothing here needs it.",
+    )
 
 
 def _instructions(lines: list[str], escape: str) -> Iterator[_Instruction]:
@@ -159,10 +176,15 @@ def _instructions(lines: list[str], escape: str) -> Iterator[_Instruction]:
 
 
 def _look_at(instruction: _Instruction, state: _State) -> None:
-    if instruction.name == "ARG" and not state.stages:
+    if instruction.name == "ONBUILD":
+        # It is done in a later stage that builds on this one.
+        name, _, rest = instruction.rest.partition(" ")
+        _look_at(_Instruction(instruction.line, name.upper(), rest.strip()), state)
+    elif instruction.name == "ARG" and not state.stages:
         for word in instruction.rest.split():
             key, _, value = word.partition("=")
-            state.variables[key] = _expand(value.strip("'\""), state.variables)
+            default = _expand(value.strip("'\""), state.variables)
+            state.variables[key] = state.arguments.get(key, default)
     elif instruction.name == "FROM":
         _from(instruction, state)
     elif instruction.name in ("COPY", "ADD", "RUN"):
@@ -170,6 +192,8 @@ def _look_at(instruction: _Instruction, state: _State) -> None:
             _use(instruction.line, name, "copies from the image", state)
         if instruction.name == "ADD":
             _add(instruction, state)
+        if instruction.name == "RUN":
+            _run(instruction, state)
 
 
 def _from(instruction: _Instruction, state: _State) -> None:
@@ -245,6 +269,22 @@ def _add(instruction: _Instruction, state: _State) -> None:
                 instruction.line,
                 f"Line {instruction.line} fetches {source} from the internet.",
                 "Put the file into your folder and COPY it: a build must not depend on others.",
+            )
+
+
+def _run(instruction: _Instruction, state: _State) -> None:
+    """Flags by which a command would leave the build."""
+    for word in instruction.rest.split():
+        if not word.startswith("--"):
+            return
+        flag, _, value = word.partition("=")
+        value = _expand(value.strip("'\""), state.variables).lower()
+        if (flag, value) in (("--network", "host"), ("--security", "insecure")):
+            state.problem(
+                instruction.line,
+                f"Line {instruction.line} asks for the machine's own "
+                + ("network." if flag == "--network" else "rights."),
+                f"Take {word} out: nothing in this lab needs it.",
             )
 
 

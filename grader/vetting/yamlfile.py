@@ -19,20 +19,27 @@ from typing import Any
 
 import yaml
 
-from grader.errors import KitError
+from grader.vetting.refused import Refused as Refused
+from grader.vetting.yamlnodes import MAX_DEPTH, refuse_double_keys, refuse_endless, too_deep
 
 MAX_BYTES = 64 * 1024
-MAX_DEPTH = 60
 
 Key = str | int
 
 
-class Refused(KitError):
-    """A file of a submission that cannot be taken: what, where (file, line, key), remedy."""
-
-
 class _Loader(yaml.SafeLoader):
     """Safe loading that also knows the tags of Compose's own merging."""
+
+
+# `on`, `yes` and their like are texts to Compose, also where they are keys.
+_BOOL = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    sign: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+    for sign, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    _BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def _untagged(loader: _Loader, node: yaml.Node) -> Any:
@@ -41,10 +48,13 @@ def _untagged(loader: _Loader, node: yaml.Node) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node, deep=True)
     assert isinstance(node, yaml.ScalarNode)
-    return loader.construct_scalar(node)
+    implicit = (node.style is None, False)
+    tag = loader.resolve(yaml.ScalarNode, node.value, implicit)  # type: ignore[no-untyped-call]
+    return loader.construct_object(yaml.ScalarNode(tag, node.value, node.start_mark))
 
 
-for _tag in ("!reset", "!override"):
+COMPOSE_TAGS = ("!reset", "!override")
+for _tag in COMPOSE_TAGS:
     _Loader.add_constructor(_tag, _untagged)
 
 
@@ -67,13 +77,14 @@ class YamlFile:
                 text = text.replace("\t", " ")
         text = "\n".join(_without_inner_tabs(line) for line in text.splitlines()) + "\n"
         if _brackets(text) > MAX_DEPTH:
-            raise _too_deep(name)
+            raise too_deep(name)
         try:
             loader = _Loader(text)
             root = loader.get_single_node()
             data = None
             if root is not None:
-                _refuse_deep_and_double(root, name)
+                refuse_double_keys(root, name)
+                refuse_endless(root, name)
                 data = loader.construct_document(root)
         except yaml.MarkedYAMLError as error:
             raise _explained(error, text, name) from None
@@ -84,7 +95,7 @@ class YamlFile:
                 remedy="Look for characters that do not belong into a text file.",
             ) from None
         except RecursionError:
-            raise _too_deep(name) from None
+            raise too_deep(name) from None
         except (ValueError, OverflowError, TypeError) as error:
             raise Refused(
                 f"A value in it cannot be read: {error}.",
@@ -103,6 +114,18 @@ class YamlFile:
             mark, node = found
             line = mark + 1
         return line
+
+    def tagged(self, *keys: Key) -> bool:
+        """Whether the value or something above it has a tag of Compose's own merging."""
+        node = self.root
+        for key in (None, *keys):
+            found = _step(node, key) if key is not None else (0, node)
+            if found is None or found[1] is None:
+                return False
+            node = found[1]
+            if node.tag in COMPOSE_TAGS:
+                return True
+        return False
 
     def where(self, *keys: Key) -> str:
         """`counter/compose.yaml, line 4, services.web.image`, as far as the file has it."""
@@ -192,44 +215,11 @@ def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
     return Refused(what, where=f"{name}, line {number}", remedy=remedy)
 
 
-def _too_deep(name: str) -> Refused:
-    return Refused(
-        "It is nested too deeply.", where=name, remedy=f"Keep it below {MAX_DEPTH} levels."
-    )
-
-
-def _refuse_deep_and_double(root: yaml.Node, name: str) -> None:
-    """Keys that appear twice (Compose refuses them, Python's reader drops one), and too deep."""
-    seen: set[int] = set()
-    waiting: list[tuple[yaml.Node, int]] = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if depth > MAX_DEPTH:
-            raise _too_deep(name)
-        if isinstance(node, yaml.MappingNode):
-            first: dict[str, int] = {}
-            for key, value in node.value:
-                text = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
-                line = key.start_mark.line + 1
-                if text and text != "<<" and text in first:
-                    raise Refused(
-                        f"The key `{text}` appears twice (first in line {first[text]}).",
-                        where=f"{name}, line {line}",
-                        remedy="Keep one of them, with the content of both.",
-                    )
-                first[text] = line
-                waiting += [(key, depth + 1), (value, depth + 1)]
-        elif isinstance(node, yaml.SequenceNode):
-            waiting += [(item, depth + 1) for item in node.value]
-
-
 def _step(node: yaml.Node | None, key: Key) -> tuple[int, yaml.Node] | None:
     """Line (from 0) and node of an entry of a mapping or list."""
     if isinstance(node, yaml.MappingNode):
-        for name, value in _entries(node):
+        # The mapping's own entries stand behind those that `<<` brought.
+        for name, value in reversed(list(_entries(node))):
             if name.value == str(key):
                 return name.start_mark.line, value
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):

@@ -62,7 +62,8 @@ def project(node: Node) -> Iterator[Projects]:
         folder = f"{FOLDER}/{name}"
         contents = {"compose.yaml": text, "listener.pl": LISTENER, **files}
         node.put({n.replace("__", "."): c.encode() for n, c in contents.items()}, folder)
-        made.append(ComposeProject(node, name, folder, ["compose.yaml"]))
+        env_file = ".env" if "__env" in files else None
+        made.append(ComposeProject(node, name, folder, ["compose.yaml"], env_file))
         return made[-1]
 
     yield make

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from grader.vetting.compose import ComposeFile, read
-from grader.vetting.variables import fill_in, of_folder
+from grader.vetting.envfile import read as read_env
+from grader.vetting.variables import fill_in
 from grader.vetting.yamlfile import MAX_BYTES, Refused
 
 GOOD = """\
@@ -77,6 +78,43 @@ def test_an_override_file_is_read_as_well(folder: Path) -> None:
     assert caught.value.where == "counter/compose.override.yaml, line 3, services.redis.image"
 
 
+@pytest.mark.parametrize(
+    ("base", "override", "args"),
+    [
+        ("{args: {A: 1}}", "{args: {B: 2}}", {"A": "1", "B": "2"}),
+        ("{args: [A=1, B=1]}", "{args: {B: 2}}", {"A": "1", "B": "2"}),
+        ("{args: {A: 1}}", "{dockerfile: Other}", {"A": "1"}),
+        ("{args: {A: 1}}", ".", {"A": "1"}),
+        ("{args: [HERE, GONE]}", "{args: {A: '${HERE}'}}", {"HERE": "x", "A": "x"}),
+    ],
+)
+def test_files_are_merged_to_one_build(
+    folder: Path, base: str, override: str, args: dict[str, str]
+) -> None:
+    (folder / ".env").write_text("HERE=x\n")
+    (folder / "Other").write_text("FROM python:3.11\n")
+    (folder / "compose.override.yaml").write_text(f"services: {{web: {{build: {override}}}}}\n")
+    file = written(folder, f"services: {{web: {{build: {base}}}}}\n")
+    build = file.services["web"].build
+    assert build is not None
+    assert build.args == args
+    assert str(build.dockerfile) == ("Other" if "Other" in override else "Dockerfile")
+
+
+def test_an_override_may_name_the_image_that_is_built(folder: Path) -> None:
+    (folder / "compose.override.yaml").write_text("services: {web: {image: 'mine:2'}}\n")
+    written(folder, "services: {web: {build: .}}\n").refuse_images(set())
+
+
+@pytest.mark.parametrize("how", ["!override {image: 'evil:1'}", "!reset {image: 'evil:1'}"])
+def test_an_override_that_replaces_a_service_leaves_nothing_of_its_build(
+    folder: Path, how: str
+) -> None:
+    (folder / "compose.override.yaml").write_text(f"services: {{web: {how}}}\n")
+    with pytest.raises(Refused, match="evil:1"):
+        written(folder, "services: {web: {build: .}}\n").refuse_images(set())
+
+
 @pytest.mark.parametrize("indent", [None, 2, "\t"])
 def test_json_is_read(folder: Path, indent: int | str | None) -> None:
     said = {"services": {"redis": {"image": "redis:7"}}}
@@ -110,7 +148,10 @@ def test_anchors_and_composes_own_tags_are_read(folder: Path) -> None:
 
 def test_variables_come_from_dotenv(folder: Path) -> None:
     (folder / ".env").write_text("# tags\nexport TAG='7'\nNAME=redis # which\nBOTH=${NAME}:7\n")
-    assert of_folder(folder) == {"TAG": "7", "NAME": "redis", "BOTH": "redis:7"}
+    variables = read_env(folder, "counter")
+    assert variables.own == {"TAG", "NAME", "BOTH"}
+    values = variables.values
+    assert (values["TAG"], values["NAME"], values["BOTH"]) == ("7", "redis", "redis:7")
     file = written(folder, "services: {a: {image: '${NAME}:${TAG:-latest}'}}")
     assert file.services["a"].image == "redis:7"
 

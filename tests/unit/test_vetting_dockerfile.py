@@ -136,3 +136,62 @@ def test_an_image_that_is_not_allowed_is_never_missed(names: list[str]) -> None:
     vetted = vet(text, ALLOWED)
     assert set(vetted.images) == {reference(name) for name in names}
     assert len(vetted.problems) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("//syntax=evil/frontend\nFROM debian:12", "Line 1 asks for another Dockerfile language"),
+        ("// syntax = evil/frontend\nFROM debian:12", "Line 1 asks for another"),
+        ("#!/bin/build\n# syntax=evil/x\nFROM debian:12", "Line 2 asks for another"),
+        ("# check=skip=all\n# syntax=evil/x\nFROM debian:12", "Line 2 asks for another"),
+        ('{"syntax": "evil/frontend"}', "Line 1 asks for another Dockerfile language: JSON"),
+        ('{\n "a": 1,\n "syntax": "evil/frontend"\n}', "Line 1 asks for another"),
+        ("FROM debian:12\nRUN --network=host curl x", "Line 2 asks for the machine's own network"),
+        (
+            'FROM debian:12\nRUN --network="HOST" curl x',
+            "Line 2 asks for the machine's own network",
+        ),
+        ("ARG N=host\nFROM debian:12\nRUN --network=$N x", "Line 3 asks for the machine's own"),
+        ("FROM debian:12\nRUN --mount=type=tmpfs,target=/x --security=insecure x", "own rights"),
+        (
+            "FROM debian:12\nONBUILD RUN --network=host x",
+            "Line 2 asks for the machine's own network",
+        ),
+        ("FROM debian:12\nONBUILD COPY --from=busybox / /", "Line 2 copies from the image busybox"),
+        ("FROM debian:12\nonbuild add https://example.org/x /", "Line 2 fetches"),
+        ("FROM debian:12\nONBUILD RUN --mount=from=curl/curl x", "from the image curl/curl"),
+    ],
+)
+def test_what_leaves_the_build_is_named_with_its_line(text: str, said: str) -> None:
+    found = reasons(text)
+    assert any(said in reason for reason in found), found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# check=skip=all;error=true\nFROM debian:12\nRUN true",
+        "#!/usr/bin/env docker\nFROM debian:12",
+        "FROM debian:12\nRUN --network=none true\nRUN --network=default true",
+        "FROM debian:12\nRUN --security=sandbox true",
+        "FROM debian:12\nRUN --mount=type=secret,id=token --mount=type=ssh cat /run/secrets/token",
+        "FROM debian:12\nONBUILD COPY . /app\nONBUILD RUN true",
+        "FROM debian:12 AS a\nFROM debian:12\nRUN --mount=type=bind,from=a,target=/x ls",
+        "FROM debian:12\nRUN echo --network=host",
+        "FROM debian:12\nRUN docker run --network=host x || true",
+    ],
+)
+def test_what_stays_in_the_build_passes(text: str) -> None:
+    assert reasons(text) == []
+
+
+def test_arguments_of_the_build_stand_instead_of_the_files_own() -> None:
+    text = "ARG TAG=12\nFROM debian:${TAG}\n"
+    assert vet(text, ALLOWED, {"TAG": "bookworm"}).base == "debian:bookworm"
+    (problem,) = vet(text, ALLOWED, {"TAG": "sid"}).problems
+    assert (
+        problem.reason
+        == "Line 2 builds on debian:sid (debian:${TAG}), which this lab does not have."
+    )
+    assert vet("FROM debian:12\n", ALLOWED, {"TAG": "sid"}).problems == ()

@@ -82,6 +82,12 @@ def test_images_of_others_are_refused_with_those_of_the_lab(folder: Path) -> Non
     assert "drydock/demo:2.0" in str(caught.value.remedy)
 
 
+def test_variables_of_the_fixed_environment_count(folder: Path) -> None:
+    file = read(folder, changed("drydock/demo:${VERSION:-1.0}", "'evil${HOME:+:1}'"))
+    with pytest.raises(Refused, match="evil:1"):
+        file.refuse_images({"nginx:1.22", "evil:latest"})
+
+
 @pytest.mark.parametrize(
     "mount",
     [

@@ -56,11 +56,18 @@ def refuse_foreign_images(submission: Path, folder: str, lab: Any) -> dict[str, 
         else:
             name = build.dockerfile.as_posix()
             text = (submission / folder / name).read_text(encoding="utf-8", errors="replace")
-        vetted = dockerfile.vet(text, allowed)
+        vetted = dockerfile.vet(text, allowed, build.args)
         if vetted.problems:
             problem = vetted.problems[0]
             place = f"{folder}/{name}" + (f", line {problem.line}" if problem.line else "")
             fail(problem.reason, actual=place, hint=problem.hint)
+        if build.dockerfile is None and vetted.text != text:
+            fail(
+                "The Dockerfile in the compose file has a `# syntax=` line, for which the engine"
+                " would fetch an image.",
+                actual=service.where("build", "dockerfile_inline"),
+                hint="Take the line out: nothing here needs it.",
+            )
         if build.dockerfile is not None:
             files[name] = vetted.text.encode("utf-8")
     return files
@@ -116,7 +123,17 @@ class App:
         node.put(submission / folder, place)
         if dockerfiles:
             node.put(dockerfiles, place)
-        self.project = ComposeProject(node, folder, place, self.file.files)
+        # A container may write into the folder that it lies in: what was vetted lies elsewhere.
+        vetted = f"{ROOT}/.vetted/{folder}"
+        names = [*self.file.files, *filter(None, [self.file.env_file])]
+        node.put({name: (submission / folder / name).read_bytes() for name in names}, vetted)
+        self.project = ComposeProject(
+            node,
+            folder,
+            place,
+            [f"{vetted}/{name}" for name in self.file.files],
+            self.file.env_file and f"{vetted}/{self.file.env_file}",
+        )
         self.at_rest = False
 
     # Commands -----------------------------------------------------------------------------

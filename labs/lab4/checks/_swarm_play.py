@@ -22,6 +22,7 @@ from _swarm_probe import Probe
 
 from grader import runbook
 from grader.checks import CheckFailed, NeedsFirst, eventually, fail, needs_first
+from grader.modules.confined import confined
 from grader.modules.service import Service
 from grader.modules.swarm import NoManager, Swarm, SwarmNode
 from grader.targets.node import Completed
@@ -293,7 +294,7 @@ class Play(Round):
         argv = allowed.argv(values)
         deadline = time.monotonic() + OWN_FAULT_SECONDS * self.target.patience
         while True:
-            done = node.run(argv, timeout=self._patience)
+            done = confined(node, argv, timeout=self._patience, cwd="/")
             if done.timed_out:
                 self._patience = AFTER_A_LONG_ONE * self.target.patience
             again = not done.ok and _ENGINES_OWN.search(done.out)

@@ -1,0 +1,31 @@
+"""A docker command on a node that reads files of a submission, with a fixed environment.
+
+    >>> confined(node, ["docker", "compose", "version"], timeout=60).ok
+    True
+
+It runs on the node, which is the sandbox's: nothing of a submission is ever given to a program
+on the machine that grades. See grader.vetting.environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from grader.vetting import environment
+
+if TYPE_CHECKING:
+    from grader.targets.node import Completed, Node
+
+
+def confined(
+    node: Node, argv: Sequence[str], *, timeout: float, cwd: str, keep: int = 64_000
+) -> Completed:
+    """As `Node.run`, with the fixed environment and no variable of the node beside it.
+
+    What comes back tells the command as it was given.
+    """
+    command = environment.argv(list(argv), cwd)
+    done = node.run(command, timeout=timeout, cwd=cwd, keep=keep)
+    return replace(done, argv=tuple(argv))

@@ -1,0 +1,140 @@
+"""The `.env` beside a compose file: what it sets, and what it may not set.
+
+    >>> read(Path("counter"), "counter").values["FIRST"]
+    '9000'
+
+Compose takes variables for the file from it, and settings of its own: `COMPOSE_FILE` would make
+it read other files than those that were vetted. A refusal names file, line, name and remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from grader.vetting.environment import ENVIRONMENT
+from grader.vetting.variables import Unclear, Variables, exactly
+from grader.vetting.yamlfile import MAX_BYTES, Refused
+
+NAME = ".env"
+
+PROJECT = "COMPOSE_PROJECT_NAME"
+"""It is the folder's name, which the grader gives."""
+
+STEERS = re.compile(
+    r"COMPOSE_\w*|BUILDKIT_\w*|BUILDX_\w*|LD_\w*|GIT_\w*|SSH_\w*|XDG_\w*|GO(DEBUG|TRACEBACK|MAXPROCS)"
+    r"|DOCKER_(HOST|CONTEXT|CONFIG|CERT_PATH|API_VERSION|DEFAULT_PLATFORM|AUTH_CONFIG"
+    r"|CUSTOM_HEADERS|TLS\w*|CONTENT_TRUST\w*|CLI_\w*|SCAN_\w*)"
+    r"|SSL_CERT_(FILE|DIR)|(?i:https?|ftp|all|no)_(?i:proxy)|OTEL_\w*"
+)
+"""Names that steer Compose, the docker CLI, or programs that they start."""
+
+OVERRULED = frozenset(
+    {
+        "BUILDKIT_PROGRESS",
+        "COMPOSE_ANSI",
+        "COMPOSE_DOCKER_CLI_BUILD",
+        "COMPOSE_HTTP_TIMEOUT",
+        "COMPOSE_MENU",
+        "COMPOSE_PROGRESS",
+        PROJECT,
+        "DOCKER_CLI_HINTS",
+    }
+)
+"""Those of them that may stand there: they change nothing, the grader sets them itself."""
+
+REMEDIES = {
+    "COMPOSE_FILE": "Write all into compose.yaml (and compose.override.yaml), which Compose finds"
+    " by itself.",
+    "COMPOSE_ENV_FILES": "Write the variables into this file.",
+    "COMPOSE_PROFILES": "Take `profiles:` from the services that shall start.",
+}
+
+_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*(.*)", re.DOTALL)
+_QUOTED = re.compile(r"""(?:'((?:[^'\\]|\\[^'\\])*)'|"((?:[^"\\]|\\[^"\\])*)")[ \t]*(?:#.*)?""")
+
+
+def read(folder: Path, name: str) -> Variables:
+    """What is set for the folder's compose file, the fixed environment included.
+
+    `name` is how a person calls the folder. Refused where a line is none of NAME=value, or sets
+    what is not the submission's to set.
+    """
+    values: dict[str, str] = {}
+    unclear: set[str] = set()
+    fixed = {**ENVIRONMENT, "PWD": ".", PROJECT: name}
+    for number, line in enumerate(_lines(folder / NAME, f"{name}/{NAME}"), 1):
+        where = f"{name}/{NAME}, line {number}"
+        if not line or line.startswith("#"):
+            continue
+        found = _LINE.fullmatch(line)
+        if not found:
+            raise Refused(
+                f"The line is not NAME=value: {line[:60]!r}.",
+                where=where,
+                remedy="Write one variable per line; begin remarks with #.",
+            )
+        key, said = found[1], found[2].strip(" \t")
+        _refuse_steering(key, where)
+        try:
+            value = _value(said, Variables({**values, **fixed}, frozenset(unclear)), where)
+        except Unclear:
+            unclear.add(key)
+            continue
+        values[key] = value
+        unclear.discard(key)
+    return Variables(
+        {**values, **fixed},
+        unclear=frozenset(unclear - fixed.keys()),
+        own=frozenset((values.keys() | unclear) - fixed.keys()),
+    )
+
+
+def _lines(path: Path, name: str) -> list[str]:
+    if not path.is_file():
+        return []
+    try:
+        raw = path.read_bytes()
+        if len(raw) > MAX_BYTES:
+            raise Refused(
+                f"The file is too large ({len(raw) // 1024} KB).",
+                where=name,
+                remedy=f"Keep it below {MAX_BYTES // 1024} KB.",
+            )
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise Refused(f"The file cannot be read: {error.strerror}.", where=name) from None
+    except UnicodeDecodeError:
+        raise Refused(
+            "The file is not UTF-8 text.", where=name, remedy="Save it as UTF-8 in your editor."
+        ) from None
+    return [line.strip(" \t") for line in re.split(r"\r?\n", text)]
+
+
+def _refuse_steering(key: str, where: str) -> None:
+    if STEERS.fullmatch(key) and key not in OVERRULED:
+        raise Refused(
+            f"`{key}` changes how docker works, and is not a variable of your compose file.",
+            where=f"{where}, {key}",
+            remedy=REMEDIES.get(key, "Leave it out, or give your variable another name."),
+        )
+
+
+def _value(said: str, variables: Variables, where: str) -> str:
+    """The value as Compose reads it; Unclear where that takes more than looking."""
+    if said[:1] in ("'", '"'):
+        quoted = _QUOTED.fullmatch(said)
+        if not quoted:
+            raise Refused(
+                "The quote is not closed in this line.",
+                where=where,
+                remedy="Write the same quote at the value's end, and no quote or backslash before"
+                " another in it.",
+            )
+        if "\\" in said:
+            raise Unclear(said)
+        return quoted[1] if quoted[1] is not None else exactly(quoted[2], variables)
+    plain = said.partition(" #")[0].strip(" \t")
+    if re.search(r"[\\'\"#\r]", plain):
+        raise Unclear(said)
+    return exactly(plain, variables)

@@ -1,0 +1,132 @@
+"""Rules about paths and mounts: what a service may see of files (see grader.vetting.allowlist).
+
+A rule refuses, or says nothing. Each has a test of its own in tests/unit/test_vetting_rules.py.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from grader.vetting.allowlist import Place
+from grader.vetting.refused import Refused
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
+"""A volume's name; of one letter it would be read as a drive of Windows."""
+
+MODES = frozenset(
+    {
+        "ro", "rw", "z", "Z", "nocopy", "cached", "delegated", "consistent", "private", "rprivate",
+    }
+)  # fmt: skip
+"""What may stand behind a mount's second colon."""
+
+_SOCKET = re.compile(r"(docker|containerd|podman)[^/]*\.sock$")
+
+
+def path_inside(place: Place) -> None:
+    """A path in the exercise's folder, whether it is there or not."""
+    inside(place.text(), place.file.where(*place.keys))
+
+
+def file_inside(place: Place) -> None:
+    """A file that is there, in the exercise's folder."""
+    path = inside(place.text(), place.file.where(*place.keys))
+    if not (place.setting.folder / path).is_file():
+        place.refuse(
+            f"There is no file `{path}`.", "The path counts from the compose file's folder."
+        )
+
+
+def inside(path: str, where: str) -> PurePosixPath:
+    """The path within the exercise's folder; Refused if it leads out of it."""
+    if "://" in path or path.startswith(("git@", "github.com/")):
+        raise Refused(
+            f"`{path}` is an address, not a folder of yours.",
+            where=where,
+            remedy="Put what you need beside the compose file; `.` is the folder that it is in.",
+        )
+    parts: list[str] = []
+    for part in PurePosixPath(path.replace("\\", "/")).parts:
+        if part == "..":
+            if not parts:
+                parts = ["/"]
+                break
+            parts.pop()
+        else:
+            parts.append(part)
+    if parts[:1] == ["/"] or re.match(r"^([A-Za-z]:|~)", path) or "\0" in path:
+        raise Refused(
+            f"The path `{path}` leads out of the folder.",
+            where=where,
+            remedy="Put what you need beside the compose file, and write the path from there.",
+        )
+    return PurePosixPath(*parts)
+
+
+def short_mount(place: Place) -> None:
+    """`[SOURCE:]TARGET[:MODE]`: a named volume, or a path in the exercise's folder."""
+    text = place.text()
+    if re.match(r"[A-Za-z]:[\\/]", text):
+        inside(text, place.file.where(*place.keys))
+    source, colon, rest = text.partition(":")
+    if not colon:
+        return  # A volume without a name.
+    mode = rest.rpartition(":")[2] if ":" in rest else ""
+    for word in filter(None, mode.split(",")):
+        if word not in MODES:
+            place.refuse(
+                f"`{text}` has the mode `{word}`, which is not used here.",
+                "Write SOURCE:TARGET, or SOURCE:TARGET:ro.",
+            )
+    _source(place, source)
+
+
+def mount_source(place: Place) -> None:
+    """The long form's `source`: likewise."""
+    _source(place, place.text())
+
+
+def refuse_socket(place: Place, source: str) -> None:
+    """Refused if that is the socket of an engine."""
+    if _SOCKET.search(source):
+        place.refuse(
+            "The Docker engine's own socket is mounted: who has it rules the machine.",
+            "Leave it out. Services find each other by their names, without the engine.",
+        )
+
+
+def _source(place: Place, source: str) -> None:
+    refuse_socket(place, source)
+    if len(source) == 1 and source.isalpha():
+        place.refuse(
+            f"A volume called `{source}` is read as a drive of Windows.",
+            "Give it a name of two letters or more.",
+        )
+    if not NAME.fullmatch(source):
+        inside(source, place.file.where(*place.keys))
+
+
+def tmpfs_only(place: Place) -> None:
+    """`driver_opts` of a volume in memory. Others mount folders of the machine, or shares."""
+    said = place.value if isinstance(place.value, dict) else {"": ""}
+    options = {str(key): place.at(str(key), value).text() for key, value in said.items()}
+    in_memory = options.get("type") == options.get("device") == "tmpfs"
+    harmless = all(
+        re.fullmatch(r"(size|mode|uid|gid|nr_inodes)=\w+|ro|rw|noexec|nosuid|nodev|noatime", word)
+        for word in options.get("o", "rw").split(",")
+    )
+    if said and not (in_memory and harmless and options.keys() <= {"type", "device", "o"}):
+        place.refuse(
+            "The volume's `driver_opts` mount something of the machine or of the network.",
+            "Leave them out; a folder of yours is mounted by `./folder:/path` in the service.",
+        )
+
+
+def volume_name(place: Place) -> None:
+    """A name and no path, which the engine would mount."""
+    name = place.text()
+    if not NAME.fullmatch(name):
+        place.refuse(
+            f"`{name}` is no name for a volume.", "Use letters, digits, `-` and `_`, two at least."
+        )
