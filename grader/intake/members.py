@@ -1,0 +1,70 @@
+"""A member: one entry of an archive or a folder, before anybody believes a word of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
+
+Kind = Literal["file", "folder", "link", "special"]
+
+AGAIN = "Make the archive again and hand it in once more."
+EPOCH = 1980
+"""Times of this year and before say nothing: programs write them that do not know the time."""
+
+
+class Content(Protocol):
+    """A member's bytes, to be read once."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def __enter__(self) -> Content: ...
+
+    def __exit__(self, *_: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class Member:
+    """One entry. `name` is as it stands there; `modified` in local time, None where unknown."""
+
+    name: str
+    kind: Kind
+    executable: bool
+    modified: datetime | None
+    open: Callable[[], Content]
+
+
+def of_folder(folder: Path, skip: Callable[[str], bool]) -> Iterator[Member]:
+    """Everything below a folder; no link is followed, nothing below a skipped name is looked at."""
+    pending = [folder]
+    while pending:
+        place = pending.pop()
+        for entry in sorted(os.scandir(place), key=lambda e: e.name):
+            path = Path(entry.path)
+            name = path.relative_to(folder).as_posix()
+            found = entry.stat(follow_symlinks=False)
+            kind: Kind = "special"
+            if stat.S_ISDIR(found.st_mode):
+                kind = "folder"
+                if not skip(entry.name):
+                    pending.append(path)
+            elif stat.S_ISLNK(found.st_mode):
+                kind = "link"
+            elif stat.S_ISREG(found.st_mode):
+                kind = "file"
+            yield Member(
+                name,
+                kind,
+                bool(found.st_mode & stat.S_IXUSR),
+                datetime.fromtimestamp(found.st_mtime),
+                lambda path=path: _open_plain(path),  # type: ignore[misc]
+            )
+
+
+def _open_plain(path: Path) -> IO[bytes]:
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    return os.fdopen(handle, "rb")
