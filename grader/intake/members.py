@@ -42,27 +42,26 @@ def of_folder(folder: Path, skip: Callable[[str], bool]) -> Iterator[Member]:
     """Everything below a folder; no link is followed, nothing below a skipped name is looked at."""
     pending = [folder]
     while pending:
-        place = pending.pop()
-        for entry in sorted(os.scandir(place), key=lambda e: e.name):
-            path = Path(entry.path)
-            name = path.relative_to(folder).as_posix()
-            found = entry.stat(follow_symlinks=False)
-            kind: Kind = "special"
-            if stat.S_ISDIR(found.st_mode):
-                kind = "folder"
-                if not skip(entry.name):
-                    pending.append(path)
-            elif stat.S_ISLNK(found.st_mode):
-                kind = "link"
-            elif stat.S_ISREG(found.st_mode):
-                kind = "file"
-            yield Member(
-                name,
-                kind,
-                bool(found.st_mode & stat.S_IXUSR),
-                datetime.fromtimestamp(found.st_mtime),
-                lambda path=path: _open_plain(path),  # type: ignore[misc]
-            )
+        for path in sorted(pending.pop().iterdir()):
+            member = of_file(path, path.relative_to(folder).as_posix())
+            if member.kind == "folder" and not skip(path.name):
+                pending.append(path)
+            yield member
+
+
+def of_file(path: Path, name: str) -> Member:
+    """What lies at `path`, by another name."""
+    found = path.lstat()
+    kind: Kind = "special"
+    if stat.S_ISDIR(found.st_mode):
+        kind = "folder"
+    elif stat.S_ISLNK(found.st_mode):
+        kind = "link"
+    elif stat.S_ISREG(found.st_mode):
+        kind = "file"
+    modified = datetime.fromtimestamp(found.st_mtime)
+    executable = bool(found.st_mode & stat.S_IXUSR)
+    return Member(name, kind, executable, modified, lambda: _open_plain(path))
 
 
 def _open_plain(path: Path) -> IO[bytes]:
