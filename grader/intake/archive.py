@@ -119,13 +119,16 @@ class Tray:
             raise NotUnpacked(f"There are more than {self.limits.files} files in it.", remedy=_LESS)
         path.parent.mkdir(parents=True, exist_ok=True)
         size = 0
+        executable = member.executable
         with member.open() as source, path.open("xb") as copied:
             while chunk := source.read(CHUNK):
+                if executable is None:
+                    executable = chunk.startswith(b"#!")
                 size += len(chunk)
                 self.bytes += len(chunk)
                 self._measure(size, name)
                 copied.write(chunk)
-        path.chmod(0o755 if member.executable else 0o644)
+        path.chmod(0o755 if executable else 0o644)
         if member.modified and (self.newest is None or member.modified > self.newest):
             self.newest = member.modified
 

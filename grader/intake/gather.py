@@ -36,7 +36,7 @@ from grader.results import Entry, Person, Results, Unmatched
 from grader.submission import Submission
 
 Progress = Callable[[int, int, str], None]
-"""Called with how many are unpacked, of how many (0: not known yet), and what is next ("": done)."""
+"""Called with how many are unpacked, of how many (0: not known yet), and what is next."""
 
 _TEMPORARY = ".intake-"
 

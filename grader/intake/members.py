@@ -29,11 +29,15 @@ class Content(Protocol):
 
 @dataclass(frozen=True)
 class Member:
-    """One entry. `name` is as it stands there; `modified` in local time, None where unknown."""
+    """One entry. `name` is as it stands there; `modified` in local time, None where unknown.
+
+    `executable` is None where the system or program it comes from does not know such a thing:
+    then a script is a file that begins with `#!`.
+    """
 
     name: str
     kind: Kind
-    executable: bool
+    executable: bool | None
     modified: datetime | None
     open: Callable[[], Content]
 
@@ -60,7 +64,7 @@ def of_file(path: Path, name: str) -> Member:
     elif stat.S_ISREG(found.st_mode):
         kind = "file"
     modified = datetime.fromtimestamp(found.st_mtime)
-    executable = bool(found.st_mode & stat.S_IXUSR)
+    executable = None if os.name == "nt" else bool(found.st_mode & stat.S_IXUSR)
     return Member(name, kind, executable, modified, lambda: _open_plain(path))
 
 

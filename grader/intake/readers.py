@@ -115,4 +115,4 @@ class _Explained:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.raw.close()
+        self.raw.__exit__(None, None, None)

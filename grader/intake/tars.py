@@ -60,8 +60,41 @@ class _Xz:
         self.file.close()
 
 
+class _Whole:
+    """A member's content, which must be as long as its header says: tarfile does not mind."""
+
+    def __init__(self, raw: Any, size: int) -> None:
+        self.raw, self.left = raw, size
+
+    def read(self, size: int) -> bytes:
+        found: bytes = self.raw.read(size)
+        self.left -= len(found)
+        if not found and self.left:
+            raise EOFError("the file ends too early")
+        return found
+
+    def __enter__(self) -> _Whole:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.raw.close()
+
+
 class _Header(tarfile.TarInfo):
-    """A tar header that may not ask for much memory, nor for less than none."""
+    """A tar header that may not ask for much memory, nor for less than none.
+
+    Nor may an archive just stop: it ends with blocks of zeros, and anything else that is no
+    header is damage, which tarfile would take for the end.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> Any:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from None
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
         if self.size < 0:
@@ -113,7 +146,7 @@ def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> 
     def content() -> Content:
         found = archive.extractfile(info)
         assert found is not None
-        return found
+        return _Whole(found, info.size)
 
     return Member(info.name, kind, bool(info.mode & 0o100), _tar_time(info.mtime), content)
 

@@ -46,7 +46,7 @@ def read(path: Path, max_listing: int) -> Iterator[Member]:
             yield Member(
                 name,
                 kind,
-                bool(mode & stat.S_IXUSR),
+                bool(mode & stat.S_IXUSR) if mode else None,
                 _zip_time(info),
                 lambda info=info: archive.open(info),  # type: ignore[misc]
             )
