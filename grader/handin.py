@@ -139,20 +139,23 @@ def _snapshot(workspace: Path, dest: Path) -> tuple[archive.Tray, list[str]]:
 def _write(lab: Lab, student: str, folder: Path, dest: Path) -> int:
     """Write the archive of a snapshot; the number of files in it."""
     paths = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
-    sums = {each: hashlib.sha256(path.read_bytes()).hexdigest() for each, path in paths}
+    contents = {each: path.read_bytes() for each, path in paths}
+    sums = {each: hashlib.sha256(content).hexdigest() for each, content in contents.items()}
     with zipfile.ZipFile(dest, "x", zipfile.ZIP_STORED) as packed:
-        packed.writestr(_entry(manifest.NAME, 0o644), Manifest(lab.id, student, sums).to_json())
+        packed.writestr(_entry(manifest.NAME, False), Manifest(lab.id, student, sums).to_json())
         for each, path in paths:
-            mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
-            packed.writestr(_entry(each, mode), path.read_bytes())
+            executable = members.of_file(path, each).executable
+            if executable is None:  # Windows knows no such thing
+                executable = contents[each].startswith(b"#!")
+            packed.writestr(_entry(each, executable), contents[each])
     return len(paths)
 
 
-def _entry(path: str, mode: int) -> zipfile.ZipInfo:
+def _entry(path: str, executable: bool) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(path, _TIME)
     entry.create_system = 3
     entry.create_version = entry.extract_version = 20
-    entry.external_attr = (stat.S_IFREG | mode) << 16
+    entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
     return entry
 
 
