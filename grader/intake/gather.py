@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from grader import results
 from grader.errors import KitError
-from grader.intake import archive, labels, laying, layouts, members
+from grader.intake import archive, labels, laying, layouts, members, seen
 from grader.intake import roster as rosters
 from grader.intake.handed import Handed
 from grader.intake.matching import Matcher
@@ -87,10 +87,16 @@ def gather(
     Without a roster people are those whose IDs the submissions carry, and nobody is missing.
     KitError if `source`, the roster or `out` cannot be used: then nothing was changed.
     """
+    layouts.check(source)
     known = None if roster is None else rosters.read(roster, lab)
     before = _previous(out, lab)
     with _own(out) as scratch:
         progress(0, 0, source.name)
+        signature = seen.signature(source, lab, roster, out)
+        if before is not None and seen.before(out) == signature and _as_listed(before):
+            return before
+        # From here to the end the folder may be between two states.
+        seen.forget(out)
         leave = [out, *([roster] if roster else [])]
         found, unmatched = layouts.find(source, lab, scratch / "class", leave)
         matcher = Matcher(lab, known.people if known else None)
@@ -122,7 +128,20 @@ def gather(
             likenesses=before.likenesses if before else (),
         )
         listed.save()
+        seen.remember(out, signature)
     return listed
+
+
+def _as_listed(listed: Results) -> bool:
+    """Whether each submission is in its place as it was unpacked."""
+    return all(
+        entry.refused is not None
+        or (
+            listed.submission(entry.person.id).is_dir()
+            and digest_of(listed.submission(entry.person.id)) == entry.digest
+        )
+        for entry in listed.entries
+    )
 
 
 def _previous(out: Path, lab: Lab) -> Results | None:

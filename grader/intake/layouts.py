@@ -34,31 +34,35 @@ CLASS = archive.Limits(
 DEPTH = 4
 
 
-def find(
-    source: Path, lab: Lab, scratch: Path, leave: Sequence[Path] = ()
-) -> tuple[list[Handed], list[Unmatched]]:
-    """Everything that was handed in, and what is nobody's. `leave` are files not to look at.
-
-    A class's archive is unpacked into the folder `scratch`. KitError if `source` is none of
-    the things above.
-    """
+def check(source: Path) -> None:
+    """KitError if `source` cannot be SUBMISSIONS, whatever is in it."""
     if not source.exists():
         raise KitError(
             "There is nothing of this name.",
             where=str(source),
             remedy="Name the folder or the archive with what was handed in.",
         )
-    search = _Search(lab, source.name, {p.resolve() for p in leave})
-    if source.is_dir():
-        search.folder(source, source.name)
-    elif readers.is_archive(source):
-        search.archive(source, scratch)
-    else:
+    if not source.is_dir() and not readers.is_archive(source):
         raise KitError(
             "This is neither a folder nor an archive.",
             where=str(source),
             remedy="Name the folder, the .zip or the .tar.gz with what was handed in.",
         )
+
+
+def find(
+    source: Path, lab: Lab, scratch: Path, leave: Sequence[Path] = ()
+) -> tuple[list[Handed], list[Unmatched]]:
+    """Everything that was handed in, and what is nobody's. `leave` are files not to look at.
+
+    A class's archive is unpacked into the folder `scratch`. KitError if there is nothing that
+    could be a submission, or the archive cannot be read.
+    """
+    search = _Search(lab, source.name, {p.resolve() for p in leave})
+    if source.is_dir():
+        search.folder(source, source.name)
+    else:
+        search.archive(source, scratch)
     found = [*search.found, *search.grouped()]
     if not found and not search.unmatched:
         raise KitError(
@@ -88,7 +92,8 @@ class _Search:
         tops, below = _tops(path)
         own = {*self.wanted, manifest.NAME}
         alone = len(tops) == 1 and bool(below) and not self._is_personal(tops[0])
-        if own & set(tops) or (alone and own & below) or self.id.search(path.name):
+        of_one = self.id.search(path.name) and not any(map(self._is_personal, {*tops, *below}))
+        if own & set(tops) or (alone and own & below) or of_one:
             self.found.append(Handed("archive", path.name, path.name, (path,)))
             return
         strip = 1 if alone else 0
@@ -119,6 +124,13 @@ class _Search:
             self._one(child, f"{source}/{names.shown(child.name)}", depth + 1)
 
     def _one(self, path: Path, source: str, depth: int) -> None:
+        try:
+            self._look_at(path, source, depth)
+        except OSError as error:
+            why = f"It cannot be read: {error.strerror}. Mend its rights and run this again."
+            self.found.append(Handed("folder", source, path.name, (path,), refused=why))
+
+    def _look_at(self, path: Path, source: str, depth: int) -> None:
         if path.resolve() in self.leave or is_junk(path.name):
             return
         label = labels.read(path.name)
@@ -216,6 +228,7 @@ class _Search:
 
 
 def _children(folder: Path) -> list[Path]:
+    """What lies in a folder, without junk and hidden files."""
     return sorted(
         (p for p in folder.iterdir() if not is_junk(p.name) and not p.name.startswith(".")),
         key=lambda p: p.name,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.intake.handed import Handed
 from grader.intake.names import shown
@@ -118,7 +118,10 @@ class Matcher:
 
     def _found(self, student: str, handed: Handed | None) -> Match:
         if self.people is not None:
-            return Match(self.people[student])
+            person = self.people[student]
+            # What the LMS's names say and the roster does not: exports need it.
+            learnt = {**dict(handed.numbers if handed else ()), **person.numbers}
+            return Match(replace(person, numbers=learnt))
         if handed is None:
             return Match(Person(student))
         return Match(Person(student, handed.name, numbers=dict(handed.numbers)))

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -60,7 +61,12 @@ class Class:
             assert os.access(place / "words/go.sh", os.X_OK)
             assert entry.digest == digest_of(place)
         assert results.load(self.out) == found
-        assert {p.name for p in self.out.iterdir()} <= {"class.json", "submissions", ".intake.lock"}
+        assert {p.name for p in self.out.iterdir()} <= {
+            "class.json",
+            "submissions",
+            ".intake.lock",
+            ".intake.json",
+        }
 
 
 @pytest.fixture
@@ -489,6 +495,25 @@ def test_a_second_time_leaves_what_has_not_changed_where_it_is(klass):
     assert (second.submission("s0000002") / "words/words.txt").read_text() == "hello s0000002"
 
 
+@pytest.mark.parametrize("layout", [folders, moodle])
+def test_the_same_again_is_not_unpacked_again(klass, layout):
+    source = layout(klass)
+    first = klass.gather(source)
+    told = []
+    assert klass.gather(source, progress=lambda *step: told.append(step)) == first
+    assert [t[:2] for t in told] == [(0, 0)]
+
+
+def test_a_changed_roster_or_a_touched_submission_is_noticed(klass):
+    source = moodle(klass)
+    klass.gather(source)
+    shutil.rmtree(klass.out / "submissions/s0000003")
+    klass.all_right(klass.gather(source))
+    more = made_class.people(11)
+    made_class.roster_csv(more, klass.roster)
+    assert [p.id for p in klass.gather(source).missing] == ["s0000011"]
+
+
 def test_what_was_found_alike_is_kept(klass):
     source = folders(klass)
     first = klass.gather(source)
@@ -557,6 +582,41 @@ def test_what_cannot_be_a_class_is_refused(klass, make, says):
     with pytest.raises(KitError, match=says) as caught:
         klass.gather(make(klass.tmp))
     assert caught.value.remedy
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from grader import grading, lab
+from grader.intake import gather
+source, folder, out = map(Path, sys.argv[1:])
+loaded = lab.load(folder)
+if os.geteuid() == 0:  # whom rights do not stop
+    os.chown(out, 65534, 65534)
+    os.setgid(65534)
+    os.setuid(65534)
+for entry in gather(source, loaded, out).entries:
+    print(entry.person.id, entry.refused)
+"""
+
+
+def test_what_cannot_be_read_costs_only_itself():
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        klass = Class(Path(place), count=3)
+        source = folders(klass)
+        (source / "s0000001").chmod(0)
+        (source / "s0000002/words/words.txt").chmod(0)
+        klass.out.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, *map(str, (source, klass.lab.folder, klass.out))],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        (source / "s0000001").chmod(0o755)
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert "Permission denied" in said["s0000001"], done.stderr
+    assert "Permission denied" in said["s0000002"]
+    assert said["s0000003"] == "None"
 
 
 def test_another_labs_results_are_not_written_over(klass):
