@@ -16,7 +16,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,10 @@ def gather(
             missing=tuple(sorted(missing, key=lambda p: p.id)),
             likenesses=before.likenesses if before else (),
         )
-        listed.save()
-        seen.remember(out, signature)
+        # Written in our own folder first: a run that is killed leaves nothing elsewhere.
+        replace(listed, folder=scratch).save()
+        (scratch / listed.file.name).replace(listed.file)
+        seen.remember(out, signature, scratch)
     return listed
 
 

@@ -24,7 +24,7 @@ class Label:
 
 _MOODLE = re.compile(r"(.*?)_(\d+)_assignsubmission_(file|onlinetext)(?:_(.*))?", re.DOTALL)
 _CANVAS = re.compile(
-    r"(?:(?P<name>\D[^_]*(?:_[^_\d][^_]*)*?)_)?(?P<late>LATE_)?(?P<id>\d+|anon_[A-Za-z0-9]+)"
+    r"(?:(?P<name>(?!LATE_|anon_)\D[^_]*(?:_[^_\d][^_]*)*?)_)?(?P<late>LATE_)?(?P<id>\d+|anon_[A-Za-z0-9]+)"
     r"_(?:(?P<upload>\d+)_(?P<file>.+)|(?P<text>text|link)\.html)",
     re.DOTALL,
 )

@@ -50,9 +50,11 @@ def before(out: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def remember(out: Path, signature: str) -> None:
+def remember(out: Path, signature: str, scratch: Path) -> None:
+    """Note a signature; `scratch` is a folder beside `out`'s files to write it in first."""
     about = "What was unpacked last, so that it need not be unpacked again."
-    write_atomically(out / FILE, json.dumps({"about": about, "signature": signature}) + "\n")
+    write_atomically(scratch / FILE, json.dumps({"about": about, "signature": signature}) + "\n")
+    (scratch / FILE).replace(out / FILE)
 
 
 def forget(out: Path) -> None:
