@@ -83,7 +83,7 @@ class _Search:
         )
         self.found: list[Handed] = []
         self.unmatched: list[Unmatched] = []
-        self.by_lms: dict[tuple[str, str], list[tuple[Label, Path]]] = {}
+        self.by_lms: dict[tuple[str, str], list[tuple[Label, Path, str]]] = {}
         self.refused: dict[Path, str] = {}
         self.remarks: dict[Path, list[str]] = {}
 
@@ -136,7 +136,7 @@ class _Search:
         label = labels.read(path.name)
         refused = self.refused.get(path)
         if label is not None:
-            self.by_lms.setdefault((label.kind, label.number), []).append((label, path))
+            self.by_lms.setdefault((label.kind, label.number), []).append((label, path, source))
         elif refused is not None:
             self.found.append(Handed("folder", source, path.name, (path,), refused=refused))
         elif path.is_symlink() or not (path.is_dir() or path.is_file()):
@@ -178,13 +178,13 @@ class _Search:
     def grouped(self) -> Iterator[Handed]:
         """What the LMS's names say belongs to one person, as one thing."""
         for (kind, number), things in sorted(self.by_lms.items()):
-            files = [(label, path) for label, path in things if not label.text]
-            label, path = (files or things)[0]
-            refused = [self.refused[p] for _, p in files if p in self.refused]
-            remarks = [r for _, p in files for r in self.remarks.get(p, ())]
-            if any(one.text for one, _ in things) and files:
+            files = [thing for thing in things if not thing[0].text]
+            label, _, source = (files or things)[0]
+            refused = [self.refused[p] for _, p, _ in files if p in self.refused]
+            remarks = [r for _, p, _ in files for r in self.remarks.get(p, ())]
+            if any(one.text for one, *_ in things) and files:
                 remarks.append("A text was typed into the LMS as well: it is not looked at.")
-            if any(one.late for one, _ in things):
+            if any(one.late for one, *_ in things):
                 remarks.append("Canvas says that this was late, but not by how much.")
             if not files:
                 refused.append(
@@ -194,9 +194,9 @@ class _Search:
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
             yield Handed(
                 "moodle" if kind == "moodle" else "canvas",
-                f"{self.source}: {names.shown(path.name)}{more}",
-                " ".join([label.name, *(one.file for one, _ in files)]),
-                tuple(p for _, p in files),
+                f"{source}{more}",
+                " ".join([label.name, *(one.file for one, *_ in files)]),
+                tuple(p for _, p, _ in files),
                 label.name,
                 ((kind, number),),
                 remarks=tuple(remarks),

@@ -28,7 +28,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "id": (
         "student id", "studentid", "student number", "matriculation number", "matriculation no",
         "matriculation", "matrikelnummer", "matrikelnr", "matrikel-nr", "matrikel", "id number",
-        "idnumber", "id-nummer", "studierendennummer", "student", "user id number",
+        "idnumber", "id-nummer", "studierendennummer", "user id number",
     ),
     "first": ("first name", "firstname", "given name", "vorname", "vorname(n)", "forename"),
     "last": ("last name", "lastname", "surname", "family name", "nachname", "familienname"),
@@ -48,9 +48,13 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "canvas": ("canvas id", "canvas user id", "canvas"),
     "moodle": ("identifier", "moodle id", "participant", "teilnehmer", "kennzeichnung", "moodle"),
     "submitted": ("last modified (submission)", "zuletzt geändert (abgabe)"),
+    "student": ("student", "studierende", "studierender"),
     "unclear": ("id",),
 }  # fmt: skip
-"""What headers mean, in small letters; `unclear` is Canvas's ID, Moodle's, or the student's."""
+"""What headers mean, in small letters.
+
+`student` is a name or an ID; `unclear` is Canvas's ID, Moodle's, or the student's.
+"""
 
 _ROWS_OF_CANVAS = ("points possible", "student, test", "test student")
 _NUMBER = re.compile(r"\D*?(\d+)")
@@ -173,11 +177,12 @@ def _columns(file: Path, line: int, header: list[str], lab: Lab) -> dict[str, in
             )
         found.setdefault(kind, at)
     of_canvas = any(title.strip().casefold().startswith("sis ") for title in header)
-    if of_canvas and "id" in found and header[found["id"]].strip().casefold() == "student":
-        found.setdefault("name", found.pop("id"))
     if "unclear" in found:
         at = found.pop("unclear")
         found.setdefault("canvas" if of_canvas else "moodle" if "id" in found else "id", at)
+    if "student" in found:
+        at = found.pop("student")
+        found.setdefault("name" if of_canvas or "id" in found else "id", at)
     if not found.keys() & {"id", "login", "sis", "email"}:
         raise KitError(
             "No column says the students' IDs.",
@@ -221,7 +226,9 @@ def _person(
             numbers[kind] = number[1]
     numbers |= {kind: texts[kind] for kind in ("login", "sis") if texts.get(kind)}
     if texts.get("first") or texts.get("last"):
-        name = f"{texts.get('first', '')} {texts.get('last', '')}".strip()
+        # German rosters have Vorname beside Name.
+        last = texts.get("last") or texts.get("name", "")
+        name = f"{texts.get('first', '')} {last}".strip()
     else:
         last, comma, first = texts.get("name", "").partition(",")
         name = f"{first.strip()} {last.strip()}".strip() if comma else last.strip()

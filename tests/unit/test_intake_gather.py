@@ -319,6 +319,36 @@ def test_canvas_names_of_two_endings_are_read(klass):
     assert (entry.person.id, entry.refused) == ("s0000001", None)
 
 
+def test_texts_typed_into_the_lms_are_named_and_not_graded(klass):
+    made = moodle(klass)
+    ada, alan = klass.people[0], klass.people[2]
+    with zipfile.ZipFile(made, "a") as archive:
+        for p in (ada, alan):
+            top = f"{p.name}_{p.numbers['moodle']}_assignsubmission_onlinetext_"
+            archive.writestr(f"{top}/onlinetext.html", "<p>hello</p>")
+    found = klass.gather(made)
+    assert "typed into the LMS as well" in found.entries[0].remarks[0]
+    only = klass.tmp / "only.zip"
+    with zipfile.ZipFile(only, "w") as archive:
+        archive.writestr(f"{top}/onlinetext.html", "<p>hello</p>")
+    (entry,) = klass.gather(only).entries
+    assert entry.person.id == alan.id
+    assert "only a text" in entry.refused
+
+
+def test_several_files_of_one_person_are_put_together(klass):
+    work, person = klass.folders["s0000001"], klass.people[0]
+    for n, name in enumerate(("words", "numbers")):
+        file = made_class.canvas_name(person, f"{name}.zip", upload=n)
+        made_class.zip_of(work / name, klass.tmp / "class" / file, name)
+    file = made_class.canvas_name(person, "worksheet.ipynb", upload=9)
+    shutil.copy(work / "worksheet.ipynb", klass.tmp / "class" / file)
+    found = klass.gather(klass.tmp / "class")
+    (entry,) = found.entries
+    assert entry.source.endswith(" and 2 more")
+    assert written(found.submission("s0000001")) == written(work)
+
+
 def test_lateness_is_a_remark_and_no_time_is_made_up(klass):
     made = made_class.canvas_zip(
         klass.people, klass.folders, klass.tmp / "c.zip", late=["s0000001"]

@@ -31,6 +31,8 @@ ADA = Person("s0000001", "Ada Lovelace", "ada@example.org")
         "Matrikelnummer;Nachname;Vorname;E-Mail-Adresse\r\ns0000001;Lovelace;Ada;ada@example.org\r\n",
         "Name\tStudent Number\tE-Mail\nLovelace, Ada\ts0000001\tada@example.org",
         '"ID number","Full name","Email address"\n"S0000001","Ada Lovelace","ada@example.org"\n',
+        "Name;Vorname;Matrikel-Nr.;Mail\nLovelace;Ada;s0000001;ada@example.org\n",
+        "Student,Student ID,Email\nAda Lovelace,s0000001,ada@example.org\n",
         "sep=;\nID;Name;Mail\ns0000001;Ada  Lovelace;ada@example.org\n",
         "\n\nid,name,email\n\n  s0000001 , Ada Lovelace , ada@example.org \n\n",
         "id,name,email,Department\ns0000001,Ada Lovelace,ada@example.org,Maths\n",
