@@ -135,16 +135,14 @@ class _Search:
             return
         label = labels.read(path.name)
         refused = self.refused.get(path)
-        if label is not None:
+        if path.is_symlink():
+            self.unmatched.append(Unmatched(source, "It is a link. Put the files themselves here."))
+        elif label is not None:
             self.by_lms.setdefault((label.kind, label.number), []).append((label, path, source))
         elif refused is not None:
             self.found.append(Handed("folder", source, path.name, (path,), refused=refused))
-        elif path.is_symlink() or not (path.is_dir() or path.is_file()):
-            self.unmatched.append(
-                Unmatched(
-                    source, "It is a link or no ordinary file. Put the files themselves here."
-                )
-            )
+        elif not (path.is_dir() or path.is_file()):
+            self.unmatched.append(Unmatched(source, "It is no ordinary file. It was left alone."))
         elif path.is_file():
             self._file(path, source)
         elif depth < DEPTH and self._is_collection(path):

@@ -13,6 +13,9 @@ from pathlib import Path
 from grader.intake.members import AGAIN, EPOCH, Kind, Member
 from grader.intake.names import NotUnpacked
 
+UNIX = (3, 19)
+"""Systems whose entries carry modes: Unix, and macOS as some programs call it."""
+
 
 def read(path: Path, max_listing: int) -> Iterator[Member]:
     if _listing_size(path) > max_listing:
@@ -26,7 +29,7 @@ def read(path: Path, max_listing: int) -> Iterator[Member]:
         _refuse_overlap(path, infos, archive.start_dir)
         for info in infos:
             name = _zip_name(info)
-            mode = info.external_attr >> 16 if info.create_system == 3 else 0
+            mode = info.external_attr >> 16 if info.create_system in UNIX else 0
             kind = _kind(mode, name.endswith("/"))
             if info.flag_bits & 0x1:
                 raise NotUnpacked(
@@ -97,26 +100,30 @@ def _zip_time(info: zipfile.ZipInfo) -> datetime | None:
 
 
 def _listing_size(path: Path) -> int:
-    """Bytes of the zip's directory as its end record says, 0 if there is no such record."""
+    """Bytes of the zip's directory as its end records say, 0 if there is no such record.
+
+    A zip64's record is looked for where its locator says and where zipfile looks.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(0, size - 65_557 - 20))
+        start = max(0, size - 65_557 - 76)
+        file.seek(start)
         tail = file.read()
         at = tail.rfind(b"PK\x05\x06")
         if at < 0 or len(tail) < at + 22:
             return 0
         (listing,) = struct.unpack("<L", tail[at + 12 : at + 16])
         locator = tail[at - 20 : at] if at >= 20 else b""
-        if locator.startswith(b"PK\x06\x07"):
-            (where,) = struct.unpack("<Q", locator[8:16])
-            if where < size:
+        if not locator.startswith(b"PK\x06\x07"):
+            return int(listing)
+        listings = [0 if listing == 0xFFFFFFFF else listing]
+        for where in (*struct.unpack("<Q", locator[8:16]), start + at - 76):
+            if 0 <= where < size:
                 file.seek(where)
                 record = file.read(56)
                 if len(record) == 56 and record.startswith(b"PK\x06\x06"):
-                    listing = max(
-                        listing if listing != 0xFFFFFFFF else 0, *struct.unpack("<Q", record[40:48])
-                    )
-    return int(listing)
+                    listings += struct.unpack("<Q", record[40:48])
+    return int(max(listings))
 
 
 def _refuse_overlap(path: Path, infos: list[zipfile.ZipInfo], end: int) -> None:

@@ -308,6 +308,23 @@ def test_too_much_of_anything_is_refused(tmp_path, limits, says):
     refused(a_zip(tmp_path / "a.zip", files), says, limits)
 
 
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_zip64s_directory_is_measured_wherever_its_record_is_looked_for(tmp_path, honest):
+    path = a_zip(tmp_path / "a.zip", {f"f{n}": b"1" for n in range(9)})
+    data = path.read_bytes()
+    end = data.rfind(b"PK\x05\x06")
+    count, length, start = struct.unpack("<HLL", data[end + 10 : end + 20])
+    record = struct.pack(
+        "<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, start
+    )
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end if honest else 0, 1)
+    tail = struct.pack("<4sHHHHLLH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    path.write_bytes(data[:end] + record + locator + tail)
+    refused(path, "too many files", Limits(listing_bytes=100))
+    if honest:
+        assert unpack(path, tmp_path / "good").files == 9
+
+
 def test_entries_that_share_bytes_are_refused(tmp_path):
     """As in zip bombs that unpack to gigabytes without any nesting."""
     path = a_zip(tmp_path / "a.zip", {"one": b"A" * 1000, "two": b"B" * 1000})

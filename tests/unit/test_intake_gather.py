@@ -649,6 +649,46 @@ def test_what_cannot_be_read_costs_only_itself():
     assert said["s0000003"] == "None"
 
 
+AS_ON_A_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from grader import grading, lab
+from grader.errors import KitError
+from grader.intake import gather
+source, folder, out = map(Path, sys.argv[1:])
+loaded = lab.load(folder)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    gather(source, loaded, out)
+except KitError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_said_and_is_nobodys_fault(klass):
+    source = folders(klass)
+    first = klass.gather(source, roster=False)
+    made_class.write(source, {"s0000003/words/large": "x" * 6000})
+    done = subprocess.run(
+        [sys.executable, "-c", AS_ON_A_FULL_DISK, *map(str, (source, klass.lab.folder, klass.out))],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "The results folder cannot be used: File too large" in done.stdout, done.stderr
+    assert results.load(klass.out) == first
+    klass.all_right(klass.gather(source, roster=False))
+
+
+def test_links_among_the_submissions_are_not_followed(klass):
+    source = folders(klass)
+    (source / "s0000001").rename(klass.tmp / "elsewhere")
+    (source / "s0000001").symlink_to(klass.tmp / "elsewhere")
+    (source / "Ada Lovelace_50001_assignsubmission_file_").symlink_to(klass.tmp / "elsewhere")
+    found = klass.gather(source)
+    assert [p.id for p in found.missing] == ["s0000001"]
+    assert len(found.unmatched) == 2
+    assert "link" in found.unmatched[0].reason
+
+
 def test_another_labs_results_are_not_written_over(klass):
     klass.gather(folders(klass))
     before = (klass.out / "class.json").read_text()
