@@ -51,6 +51,13 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def submit(session: nox.Session) -> None:
+    """Pack your lab 4 to hand it in: nox -s submit [-- --student ID]."""
+    install(session)
+    kit(session, "submit", *(session.posargs or ["lab4"]))
+
+
+@nox.session
 def handout(session: nox.Session) -> None:
     """Write a workspace, or give a file back: nox -s handout -- lab4 [--restore FILE]."""
     install(session)

@@ -174,6 +174,11 @@ def contents(lab: Lab, student: str) -> dict[str, bytes]:
     return dict(sorted(files.items()))
 
 
+def check_owner(lab: Lab, student: str, out: Path) -> None:
+    """KitError if a workspace is another student's or another lab's."""
+    _check_owner(out, _read_state(out), lab, student)
+
+
 def _read_state(out: Path) -> dict[str, Any]:
     """What the last run noted, {} if there is nothing that can be used."""
     try:

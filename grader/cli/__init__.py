@@ -14,6 +14,7 @@ from grader.errors import KitError
 
 COMMANDS = {
     "check": "hand out if need be, grade a workspace, show points, reasons and hints",
+    "submit": "pack a workspace into the archive to hand in",
     "handout": "write a student's workspace: worksheet and starter files of their own",
     "report": "make the pages of a record or of a class again",
     "images": "build, list, save, load or verify the image set",

@@ -1,0 +1,125 @@
+"""`submit`: the archive that a student hands in."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader import handin, paths, record, student
+from grader import lab as labs
+from grader.console import say
+from grader.errors import KitError
+from grader.lab import Lab
+
+if TYPE_CHECKING:
+    from grader.record import Record
+
+EXAMPLE = """examples:
+  python -m grader submit lab4
+  python -m grader submit lab4 --student s1234567 --out ~/Desktop
+
+The same files make the same archive, byte for byte. What the grader would not take is refused
+here, in the same words; what it will not run is a warning.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "submit",
+        help="pack a workspace into the archive to hand in",
+        description="Pack a workspace into one archive, without what tools left there, and say"
+        " what is in it, how large it is, and what was graded last.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("lab", nargs="?", default="lab4", help="the lab's name (lab4)")
+    parser.add_argument("--student", metavar="ID", help="whose workspace it is")
+    parser.add_argument(
+        "--workspace", type=Path, metavar="DIR", help="where the student's files are"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the archive goes")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    lab = labs.load(args.lab)
+    who = student.choose(lab, args.student)
+    if who.how == "demo":
+        raise KitError(
+            "Whose work is it? No student ID was given.",
+            remedy=f"Say it: nox -s submit -- --student {lab.example_student}",
+        )
+    if who.note:
+        say(who.note)
+    workspace = (args.workspace or paths.workspaces() / lab.id / who.id).expanduser()
+    results = paths.results() / lab.id / who.id
+    made = handin.pack(lab, who.id, workspace, (args.out or results).expanduser())
+    for line in [*_packed(lab, made), *_graded(lab, who.id, workspace, results / "record.json")]:
+        print(line)
+    print()
+    print(f"Hand in this file: {made.file.resolve()}")
+    print(
+        "Nothing has changed since you packed it last: it is the very same file."
+        if made.known
+        else "Upload it as it is, where your course collects this lab. If you change a file"
+        " afterwards, pack and upload again."
+    )
+    return 0
+
+
+def _packed(lab: Lab, made: handin.HandIn) -> list[str]:
+    parts = [f"{exercise} {_count(files)}" for exercise, files in made.exercises.items() if files]
+    more = made.files - sum(made.exercises.values())
+    if more > 0:
+        parts.append(f"{_count(more)} besides")
+    lines = [
+        f"{lab.title}: {_count(made.files)}, {_size(made.size)}.",
+        f"In it: {', '.join(parts)}.",
+    ]
+    none = [exercise for exercise, files in made.exercises.items() if not files]
+    if none:
+        lines.append(f"Not in it, since there is no file: {', '.join(none)}.")
+    if made.junk:
+        first, rest = made.junk[:4], len(made.junk) - 4
+        lines.append(
+            f"Left out, being tools' and not yours: {', '.join(first)}"
+            + (f" and {rest} more." if rest > 0 else ".")
+        )
+    lines += made.left_out
+    lines += [f"Warning: {warning}" for warning in made.warnings]
+    if made.warnings:
+        lines.append("You can hand it in like this, but what is warned of will not be run.")
+    return lines
+
+
+def _graded(lab: Lab, who: str, workspace: Path, file: Path) -> list[str]:
+    """What was graded last, and what of it is not what is handed in now."""
+    from grader import grading
+
+    found: Record | None = record.load(file)
+    if found is None or (found.lab, found.student) != (lab.id, who):
+        return [f"Nothing of it has been graded on this machine. nox -s {lab.id} does that."]
+    request = grading.Request(lab=lab, student=who, workspace=workspace, record_file=file)
+    stale = [e.id for e in grading.plan(request).to_run]
+    when = found.finished.replace("T", " at ", 1)[:19]
+    lines = [f"Graded last on {when}: {found.score:g} of {found.max_score:g} points."]
+    never = [e for e in stale if found.exercise(e) is None]
+    changed = [e for e in stale if found.exercise(e) is not None]
+    if changed:
+        lines.append(
+            f"Changed since then, or graded by another version of the kit: {', '.join(changed)}."
+        )
+    if never:
+        lines.append(f"Not graded yet: {', '.join(never)}.")
+    if stale:
+        lines.append(f"nox -s {lab.id} grades what you hand in now.")
+    return lines
+
+
+def _count(files: int) -> str:
+    return "1 file" if files == 1 else f"{files} files"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1_000_000:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB"

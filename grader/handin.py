@@ -1,0 +1,192 @@
+"""Handing in: a workspace becomes one archive that the grader takes, byte for byte the same again.
+
+Names, contents and executable bits of the files decide the archive's bytes, and nothing else: it
+is not compressed, since compressors differ, its times are all the same, its order is the names'.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import handout, manifest, submission
+from grader.errors import KitError
+from grader.intake import archive, members
+from grader.junk import is_junk
+from grader.lab import Exercise, Lab
+from grader.manifest import Manifest
+
+OWN = (handout.STATE, manifest.NAME)
+"""The kit's own notes: no work of the student's."""
+
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class HandIn:
+    """The archive `file`, its size in bytes and what is in it.
+
+    `exercises` is the number of files by exercise; `junk` are paths that were left out for their
+    names, `left_out` sentences about links and the like; `warnings` are what vetting will say;
+    `known` whether just this archive was there already.
+    """
+
+    file: Path
+    size: int
+    files: int
+    exercises: dict[str, int]
+    junk: tuple[str, ...]
+    left_out: tuple[str, ...]
+    warnings: tuple[str, ...]
+    known: bool
+
+
+def name(lab: Lab, student: str) -> str:
+    return f"{lab.id}-{student}.zip"
+
+
+def pack(lab: Lab, student: str, workspace: Path, folder: Path) -> HandIn:
+    """Pack a student's workspace into `folder`.
+
+    KitError, in the grader's words, if the grader would refuse it; if it is another student's;
+    if it cannot be written. A warning is no refusal: an exercise that fails may be handed in.
+    """
+    if not workspace.is_dir():
+        raise KitError(
+            "There is nothing to hand in: this folder does not exist.",
+            where=str(workspace),
+            remedy=f"nox -s {lab.id} writes your workspace; --workspace names another folder.",
+        )
+    handout.check_owner(lab, student, workspace)
+    found = {e.id: submission.read(workspace, e.folders) for e in lab.exercises}
+    if not any(read.files for read in found.values()):
+        raise KitError(
+            "No exercise's folder has a file in it.",
+            where=str(workspace),
+            remedy=f"Put your files into {', '.join(f for e in lab.exercises for f in e.folders)}.",
+        )
+    file = folder / name(lab, student)
+    _refuse_anothers(file, lab, student)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".submit-") as scratch:
+            tray, junk = _snapshot(workspace, Path(scratch) / "files")
+            files = _write(lab, student, tray.folder, packed := Path(scratch) / "archive.zip")
+            _see_it_taken(packed, Path(scratch) / "again")
+            known = file.is_file() and file.read_bytes() == packed.read_bytes()
+            if not known:
+                packed.chmod(0o644)
+                packed.replace(file)
+    except OSError as error:
+        raise KitError(
+            f"The archive cannot be written: {error.strerror or error}.",
+            where=str(error.filename or folder),
+            remedy="Mend that, or choose another folder with --out.",
+        ) from None
+    return HandIn(
+        file=file,
+        size=file.stat().st_size,
+        files=files,
+        exercises={exercise: len(read.files) for exercise, read in found.items()},
+        junk=tuple(junk),
+        left_out=tuple(tray.left_out),
+        warnings=tuple(w for e in lab.exercises for w in warnings(e, workspace)),
+        known=known,
+    )
+
+
+def warnings(exercise: Exercise, workspace: Path) -> list[str]:
+    """What vetting will refuse in the exercise's Compose and stack files, in its words."""
+    from grader.vetting import compose, stack
+
+    found = []
+    for folder in exercise.folders:
+        place = workspace / folder
+        if not place.is_dir():
+            continue
+        try:
+            if any((place / each).is_file() for each in compose.NAMES):
+                compose.read(place, folder).refuse_images(exercise.images)
+        except KitError as error:
+            found.append(str(error))
+        if exercise.nodes == 1:
+            continue
+        for path in sorted(p for p in place.iterdir() if p.suffix in (".yaml", ".yml")):
+            try:
+                if path.is_file() and "services:" in path.read_text("utf-8", errors="replace"):
+                    stack.read(place, path.name, folder).refuse_images(exercise.images)
+            except KitError as error:
+                found.append(str(error))
+    return found
+
+
+def _snapshot(workspace: Path, dest: Path) -> tuple[archive.Tray, list[str]]:
+    """The workspace's files as they are now, copied by the rules of unpacking; and the junk."""
+    dest.mkdir()
+    tray, junk = archive.Tray(dest), []
+    for member in members.of_folder(workspace, is_junk):
+        if is_junk(member.name.rpartition("/")[2]):
+            junk.append(member.name)
+        elif member.name not in OWN:
+            tray.take(member)
+    return tray, junk
+
+
+def _write(lab: Lab, student: str, folder: Path, dest: Path) -> int:
+    """Write the archive of a snapshot; the number of files in it."""
+    paths = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
+    contents = {each: path.read_bytes() for each, path in paths}
+    sums = {each: hashlib.sha256(content).hexdigest() for each, content in contents.items()}
+    with zipfile.ZipFile(dest, "x", zipfile.ZIP_STORED) as packed:
+        packed.writestr(_entry(manifest.NAME, False), Manifest(lab.id, student, sums).to_json())
+        for each, path in paths:
+            executable = members.of_file(path, each).executable
+            if executable is None:  # Windows knows no such thing
+                executable = contents[each].startswith(b"#!")
+            packed.writestr(_entry(each, executable), contents[each])
+    return len(paths)
+
+
+def _entry(path: str, executable: bool) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path, _TIME)
+    entry.create_system = 3
+    entry.create_version = entry.extract_version = 20
+    entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+    return entry
+
+
+def _see_it_taken(packed: Path, dest: Path) -> None:
+    """Unpack the archive as the grader will: what it would refuse is said now."""
+    archive.unpack(packed, dest)
+    found = manifest.read(dest)
+    if found is None or found.changed(dest):
+        raise KitError(
+            "The archive does not hold what was packed.",
+            where=str(packed),
+            remedy="Is the disk full or broken? Try again.",
+        )
+
+
+def _refuse_anothers(file: Path, lab: Lab, student: str) -> None:
+    """An archive that is there already must be this student's before it is written over."""
+    if not file.exists() and not file.is_symlink():
+        return
+    found = None
+    if file.is_file() and not file.is_symlink():
+        try:
+            with zipfile.ZipFile(file) as packed:
+                if packed.getinfo(manifest.NAME).file_size <= manifest.MAX_BYTES:
+                    found = manifest.from_json(packed.read(manifest.NAME))
+        except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile):
+            found = None
+    if found is None or (found.lab, found.student) != (lab.id, student):
+        whose = f" but {found.student}'s for {found.lab}" if found else ""
+        raise KitError(
+            f"The file that is there is not an archive of yours{whose}: it stays as it is.",
+            where=str(file),
+            remedy="Move it away, or choose another folder with --out.",
+        )

@@ -1,0 +1,223 @@
+"""Unpacking what students hand in. All writing is done here: whole, or nothing at all.
+
+Ordinary files and folders only. Links, devices and pipes stay out and are named; junk of tools
+and systems stays out. A path that leads out, names that are one on some systems, and too much
+of anything are refused; limits count the bytes that were really unpacked.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from grader.intake import members, names, readers
+from grader.intake.members import AGAIN, Member
+from grader.intake.names import NotUnpacked
+from grader.junk import is_junk
+
+CHUNK = 64 * 1024
+_LESS = "Leave out data and tools that do not belong to the exercises."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be unpacked: numbers of entries and files, bytes, and bytes per packed byte.
+
+    The ratio counts from `ratio_from` bytes on: a small file of zeros packs well, too.
+    """
+
+    entries: int = 50_000
+    files: int = 8_000
+    file_bytes: int = 50_000_000
+    total_bytes: int = 200_000_000
+    read_bytes: int = 1_000_000_000
+    listing_bytes: int = 8_000_000
+    ratio: int = 200
+    ratio_from: int = 10_000_000
+
+
+SUBMISSION = Limits()
+
+
+@dataclass
+class Tray:
+    """A folder being filled. `take` writes one member, or raises NotUnpacked.
+
+    `packed` is the archive's size in bytes (0: not packed). `left_out` are sentences, `newest`
+    is the latest time that a file in it says of itself.
+    """
+
+    folder: Path
+    limits: Limits = SUBMISSION
+    packed: int = 0
+    files: int = 0
+    bytes: int = 0
+    entries: int = 0
+    left_out: list[str] = field(default_factory=list)
+    newest: datetime | None = None
+    _known: dict[tuple[str, ...], tuple[tuple[str, ...], bool]] = field(default_factory=dict)
+
+    def take(self, member: Member, strip: int = 0) -> None:
+        """Write a member without the first `strip` names of its path."""
+        self.entries += 1
+        if self.entries > self.limits.entries:
+            raise NotUnpacked(
+                f"There are more than {self.limits.entries} files and folders in it.", remedy=_LESS
+            )
+        path = names.parts(member.name)[strip:]
+        if not path or any(is_junk(name) for name in path):
+            return
+        names.check(path)
+        path = names.composed(path)
+        if member.kind in ("link", "special"):
+            what = "a link" if member.kind == "link" else "not an ordinary file"
+            self.left_out.append(f"{names.shown('/'.join(path))} was left out: it is {what}.")
+            self._note(path, folder=False)
+        elif member.kind == "folder":
+            self._note(path, folder=True)
+            self.folder.joinpath(*path).mkdir(parents=True, exist_ok=True)
+        else:
+            self._note(path, folder=False)
+            self._write(member, self.folder.joinpath(*path), "/".join(path))
+
+    def _note(self, path: tuple[str, ...], *, folder: bool) -> None:
+        """Remember a path and the folders it is in; NotUnpacked where they clash."""
+        for length in range(1, len(path) + 1):
+            part = path[:length]
+            as_folder = folder or length < len(path)
+            known = names.key(part)
+            if known not in self._known:
+                self._known[known] = (part, as_folder)
+                continue
+            spelled, was_folder = self._known[known]
+            if spelled != part:
+                raise NotUnpacked(
+                    "Two names differ only in upper and lower case or in how accents are written:"
+                    f" {names.shown('/'.join(spelled))} and {names.shown('/'.join(part))}.",
+                    remedy="Rename one of them: on Windows and macOS they are the same file.",
+                )
+            if was_folder != as_folder:
+                raise NotUnpacked(
+                    "One name is both a file and a folder.",
+                    where=names.shown("/".join(part)),
+                    remedy=AGAIN,
+                )
+            if not as_folder:
+                raise NotUnpacked(
+                    "One file is in it twice.",
+                    where=names.shown("/".join(part)),
+                    remedy=AGAIN,
+                )
+
+    def _write(self, member: Member, path: Path, name: str) -> None:
+        self.files += 1
+        if self.files > self.limits.files:
+            raise NotUnpacked(f"There are more than {self.limits.files} files in it.", remedy=_LESS)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = 0
+        executable = member.executable
+        with member.open() as source, path.open("xb") as copied:
+            while chunk := source.read(CHUNK):
+                if executable is None:
+                    executable = chunk.startswith(b"#!")
+                size += len(chunk)
+                self.bytes += len(chunk)
+                self._measure(size, name)
+                copied.write(chunk)
+        path.chmod(0o755 if executable else 0o644)
+        if member.modified and (self.newest is None or member.modified > self.newest):
+            self.newest = member.modified
+
+    def _measure(self, size: int, name: str) -> None:
+        limits = self.limits
+        if size > limits.file_bytes:
+            raise NotUnpacked(
+                f"A file is larger than {limits.file_bytes // 1_000_000} MB.",
+                where=names.shown(name),
+                remedy=_LESS,
+            )
+        if self.bytes > limits.total_bytes:
+            raise NotUnpacked(
+                f"It is more than {limits.total_bytes // 1_000_000} MB unpacked.", remedy=_LESS
+            )
+        if self.packed and self.bytes > max(limits.ratio_from, limits.ratio * self.packed):
+            raise NotUnpacked(
+                f"It unpacks to more than {limits.ratio} times its size: that is no coursework.",
+                where=names.shown(name),
+                remedy=_LESS,
+            )
+
+
+def unpack(archive: Path, dest: Path, limits: Limits = SUBMISSION) -> Tray:
+    """Unpack an archive into the new folder `dest`; NotUnpacked leaves nothing behind."""
+    found = readers.members(archive, max_listing=limits.listing_bytes, max_bytes=limits.read_bytes)
+    return fill(dest, found, limits, packed=archive.stat().st_size)
+
+
+def copy(folder: Path, dest: Path, limits: Limits = SUBMISSION) -> Tray:
+    """Copy a folder's ordinary files into the new folder `dest`, by the same rules."""
+    return fill(dest, members.of_folder(folder, is_junk), limits)
+
+
+def fill(dest: Path, found: Iterable[Member], limits: Limits, packed: int = 0) -> Tray:
+    """Write members into a temporary folder beside `dest`, then give it that name."""
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=dest.parent, prefix=f".{dest.name[:40]}."))
+    try:
+        tray = Tray(temporary, limits, packed)
+        for member in found:
+            tray.take(member)
+        temporary.chmod(0o755)
+        temporary.rename(dest)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    tray.folder = dest
+    return tray
+
+
+def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str, Tray | str]:
+    """Unpack a class's archive: each of its top-level files and folders by limits of its own.
+
+    `strip` names are taken off each path first, `limits` are the whole archive's. The value is
+    what was unpacked, or why it was not: then nothing of it is in `folder`.
+    """
+    trays: dict[str, Tray | str] = {}
+    spelled: dict[tuple[str, ...], str] = {}
+    count = 0
+    for member in readers.members(
+        archive, max_listing=limits.listing_bytes, max_bytes=limits.read_bytes
+    ):
+        count += 1
+        if count > limits.entries:
+            raise NotUnpacked(f"There are more than {limits.entries} files in it.")
+        path = names.composed(names.parts(member.name))[strip:]
+        if not path or is_junk(path[0]) or (len(path) == 1 and member.kind == "folder"):
+            continue
+        tray = trays.setdefault(path[0], Tray(folder))
+        if isinstance(tray, str):
+            continue
+        try:
+            if spelled.setdefault(names.key(path[:1]), path[0]) != path[0]:
+                raise NotUnpacked(
+                    "There is another of this name, but for upper and lower case or accents.",
+                    remedy="Unpack the archive, rename one, and give the folder instead.",
+                )
+            tray.take(member, strip)
+        except NotUnpacked as error:
+            trays[path[0]] = str(error)
+            if spelled[names.key(path[:1])] == path[0]:
+                remove(folder / path[0])
+    return trays
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there; a link is not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""When a clone's last commit was made, found out without believing anything of the clone.
+
+A repository's configuration and hooks can run programs, so no git command ever runs in one. Which
+commit is checked out is read from two small files; the commit itself is read by a git that has
+an empty repository of its own, and gets the clone's objects as a store to look things up in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+SECONDS = 20
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REF = re.compile(r"ref: (refs/[A-Za-z0-9._/+@-]{1,200})")
+
+
+def last_commit(clone: Path) -> str | None:
+    """The time of the commit that is checked out, ISO 8601 with offset; None if not to be told."""
+    folder = clone / ".git"
+    if folder.is_symlink() or not folder.is_dir():
+        return None
+    commit = _head(folder)
+    return None if commit is None else _time(folder / "objects", commit)
+
+
+def _head(folder: Path) -> str | None:
+    head = _small(folder / "HEAD").strip()
+    if _ID.fullmatch(head):
+        return head
+    ref = _REF.fullmatch(head)
+    if ref is None or ".." in ref[1]:
+        return None
+    loose = _small(folder / ref[1]).strip()
+    if _ID.fullmatch(loose):
+        return loose
+    for line in _small(folder / "packed-refs", most=2_000_000).splitlines():
+        commit, _, name = line.partition(" ")
+        if name == ref[1] and _ID.fullmatch(commit):
+            return commit
+    return None
+
+
+def _small(file: Path, most: int = 4096) -> str:
+    """A file's text, "" if it is no ordinary file or larger than it should be."""
+    try:
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > most:
+            return ""
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _time(objects: Path, commit: str) -> str | None:
+    with tempfile.TemporaryDirectory(prefix="drydock-git-") as own:
+        bare = Path(own)
+        (bare / "objects" / "info").mkdir(parents=True)
+        (bare / "refs").mkdir()
+        (bare / "objects" / "info" / "alternates").write_text(f"{objects.resolve()}\n")
+        (bare / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
+        form = "1\n[extensions]\n\tobjectformat = sha256" if len(commit) == 64 else "0"
+        (bare / "config").write_text(
+            f"[core]\n\tbare = true\n\trepositoryformatversion = {form}\n", encoding="ascii"
+        )
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": own,
+            "GIT_DIR": own,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0",
+            "LC_ALL": "C",
+        }
+        if "SYSTEMROOT" in os.environ:  # without it, Windows starts no program
+            environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
+        try:
+            done = subprocess.run(
+                ["git", "--no-pager", "cat-file", "commit", commit],
+                cwd=own,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+    return _committed(done.stdout[:20_000]) if done.returncode == 0 else None
+
+
+def _committed(commit: bytes) -> str | None:
+    header = commit.partition(b"\n\n")[0].decode("utf-8", "replace")
+    found = re.search(r"^committer .*> (\d{1,11}) ([+-])(\d\d)(\d\d)$", header, re.MULTILINE)
+    if found is None:
+        return None
+    try:
+        offset = f"{found[2]}{found[3]}:{found[4]}"
+        zone = datetime.fromisoformat(f"2000-01-01T00:00:00{offset}").tzinfo
+        return datetime.fromtimestamp(int(found[1]), zone).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return None
