@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,15 +43,17 @@ class Table:
         return replace(self, rows=tuple(tuple(row) for row in rows))
 
     def to_bytes(self) -> bytes:
-        """The file's bytes, in the encoding and with the separators that it had.
-
-        KitError if a new text cannot be written in that encoding.
-        """
+        """The file's bytes, in the encoding and with the separators that it had."""
         out = io.StringIO()
         out.write(self.hint)
         csv.writer(out, delimiter=self.delimiter, lineterminator=self.ends).writerows(self.rows)
-        # What an old encoding cannot say becomes a question mark: a name is never ours to write.
+        # What was read can be written; new texts are made fit by whoever puts them in.
         return self.bom + out.getvalue().encode(self.encoding, errors="replace")
+
+
+def cell(row: Sequence[str], place: int | None) -> str:
+    """The text in a row's column, "" where the row is too short or there is no such column."""
+    return row[place].strip() if place is not None and place < len(row) else ""
 
 
 def read(file: Path) -> Table:

@@ -108,7 +108,7 @@ def _handed_in(
     state, why = _state(entry, record, lab)
     # An exercise that was not graded says nothing, and neither does the sum of the others.
     complete = state == "graded" and record is not None
-    by_hand = given.points(student, questions) if questions else 0.0
+    by_hand: float | None = given.points(student, questions) if questions else 0.0
     row = Row(
         person=entry.person,
         state=state,
@@ -135,7 +135,8 @@ def _handed_in(
     if by_hand is None:
         open_ = [q.title for q in questions if q.id not in given.of(student)]
         return replace(row, state="waiting", why=f"No marks yet for {', '.join(open_)}.")
-    return replace(row, total=rounded((row.automatic + by_hand) * (1 - row.penalty)))
+    got = (row.automatic or 0.0) + by_hand
+    return replace(row, total=rounded(got * (1 - row.penalty)))
 
 
 def _state(entry: Entry, record: Record | None, lab: Lab) -> tuple[State, str]:
@@ -160,13 +161,10 @@ def feedback(row: Row, *, failures: int = 3) -> list[str]:
         return []
     record = summary.for_student(row.record)
     lines = [f"{summary.points(row.total)} of {summary.points_word(row.maximum)}."]
-    parts = "; ".join(
-        f"{exercise.title}: {summary.points(exercise.score)} of {summary.points(exercise.max_score)}"
-        for exercise in record.exercises
-    )
-    lines.append(f"{parts}.")
+    parts = [(e.title, e.score, e.max_score) for e in record.exercises]
+    lines.append("; ".join(_share(*part) for part in parts) + ".")
     if row.marks is not None and row.marks_max:
-        lines.append(f"Questions: {summary.points(row.marks)} of {summary.points(row.marks_max)}.")
+        lines.append(_share("Questions", row.marks, row.marks_max) + ".")
     lines += [f"{question.title}: {mark.comment}" for question, mark in row.given if mark.comment]
     if row.penalty:
         lines.append(f"{row.late[:1].upper()}{row.late[1:]}.")
@@ -177,3 +175,17 @@ def feedback(row: Row, *, failures: int = 3) -> list[str]:
         if todo.check.cause
     ]
     return [line[:400] for line in lines]
+
+
+def _share(title: str, got: float, full: float) -> str:
+    return f"{title}: {summary.points(got)} of {summary.points(full)}"
+
+
+def unfilled(found: Sequence[Row]) -> list[str]:
+    """A line for each student who gets no number, and why."""
+    return [
+        f"{row.student}{f' ({row.person.name})' if row.person.name else ''}: "
+        f"{WORDS[row.state]}. {row.why if row.state != 'missing' else ''}".rstrip()
+        for row in found
+        if row.total is None
+    ]

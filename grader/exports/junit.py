@@ -1,0 +1,101 @@
+"""JUnit XML, for CI servers and their viewers: a suite per student, a case per check.
+
+For tutors: hidden checks are in it.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+
+from grader import marks
+from grader.exports import rows as exported
+from grader.exports.export import Export
+from grader.exports.rows import WORDS, Row
+from grader.record import CheckResult, ExerciseResult
+from grader.reports import text
+
+FILE = "junit.xml"
+
+
+def export(rows: Sequence[Row], lab: str, *, anonymous: bool = False) -> Export:
+    """Failed checks are failures, faults of grader and engine errors, the rest is skipped."""
+    root = ET.Element("testsuites", name=lab)
+    named = sorted(
+        (marks.code(lab, row.student) if anonymous else row.student, row) for row in rows
+    )
+    for name, row in named:
+        _suite(root, name, lab, row)
+    _sum(root, list(root))
+    ET.indent(root)
+    content = ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    return Export(
+        {FILE: content},
+        filled=sum(row.record is not None for row in rows),
+        notes=() if anonymous else tuple(exported.unfilled(rows)),
+    )
+
+
+def _suite(root: ET.Element, name: str, lab: str, row: Row) -> None:
+    suite = ET.SubElement(root, "testsuite", name=name)
+    record = row.record if row.state != "refused" else None
+    if record is not None:
+        # The format has times without an offset only.
+        suite.set("timestamp", record.finished[:19])
+        for exercise in record.exercises:
+            _exercise(suite, f"{lab}.{exercise.id}", exercise)
+    if record is None or not len(suite):
+        case = ET.SubElement(suite, "testcase", classname=lab, name="graded", time="0.000")
+        why = row.why or WORDS[row.state]
+        ET.SubElement(case, "skipped", message=_line(why))
+    _sum(suite, list(suite.iter("testcase")))
+
+
+def _exercise(suite: ET.Element, classname: str, exercise: ExerciseResult) -> None:
+    if exercise.fault is not None:
+        case = ET.SubElement(
+            suite, "testcase", classname=classname, name=_line(exercise.title), time="0.000"
+        )
+        error = ET.SubElement(case, "error", message="The grader broke.", type="grader")
+        error.text = text.log_text(exercise.fault)
+    for check in exercise.checks:
+        case = ET.SubElement(
+            suite,
+            "testcase",
+            classname=classname,
+            name=_line(check.title),
+            time=f"{max(0.0, check.seconds):.3f}",
+        )
+        _outcome(case, check)
+
+
+def _outcome(case: ET.Element, check: CheckResult) -> None:
+    if check.outcome == "passed":
+        return
+    reason = _line(check.cause.reason) if check.cause else "No reason is known."
+    if check.outcome == "failed":
+        found = ET.SubElement(case, "failure", message=reason, type="failed")
+    elif check.why in ("engine", "grader"):
+        found = ET.SubElement(case, "error", message=reason, type=check.why)
+    else:
+        ET.SubElement(case, "skipped", message=reason)
+        return
+    cause = check.cause
+    if cause:
+        told = [("Expected", cause.expected), ("Found", cause.actual), ("Hint", cause.hint)]
+        lines = [f"{word}: {text.value_text(said)}" for word, said in told if said is not None]
+        found.text = "\n".join([*lines, text.log_text(cause.log or "")]).strip()
+
+
+def _sum(element: ET.Element, parts: list[ET.Element]) -> None:
+    """The counts and the time that readers of the format want at the top."""
+    cases = list(element.iter("testcase"))
+    for name, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        element.set(name, str(sum(case.find(kind) is not None for case in cases)))
+    element.set("tests", str(len(cases)))
+    element.set("time", f"{sum(float(part.get('time', 0)) for part in parts):.3f}")
+
+
+def _line(words: str) -> str:
+    """One line that XML can hold: control characters, which it cannot, are made visible."""
+    return text.sentence(words)

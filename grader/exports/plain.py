@@ -1,0 +1,64 @@
+"""grades.csv: everybody's points, for people and their own programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grader import marks
+from grader.exports import rows as exported
+from grader.exports import spreadsheet
+from grader.exports.export import Export
+from grader.exports.rows import WORDS, Row
+from grader.exports.spreadsheet import Cell
+from grader.lab import Lab
+from grader.rubric import Question
+
+FILE = "grades.csv"
+
+
+def export(
+    rows: Sequence[Row], lab: Lab, questions: Sequence[Question] = (), *, anonymous: bool = False
+) -> Export:
+    """A line per student: state, points of each exercise and question, and their sum.
+
+    Cells of what is not known stay empty. `anonymous`: no names, and codes instead of IDs.
+    """
+    header = ["student", *(() if anonymous else ("name", "email")), "state"]
+    header += [exercise.id for exercise in lab.exercises]
+    header += ["automatic", "automatic_max"]
+    header += [question.id for question in questions]
+    header += ["marks", "marks_max", "penalty_percent", "total", "maximum", "submitted", "remark"]
+    lines = [_line(row, lab, questions, anonymous) for row in rows]
+    if anonymous:
+        lines.sort(key=lambda line: str(line[0]))
+    return Export(
+        {FILE: spreadsheet.table(header, lines).encode("utf-8", errors="backslashreplace")},
+        filled=sum(row.total is not None for row in rows),
+        notes=() if anonymous else tuple(exported.unfilled(rows)),
+    )
+
+
+def _line(row: Row, lab: Lab, questions: Sequence[Question], anonymous: bool) -> list[Cell]:
+    who: list[Cell] = [row.student, row.person.name, row.person.email]
+    given = {question.id: mark.points for question, mark in row.given}
+    return [
+        *([marks.code(lab.id, row.student)] if anonymous else who),
+        WORDS[row.state],
+        *(_exercise(row, exercise.id) for exercise in lab.exercises),
+        row.automatic,
+        row.automatic_max,
+        *(given.get(question.id) for question in questions),
+        row.marks,
+        row.marks_max,
+        row.penalty * 100,
+        row.total,
+        row.maximum,
+        row.submitted,
+        " ".join(filter(None, (row.why, row.late))),
+    ]
+
+
+def _exercise(row: Row, exercise_id: str) -> float | None:
+    """The points of an exercise, where all of it could be graded."""
+    found = row.record.exercise(exercise_id) if row.record else None
+    return found.score if found is not None and found.gradable else None
