@@ -37,9 +37,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Marks:
-    """Marks by student and question."""
+    """Marks by student and question. `listed` are the pairs that have a row, marked or not."""
 
     given: dict[str, dict[str, Mark]] = field(default_factory=dict)
+    listed: frozenset[tuple[str, str]] = frozenset()
 
     def of(self, student: str) -> dict[str, Mark]:
         return self.given.get(student, {})
@@ -71,6 +72,14 @@ def code(lab: str, student: str) -> str:
     It hides who it is from a person who marks, not from one who wants to find out.
     """
     return "A-" + hashlib.sha256(f"{lab}\0{student}".encode()).hexdigest()[:6]
+
+
+def shown(results: Results, *, anonymous: bool) -> dict[str, str]:
+    """The name under which each student is marked, by ID."""
+    if not anonymous:
+        return {student: student for student in people(results)}
+    hidden = {student: name for name, student in codes(results).items()}
+    return {student: hidden.get(student, student) for student in people(results)}
 
 
 def codes(results: Results) -> dict[str, str]:
@@ -133,7 +142,7 @@ class _Reading:
             if ALL in found and len(found) > 1:
                 self.wrong.append(f"{student} has points for {ALL!r} and for single questions.")
         self._complain()
-        return Marks(given)
+        return Marks(given, frozenset(seen))
 
     def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         for line, row in zip(self.table.lines[1:], self.table.rows[1:], strict=True):

@@ -21,10 +21,8 @@ FILE = "junit.xml"
 def export(rows: Sequence[Row], lab: str, *, anonymous: bool = False) -> Export:
     """Failed checks are failures, faults of grader and engine errors, the rest is skipped."""
     root = ET.Element("testsuites", name=lab)
-    named = sorted(
-        (marks.code(lab, row.student) if anonymous else row.student, row) for row in rows
-    )
-    for name, row in named:
+    named = {marks.code(lab, row.student) if anonymous else row.student: row for row in rows}
+    for name, row in sorted(named.items()):
         _suite(root, name, lab, row)
     _sum(root, list(root))
     ET.indent(root)
