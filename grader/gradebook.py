@@ -13,18 +13,19 @@ from grader.marks import ALL, Mark, Marks
 from grader.results import Results
 from grader.rubric import Question
 
-# A grade belongs to the cell of a submitted notebook; an untouched cell has an automatic 0.
+# An untouched cell has an automatic 0. A grade belongs to the cell as one that gives points, a
+# comment to the cell of the same name as one that is answered.
 _GRADES = """
 SELECT student.id, base_cell.name, COALESCE(grade.manual_score, grade.auto_score),
-       grade.extra_credit,
-       grade.needs_manual_grade, comment.manual_comment
+       grade.extra_credit, grade.needs_manual_grade,
+       (SELECT MAX(comment.manual_comment)
+        FROM comment JOIN base_cell AS answered ON answered.id = comment.cell_id
+        WHERE comment.notebook_id = grade.notebook_id AND answered.name = base_cell.name)
 FROM grade
 JOIN base_cell ON base_cell.id = grade.cell_id
 JOIN submitted_notebook ON submitted_notebook.id = grade.notebook_id
 JOIN submitted_assignment ON submitted_assignment.id = submitted_notebook.assignment_id
 JOIN student ON student.id = submitted_assignment.student_id
-LEFT JOIN comment
-       ON comment.cell_id = grade.cell_id AND comment.notebook_id = grade.notebook_id
 """
 
 

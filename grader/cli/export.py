@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.console import say
 from grader.errors import KitError
+from grader.rendering import write_file
 
 if TYPE_CHECKING:
     from grader.exports.export import Export
@@ -32,7 +31,7 @@ EXAMPLE = """formats:
 examples:
   python -m grader export plain results/lab4-class
   python -m grader export moodle results/lab4-class --worksheet ~/Downloads/Grades-lab4.csv
-  python -m grader export canvas results/lab4-class --worksheet grades.csv --assignment "Practical 4"
+  python -m grader export canvas results/lab4-class --worksheet grades.csv --assignment 4711
 
 Points are what grading gave plus the marks in marks.csv, less what the lab takes off for being
 late. Who could not be graded, or waits for marks, gets no number and is listed.
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     made = _made(args, rows, lab, questions)
     for path in _write(made, found.folder, args):
         print(path)
-    _tell(made, rows)
+    _tell(made, rows, args.results)
     return 0
 
 
@@ -155,31 +154,19 @@ def write(path: Path, content: bytes, *, own: bool = False) -> None:
             where=str(path),
             remedy="Choose another name with --out, or move that file away.",
         )
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise KitError(
-            f"The file cannot be written: {error.strerror or error}.",
-            where=str(path),
-            remedy="Say with --out where it may go.",
-        ) from None
+    write_file(path.parent, path.name, content)
 
 
-def _tell(made: Export, rows: list[Row]) -> None:
-    say(f"{made.filled} of {len(rows)} students are in it.")
+def _tell(made: Export, rows: list[Row], folder: Path) -> None:
+    from grader.reports.text import visible
+
+    say(f"{made.filled} of {len(rows)} students have points in it.")
     for note in made.notes:
-        say(f"  {note}")
+        # Names and headers come from elsewhere; a terminal would obey what is in them.
+        say(f"  {visible(note)}")
     waiting = sum(row.state == "waiting" for row in rows)
-    if waiting:
+    if waiting and made.notes:
         say(
-            f"{waiting} wait for marks: python -m grader marks RESULTS shows what is to be marked,"
-            " and --without-marks leaves the questions out."
+            f"{waiting} wait for marks. What is to be marked: python -m grader marks {folder}"
+            " (or leave the questions out: --without-marks)."
         )

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"From nbgrader: marks of {len(taken.given)} students.")
     for student, worksheet in sorted(worksheets.items()):
         if worksheet.trouble:
-            say(f"{student}: {worksheet.trouble}")
+            say(f"  {student}: {worksheet.trouble}")
     return 0
 
 

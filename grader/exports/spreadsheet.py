@@ -15,14 +15,18 @@ from collections.abc import Iterable, Sequence
 Cell = str | int | float | None
 
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?", re.ASCII)
-_BEGINS = re.compile(r"(^|[,;\t\r\n|])([\s\"\u200b\ufeff]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
-_BLANK = re.compile(r"^[\t\r\n]")
+_BEGINS = re.compile(
+    r"(^|[,;\t\n|])([ \"\v\f\xa0\u200b\ufeff]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])"
+)
+_BLANK = re.compile(r"^[\t\n]")
 
 
 def neutral(text: str) -> str:
     """`text` as a cell that no spreadsheet executes: ' before each beginning that it would."""
     if _NUMBER.fullmatch(text):
         return text
+    # A lone carriage return ends a line for some, and csv does not quote it for that.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _BLANK.sub(lambda found: "'" + found.group(), _BEGINS.sub(r"\1'\2", text))
 
 

@@ -54,7 +54,7 @@ def template(
 def _guess(worksheet: Worksheet | None, question: Question) -> Mark | str:
     """What can be said without reading: no points for no answer, or why there is none to read."""
     if worksheet is None:
-        return ""
+        return "It could not be unpacked."
     if worksheet.trouble:
         return worksheet.trouble
     answer = worksheet.answers.get(question.id)

@@ -89,7 +89,7 @@ def _part(
     for entry in sorted(results.entries, key=lambda entry: names[entry.person.id]):
         student = entry.person.id
         name = names[student]
-        worksheet = worksheets.get(student, Worksheet(trouble="It was not unpacked."))
+        worksheet = worksheets.get(student, Worksheet(trouble="It could not be unpacked."))
         answer = worksheet.answers.get(question.id)
         if answer is None:
             trouble = worksheet.trouble or "The worksheet has no such cell any more."
