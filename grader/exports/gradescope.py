@@ -52,9 +52,9 @@ def results(row: Row) -> dict[str, Any]:
         "stdout_visibility": "hidden",
         "extra_data": {
             "student": row.student,
-            "lab": row.record.lab,
-            "kit": row.record.kit,
-            "graded": row.record.finished,
+            "lab": text.visible(row.record.lab),
+            "kit": text.visible(row.record.kit),
+            "graded": text.visible(row.record.finished),
             "maximum": row.maximum,
             "penalty": row.penalty,
         },

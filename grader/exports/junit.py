@@ -8,7 +8,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from grader import marks
+from grader import late, marks
 from grader.exports import rows as exported
 from grader.exports.export import Export
 from grader.exports.rows import WORDS, Row
@@ -38,8 +38,10 @@ def _suite(root: ET.Element, name: str, lab: str, row: Row) -> None:
     suite = ET.SubElement(root, "testsuite", name=name)
     record = row.record if row.state != "refused" else None
     if record is not None:
-        # The format has times without an offset only.
-        suite.set("timestamp", record.finished[:19])
+        finished = late.read(record.finished)
+        if finished is not None:
+            # The format has times without an offset only.
+            suite.set("timestamp", finished.replace(tzinfo=None).isoformat(timespec="seconds"))
         for exercise in record.exercises:
             _exercise(suite, f"{lab}.{exercise.id}", exercise)
     if record is None or not len(suite):
