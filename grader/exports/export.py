@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from grader.exports.rows import Row
 from grader.results import Person
@@ -13,14 +13,14 @@ from grader.results import Person
 class Export:
     """`files` by name (with /), the contents as bytes; `notes` are sentences for the teacher.
 
-    `filled` is how many students have points in it; `gone` are files of an earlier export of the
-    same kind that must not stay.
+    `filled` is how many students have points in it (in JUnit: have results); `gone` are files of
+    an earlier export of the same kind that must not stay.
     """
 
     files: dict[str, bytes]
     filled: int
     notes: tuple[str, ...] = ()
-    gone: tuple[str, ...] = field(default=())
+    gone: tuple[str, ...] = ()
 
 
 def matched(
@@ -28,9 +28,9 @@ def matched(
 ) -> Row | str | None:
     """The student whom a row of an LMS's file is about.
 
-    `keys` are what the row is known by, best first, as (kind, text); `people` is `known_by`.
-    The first kind that somebody has decides. A text says why a row is nobody's: kinds that name
-    different people. None: none of them is known here.
+    `keys` are what the row is known by, as (kind, text); `people` is `known_by`; `cells` name the
+    row for a person. None: nobody here is known by any of them. A text instead of a row says that
+    they name different people: then it is better to write nothing.
     """
     found: list[Row] = []
     for kind, text in keys:

@@ -23,7 +23,7 @@ def export(rows: Sequence[Row], lab: str, *, anonymous: bool = False) -> Export:
     root = ET.Element("testsuites", name=lab)
     named = {marks.code(lab, row.student) if anonymous else row.student: row for row in rows}
     for name, row in sorted(named.items()):
-        _suite(root, name, lab, row)
+        _suite(root, name, lab, row, row.why_anonymous if anonymous else row.why)
     _sum(root, list(root))
     ET.indent(root)
     content = ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
@@ -34,7 +34,7 @@ def export(rows: Sequence[Row], lab: str, *, anonymous: bool = False) -> Export:
     )
 
 
-def _suite(root: ET.Element, name: str, lab: str, row: Row) -> None:
+def _suite(root: ET.Element, name: str, lab: str, row: Row, why: str) -> None:
     suite = ET.SubElement(root, "testsuite", name=name)
     record = row.record if row.state != "refused" else None
     if record is not None:
@@ -46,8 +46,7 @@ def _suite(root: ET.Element, name: str, lab: str, row: Row) -> None:
             _exercise(suite, f"{lab}.{exercise.id}", exercise)
     if record is None or not len(suite):
         case = ET.SubElement(suite, "testcase", classname=lab, name="graded", time="0.000")
-        why = row.why or WORDS[row.state]
-        ET.SubElement(case, "skipped", message=_line(why))
+        ET.SubElement(case, "skipped", message=_line(why or WORDS[row.state]))
     _sum(suite, list(suite.iter("testcase")))
 
 

@@ -77,10 +77,9 @@ class _Filling:
 
     def __post_init__(self) -> None:
         self.columns = _columns(self.table)
-        maximum = self.columns.get("maximum")
-        texts = [cell(row, maximum) for row in self.table.rows[1:]]
+        numbers = [self.columns.get("maximum"), self.columns["grade"]]
         # Moodle reads numbers with the decimal sign of its own language, which it writes, too.
-        self.comma = any("," in text for text in texts)
+        self.comma = any("," in cell(row, n) for row in self.table.rows[1:] for n in numbers)
 
     def export(self) -> Export:
         people = known_by(self.rows)

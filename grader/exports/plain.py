@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from grader import marks
+from grader import marks, rubric
 from grader.exports import rows as exported
 from grader.exports import spreadsheet
 from grader.exports.export import Export
 from grader.exports.rows import WORDS, Row
 from grader.exports.spreadsheet import Cell
 from grader.lab import Lab
+from grader.rendering import write_file
+from grader.results import Results
 from grader.rubric import Question
 
 FILE = "grades.csv"
+
+
+def write(results: Results, lab: Lab) -> Path:
+    """Write grades.csv into the results folder, over an older one; its path.
+
+    KitError if marks.csv is wrong, or the folder cannot be written to.
+    """
+    questions = rubric.load(lab)
+    found = exported.rows(results, lab, questions, marks.read(results, questions))
+    write_file(results.folder, FILE, export(found, lab, questions).files[FILE])
+    return results.folder / FILE
 
 
 def export(
@@ -54,7 +68,7 @@ def _line(row: Row, lab: Lab, questions: Sequence[Question], anonymous: bool) ->
         row.total,
         row.maximum,
         row.submitted,
-        " ".join(filter(None, (row.why, row.late))),
+        " ".join(filter(None, (row.why_anonymous if anonymous else row.why, row.late))),
     ]
 
 

@@ -60,6 +60,11 @@ class Row:
     def student(self) -> str:
         return self.person.id
 
+    @property
+    def why_anonymous(self) -> str:
+        """`why` without words that may name somebody: an archive's name, say."""
+        return "It could not be unpacked." if self.state == "refused" else self.why
+
     def scaled(self, full: float) -> float | None:
         """The total as points of `full`, where an LMS counts otherwise."""
         if self.total is None or not self.maximum:

@@ -93,7 +93,8 @@ def _part(
         answer = worksheet.answers.get(question.id)
         if answer is None:
             trouble = worksheet.trouble or "The worksheet has no such cell any more."
-            unread.append((name, entry.refused or trouble))
+            # Why it was refused may hold the archive's name, and so the student's.
+            unread.append((name, (not anonymous and entry.refused) or trouble))
         elif answer.untouched:
             silent.append(name)
         else:

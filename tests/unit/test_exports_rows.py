@@ -145,9 +145,17 @@ def test_plain_csv_has_everybody_and_empty_cells_where_nothing_is_known(results:
 def test_anonymous_plain_csv_names_nobody(results: Results) -> None:
     export = plain.export(list(made(results).values()), LAB, QUESTIONS, anonymous=True)
     text = export.files["grades.csv"].decode("utf-8")
-    for word in ("s0000", "Lovelace", "example.org", "HYPERLINK"):
+    for word in ("s0000", "Lovelace", "example.org", "HYPERLINK", "upward"):
         assert word not in text
     assert len(table(export.files["grades.csv"])) == 7
+
+
+def test_grading_writes_the_same_file_as_the_command(results: Results) -> None:
+    written = plain.write(results, LAB4)
+    before = written.read_bytes()
+    assert cli.main(["export", "plain", str(results.folder)]) == 0
+    assert written.read_bytes() == before
+    assert written == results.folder / "grades.csv"
 
 
 # Cells that a spreadsheet would execute
