@@ -7,12 +7,11 @@ A spreadsheet may have saved it. Empty points mean: not marked yet.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from grader import csvfile
+from grader import csvfile, pseudonym
 from grader.csvfile import Table
 from grader.errors import KitError
 from grader.exports.spreadsheet import plain
@@ -66,32 +65,11 @@ def people(results: Results) -> list[str]:
     )
 
 
-def code(lab: str, student: str) -> str:
-    """The name under which somebody is marked without being known: `A-3f9c21`.
-
-    It hides who it is from a person who marks, not from one who wants to find out.
-    """
-    return "A-" + hashlib.sha256(f"{lab}\0{student}".encode()).hexdigest()[:6]
-
-
 def shown(results: Results, *, anonymous: bool) -> dict[str, str]:
-    """The name under which each student is marked, by ID."""
-    if not anonymous:
-        return {student: student for student in people(results)}
-    hidden = {student: name for name, student in codes(results).items()}
-    return {student: hidden.get(student, student) for student in people(results)}
-
-
-def codes(results: Results) -> dict[str, str]:
-    """IDs by code. In the rare case that two people share one, they have no code at all."""
-    found: dict[str, str] = {}
-    shared = set()
-    for student in people(results):
-        name = code(results.lab, student)
-        if name in found:
-            shared.add(name)
-        found[name] = student
-    return {name: student for name, student in found.items() if name not in shared}
+    """The name under which each student is marked, by ID: the ID itself, or a code."""
+    if anonymous:
+        return pseudonym.codes(results)
+    return {student: student for student in people(results)}
 
 
 def read(results: Results, questions: Sequence[Question]) -> Marks:
@@ -111,7 +89,7 @@ class _Reading:
     def __init__(self, table: Table, results: Results, questions: Sequence[Question]) -> None:
         self.table = table
         self.wrong: list[str] = []
-        self.names = codes(results) | {student: student for student in people(results)}
+        self.names = pseudonym.known(results) | {student: student for student in people(results)}
         self.most = {question.id: question.points for question in questions}
         self.most[ALL] = maximum(questions)
         self.columns = {name.strip().lower(): n for n, name in enumerate(table.header)}

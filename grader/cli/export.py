@@ -62,7 +62,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from grader import lab as labs
-    from grader import marks, results, rubric
+    from grader import marks, pseudonym, results, rubric
     from grader.exports import rows as exported
 
     _check(args)
@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     lab = labs.load(found.lab)
     questions = () if args.without_marks else rubric.load(lab)
     rows = exported.rows(found, lab, questions, marks.read(found, questions) if questions else None)
-    made = _made(args, rows, lab, questions)
+    codes = pseudonym.codes(found) if args.anonymous else None
+    made = _made(args, rows, lab, questions, codes)
     for path in _write(made, found.folder, args):
         print(path)
     _tell(made, rows, args.results)
@@ -99,7 +100,11 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _made(
-    args: argparse.Namespace, rows: list[Row], lab: Lab, questions: tuple[Question, ...]
+    args: argparse.Namespace,
+    rows: list[Row],
+    lab: Lab,
+    questions: tuple[Question, ...],
+    codes: dict[str, str] | None,
 ) -> Export:
     from grader import csvfile
     from grader.exports import canvas, gradescope, junit, moodle, nbgrader, plain
@@ -114,8 +119,8 @@ def _made(
     if args.format == "nbgrader":
         return nbgrader.export(rows, lab)
     if args.format == "junit":
-        return junit.export(rows, lab.id, anonymous=args.anonymous)
-    return plain.export(rows, lab, questions, anonymous=args.anonymous)
+        return junit.export(rows, lab.id, codes=codes)
+    return plain.export(rows, lab, questions, codes=codes)
 
 
 def _write(made: Export, folder: Path, args: argparse.Namespace) -> list[Path]:

@@ -6,9 +6,9 @@ For tutors: hidden checks are in it.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from grader import late, marks
+from grader import late
 from grader.exports import rows as exported
 from grader.exports.export import Export
 from grader.exports.rows import WORDS, Row
@@ -18,19 +18,22 @@ from grader.reports import text
 FILE = "junit.xml"
 
 
-def export(rows: Sequence[Row], lab: str, *, anonymous: bool = False) -> Export:
-    """Failed checks are failures, faults of grader and engine errors, the rest is skipped."""
+def export(rows: Sequence[Row], lab: str, *, codes: Mapping[str, str] | None = None) -> Export:
+    """Failed checks are failures, faults of grader and engine errors, the rest is skipped.
+
+    `codes` by ID: they stand instead of the IDs.
+    """
     root = ET.Element("testsuites", name=lab)
-    named = {marks.code(lab, row.student) if anonymous else row.student: row for row in rows}
+    named = {codes[row.student] if codes else row.student: row for row in rows}
     for name, row in sorted(named.items()):
-        _suite(root, name, lab, row, row.why_anonymous if anonymous else row.why)
+        _suite(root, name, lab, row, row.why if codes is None else row.why_anonymous)
     _sum(root, list(root))
     ET.indent(root)
     content = ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
     return Export(
         {FILE: content},
         filled=sum(row.record is not None for row in rows),
-        notes=() if anonymous else tuple(exported.unfilled(rows)),
+        notes=tuple(exported.unfilled(rows)) if codes is None else (),
     )
 
 

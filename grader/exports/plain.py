@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grader import marks, rubric
@@ -31,32 +31,39 @@ def write(results: Results, lab: Lab) -> Path:
 
 
 def export(
-    rows: Sequence[Row], lab: Lab, questions: Sequence[Question] = (), *, anonymous: bool = False
+    rows: Sequence[Row],
+    lab: Lab,
+    questions: Sequence[Question] = (),
+    *,
+    codes: Mapping[str, str] | None = None,
 ) -> Export:
     """A line per student: state, points of each exercise and question, and their sum.
 
-    Cells of what is not known stay empty. `anonymous`: no names, and codes instead of IDs.
+    Cells of what is not known stay empty. `codes` by ID: no names, and codes
+    instead of IDs.
     """
-    header = ["student", *(() if anonymous else ("name", "email")), "state"]
+    header = ["student", *(("name", "email") if codes is None else ()), "state"]
     header += [exercise.id for exercise in lab.exercises]
     header += ["automatic", "automatic_max"]
     header += [question.id for question in questions]
     header += ["marks", "marks_max", "penalty_percent", "total", "maximum", "submitted", "remark"]
-    lines = [_line(row, lab, questions, anonymous) for row in rows]
-    if anonymous:
+    lines = [_line(row, lab, questions, codes) for row in rows]
+    if codes is not None:
         lines.sort(key=lambda line: str(line[0]))
     return Export(
         {FILE: spreadsheet.table(header, lines).encode("utf-8", errors="backslashreplace")},
         filled=sum(row.total is not None for row in rows),
-        notes=() if anonymous else tuple(exported.unfilled(rows)),
+        notes=tuple(exported.unfilled(rows)) if codes is None else (),
     )
 
 
-def _line(row: Row, lab: Lab, questions: Sequence[Question], anonymous: bool) -> list[Cell]:
+def _line(
+    row: Row, lab: Lab, questions: Sequence[Question], codes: Mapping[str, str] | None
+) -> list[Cell]:
     who: list[Cell] = [row.student, row.person.name, row.person.email]
     given = {question.id: mark.points for question, mark in row.given}
     return [
-        *([marks.code(lab.id, row.student)] if anonymous else who),
+        *(who if codes is None else [codes[row.student]]),
         WORDS[row.state],
         *(_exercise(row, exercise.id) for exercise in lab.exercises),
         row.automatic,
@@ -68,7 +75,7 @@ def _line(row: Row, lab: Lab, questions: Sequence[Question], anonymous: bool) ->
         row.total,
         row.maximum,
         row.submitted,
-        " ".join(filter(None, (row.why_anonymous if anonymous else row.why, row.late))),
+        " ".join(filter(None, (row.why if codes is None else row.why_anonymous, row.late))),
     ]
 
 

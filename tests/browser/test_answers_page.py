@@ -18,8 +18,8 @@ from grader.reports import answers as answers_page
 from grader.results import Results
 from tests.browser import instruments
 from tests.browser.conftest import Page
-from tests.unit import sample_class, sample_record
-from tests.unit.sample_class import ADA, BJOERN, IDS, LAB, QUESTIONS
+from tests.unit import graded_class, sample_record
+from tests.unit.graded_class import ADA, BJOERN, IDS, LAB, QUESTIONS
 
 pytestmark = pytest.mark.browser
 
@@ -60,15 +60,15 @@ def rendered(tmp_path: Path) -> Rendered:
 
 
 def _class(folder: Path) -> Results:
-    results = sample_class.make(folder)
+    results = graded_class.make(folder)
     same = "The same thing in other words: one program for each task, and they talk over HTTP."
-    sample_class.worksheet(results, ADA.id, {IDS[0]: LONG, IDS[1]: HOSTILE, IDS[2]: same})
-    sample_class.worksheet(results, BJOERN.id, {IDS[0]: "Klein.", IDS[2]: same.upper()})
+    graded_class.worksheet(results, ADA.id, {IDS[0]: LONG, IDS[1]: HOSTILE, IDS[2]: same})
+    graded_class.worksheet(results, BJOERN.id, {IDS[0]: "Klein.", IDS[2]: same.upper()})
     entries = list(results.entries)
     carla = dataclasses.replace(entries[3].person, name=sample_record.HOSTILE)
     entries[3] = dataclasses.replace(entries[3], person=carla)
     results = dataclasses.replace(results, entries=tuple(entries))
-    sample_class.worksheet(results, carla.id, {IDS[0]: "x", IDS[1]: "y", IDS[2]: "z", IDS[3]: "w"})
+    graded_class.worksheet(results, carla.id, {IDS[0]: "x", IDS[1]: "y", IDS[2]: "z", IDS[3]: "w"})
     return results
 
 
@@ -149,7 +149,8 @@ def test_anonymous_page_names_nobody(page: Page, rendered: Rendered) -> None:
     page.open(file)
     names = page.js("return [...document.querySelectorAll('.answer h3')].map(e => e.innerText)")
     assert len(names) == 3 + 2 + 4
-    assert set(names) <= {marks.code("lab4", f"s000000{n}") for n in range(1, 8)}
+    assert len(set(names)) == 3
+    assert all(name.startswith("A-") for name in names)
     page.shot("answers-anonymous")
 
 

@@ -39,8 +39,8 @@ from grader.exports import canvas, moodle, rows
 from grader.exports.export import Export
 from grader.exports.rows import Row
 from grader.results import Results
-from tests.unit import sample_class
-from tests.unit.sample_class import LAB, QUESTIONS
+from tests.unit import graded_class
+from tests.unit.graded_class import LAB, QUESTIONS
 
 ENGLISH = (
     "Identifier,Full name,Email address,Status,Grade,Maximum grade,Grade can be changed,"
@@ -91,7 +91,7 @@ Student,ID,SIS User ID,SIS Login ID,Section,Quiz (31),Practical 4: Docker II (47
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return sample_class.make(tmp_path / "results")
+    return graded_class.make(tmp_path / "results")
 
 
 @pytest.fixture

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader import cli, csvfile, marks
+from grader import cli, csvfile, marks, pseudonym
 from grader.errors import KitError
 from grader.exports import plain, rows, spreadsheet
 from grader.exports.rows import Row
 from grader.results import Results
-from tests.unit import sample_class
-from tests.unit.sample_class import ADA, BJOERN, LAB, LAB4, QUESTIONS
+from tests.unit import graded_class
+from tests.unit.graded_class import ADA, BJOERN, LAB, LAB4, QUESTIONS
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return sample_class.make(tmp_path / "results")
+    return graded_class.make(tmp_path / "results")
 
 
 def made(results: Results, questions: Any = QUESTIONS) -> dict[str, Row]:
@@ -143,7 +143,8 @@ def test_plain_csv_has_everybody_and_empty_cells_where_nothing_is_known(results:
 
 
 def test_anonymous_plain_csv_names_nobody(results: Results) -> None:
-    export = plain.export(list(made(results).values()), LAB, QUESTIONS, anonymous=True)
+    codes = pseudonym.codes(results)
+    export = plain.export(list(made(results).values()), LAB, QUESTIONS, codes=codes)
     text = export.files["grades.csv"].decode("utf-8")
     for word in ("s0000", "Lovelace", "example.org", "HYPERLINK", "upward"):
         assert word not in text

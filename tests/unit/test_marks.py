@@ -13,22 +13,22 @@ from typing import Any
 
 import pytest
 
-from grader import answers, cli, gradebook, handout, marks, rubric
+from grader import answers, cli, gradebook, handout, marks, pseudonym, rubric
 from grader import worksheet as worksheets
 from grader.answers import MAX_BYTES, MAX_CHARACTERS
 from grader.errors import KitError
 from grader.exports import spreadsheet
 from grader.exports.template import template
 from grader.results import Results
-from tests.unit import sample_class
-from tests.unit.sample_class import ADA, BJOERN, IDS, LAB4, QUESTIONS
+from tests.unit import graded_class
+from tests.unit.graded_class import ADA, BJOERN, IDS, LAB4, QUESTIONS
 
 HEADER = "student,question,max,points,comment\n"
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return sample_class.make(tmp_path / "results")
+    return graded_class.make(tmp_path / "results")
 
 
 def read(results: Results, content: str | bytes) -> marks.Marks:
@@ -271,11 +271,31 @@ def test_what_is_no_list_of_marks_is_refused(
 
 
 def test_codes_are_taken_for_their_students(results: Results) -> None:
-    name = marks.code("lab4", ADA.id)
-    assert name != marks.code("lab4", BJOERN.id)
-    assert ADA.id not in name
-    found = read(results, f"{HEADER}{name},tutorial4-q1,5,3,\n")
+    codes = pseudonym.codes(results)
+    assert len(set(codes.values())) == 7
+    assert pseudonym.codes(results) == codes, "they stay as they are"
+    found = read(results, f"{HEADER}{codes[ADA.id]},tutorial4-q1,5,3,\n")
     assert found.of(ADA.id)[IDS[0]].points == 3
+
+
+def test_another_class_has_other_codes(results: Results, tmp_path: Path) -> None:
+    """So trying all IDs, of which there are few, tells nobody who is who."""
+    other = graded_class.make(tmp_path / "other")
+    assert pseudonym.codes(other)[ADA.id] != pseudonym.codes(results)[ADA.id]
+    assert (results.folder / pseudonym.FILE).stat().st_mode & 0o077 == 0 or os.name != "posix"
+
+
+def test_marks_without_codes_make_no_secret(results: Results) -> None:
+    marks.read(results, QUESTIONS)
+    assert not (results.folder / pseudonym.FILE).exists()
+
+
+def test_a_broken_secret_is_said_and_not_replaced(results: Results) -> None:
+    file = results.folder / pseudonym.FILE
+    file.write_text("zz")
+    with pytest.raises(KitError, match="cannot be read"):
+        pseudonym.codes(results)
+    assert file.read_text() == "zz"
 
 
 # The template
