@@ -107,7 +107,9 @@ def _export(file: Path, lab: str, questions: Sequence[Question]) -> dict[str, di
                 where=f"{file}, line {line}",
                 remedy="Name gradebook.db instead, where the questions can be told apart.",
             )
-        found[cells["student_id"]] = {ALL: Mark(points)}
+        # What is not marked yet is 0 in this file. A zero that is meant has to be typed.
+        if points:
+            found[cells["student_id"]] = {ALL: Mark(points)}
     if not found:
         raise KitError(
             f"There are no points for an assignment {lab!r} in it.",

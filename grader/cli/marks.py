@@ -79,6 +79,11 @@ def run(args: argparse.Namespace) -> int:
     _write_template(found.marks_file, rows, from_nbgrader=taken is not None)
     if taken is not None:
         say(f"From nbgrader: marks of {len(taken.given)} students.")
+        if any(marks.ALL in given for given in taken.given.values()):
+            say(
+                "Its CSV has sums only, and does not say who is marked completely: zeros were not"
+                " taken. gradebook.db says it all."
+            )
     for student, worksheet in sorted(worksheets.items()):
         if worksheet.trouble:
             say(f"  {student}: {worksheet.trouble}")

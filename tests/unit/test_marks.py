@@ -437,7 +437,7 @@ def test_marks_come_from_nbgraders_gradebook(results: Results, tmp_path: Path) -
 
 
 def test_marks_come_from_what_nbgrader_exports(results: Results, tmp_path: Path) -> None:
-    """Only sums are in it; who is not marked yet has 0 there, which nothing tells apart."""
+    """Only sums are in it. Who is not marked yet has 0 there, and must not get a zero by it."""
     from nbgrader.plugins.export import CsvExportPlugin
 
     book = nbgraders(tmp_path / "gradebook.db")
@@ -446,7 +446,7 @@ def test_marks_come_from_what_nbgrader_exports(results: Results, tmp_path: Path)
     exporter.export(book)
     book.close()
     found = gradebook.read(tmp_path / "grades.csv", results, QUESTIONS)
-    assert found.of(ADA.id) == {marks.ALL: marks.Mark(12.5)}
+    assert found.given == {ADA.id: {marks.ALL: marks.Mark(12.5)}}
     assert found.points(ADA.id, QUESTIONS) == 12.5
 
 
@@ -458,6 +458,22 @@ def test_the_command_makes_marks_csv_from_nbgrader(results: Results, tmp_path: P
     found = marks.read(results, QUESTIONS)
     assert found.points(ADA.id, QUESTIONS) == 12.5
     assert (BJOERN.id, IDS[0]) in found.listed, "open ones are there to be filled in"
+
+
+def test_sums_from_nbgrader_go_into_marks_csv(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "grades.csv"
+    file.write_text(
+        "assignment,timestamp,student_id,raw_score,max_score\n"
+        "lab4,2026-11-27,s0000001,12.5,20.0\nlab4,2026-11-27,s0000002,0.0,20.0\n"
+    )
+    results.marks_file.unlink()
+    assert cli.main(["marks", str(results.folder), "--nbgrader", str(file)]) == 0
+    assert "gradebook.db says it all" in capsys.readouterr().err
+    found = marks.read(results, QUESTIONS)
+    assert found.points(ADA.id, QUESTIONS) == 12.5
+    assert found.points(BJOERN.id, QUESTIONS) is None
 
 
 def test_points_beyond_the_rubric_are_refused(results: Results, tmp_path: Path) -> None:
