@@ -165,7 +165,7 @@ def write(path: Path, content: bytes, *, own: bool = False) -> None:
 def _tell(made: Export, rows: list[Row], folder: Path) -> None:
     from grader.reports.text import visible
 
-    say(f"{made.filled} of {len(rows)} students have points in it.")
+    say(f"{made.filled} of {len(rows)} students are filled in.")
     for note in made.notes:
         # Names and headers come from elsewhere; a terminal would obey what is in them.
         say(f"  {visible(note)}")

@@ -72,7 +72,7 @@ def export(
     )
     maxima = {row.maximum for row in rows if row.total is not None}
     if full is not None and not scale and maxima - {full}:
-        told = ", ".join(f"{maximum:g}" for maximum in sorted(filter(None, maxima)))
+        told = " and ".join(f"{maximum:g}" for maximum in sorted(filter(None, maxima)))
         notes.append(
             f"These are points of {told}; Canvas's assignment gives {full:g}."
             " --scale converts them."

@@ -18,7 +18,7 @@ from grader.csvfile import Table, cell
 from grader.errors import KitError
 from grader.exports import rows as exported
 from grader.exports.export import Export, known_by, matched
-from grader.exports.rows import Row, rounded
+from grader.exports.rows import Row
 
 FILE = "moodle.csv"
 SIGN = "Drydock: "
@@ -190,12 +190,15 @@ class _Filling:
                 "The worksheet has no feedback column (Feedback comments are off in Moodle, or in"
                 " a language that is not known here): only grades were filled in."
             )
-        for maximum, full in sorted(self.maxima):
-            if maximum != full and not self.scale:
-                self.notes.append(
-                    f"These are points of {rounded(maximum):g}; Moodle's assignment gives {full:g}."
-                    " --scale converts them."
-                )
+        if not self.scale and any(maximum != full for maximum, full in self.maxima):
+            ours, theirs = (
+                " and ".join(f"{n:g}" for n in sorted(set(m)))
+                for m in zip(*self.maxima, strict=True)
+            )
+            self.notes.append(
+                f"These are points of {ours}; Moodle's assignment gives {theirs}."
+                " --scale converts them."
+            )
 
 
 def _columns(table: Table) -> dict[str, int]:

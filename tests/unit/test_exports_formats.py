@@ -323,7 +323,16 @@ def test_who_has_no_record_is_skipped_with_the_reason(graded: list[Row]) -> None
 
 def test_junit_can_be_anonymous(results: Results, graded: list[Row]) -> None:
     codes = pseudonym.codes(results)
+    cause = record.Cause("The container s0000001-web is gone.", actual="port 8473", log="s0000001")
+    told = sample_record.record(
+        sample_record.exercise("w", "W", [sample_record.failed("w.a", "It runs.", 1, cause)])
+    )
+    graded = [
+        dataclasses.replace(row, record=told) if row.student == ADA.id else row for row in graded
+    ]
     content = _only(junit.export(graded, "lab4", codes=codes))
+    assert f"The container {codes[ADA.id]}-web is gone.".encode() in content
+    assert b"8473" not in content, "a student's own values tell who it is"
     root = check_structure(content)
     assert b"s0000" not in content
     assert b"upward" not in content, "a reason may hold the name of an archive"

@@ -259,7 +259,7 @@ def test_grades_csv_goes_into_the_results_folder(
         assert cli.main(["export", "plain", str(results.folder)]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [str(results.folder / "grades.csv")] * 2
-    assert "2 of 7 students have points in it." in err
+    assert "2 of 7 students are filled in." in err
     assert "s0000003 (Carla Gómez): not gradable." in err
     assert "1 wait for marks" in err
 
