@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from grader.console import say
 from grader.errors import KitError
 from grader.rendering import write_file
+from grader.reports.text import visible
 
 if TYPE_CHECKING:
     from grader.exports.export import Export
@@ -75,6 +76,10 @@ def run(args: argparse.Namespace) -> int:
     for path in _write(made, found.folder, args):
         print(path)
     _tell(made, rows, args.results)
+    if found.unmatched and not args.anonymous:
+        say(f"Submissions that are nobody's, and in no export: {len(found.unmatched)}.")
+        for one in found.unmatched:
+            say(f"  {visible(one.source)}: {visible(one.reason)}")
     return 0
 
 
@@ -163,8 +168,6 @@ def write(path: Path, content: bytes, *, own: bool = False) -> None:
 
 
 def _tell(made: Export, rows: list[Row], folder: Path) -> None:
-    from grader.reports.text import visible
-
     say(f"{made.filled} of {len(rows)} students are filled in.")
     for note in made.notes:
         # Names and headers come from elsewhere; a terminal would obey what is in them.

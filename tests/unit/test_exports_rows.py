@@ -16,7 +16,7 @@ from grader import cli, csvfile, marks, pseudonym
 from grader.errors import KitError
 from grader.exports import plain, rows, spreadsheet
 from grader.exports.rows import Row
-from grader.results import Results
+from grader.results import Results, Unmatched
 from tests.unit import graded_class
 from tests.unit.graded_class import ADA, BJOERN, LAB, LAB4, QUESTIONS
 
@@ -262,6 +262,15 @@ def test_grades_csv_goes_into_the_results_folder(
     assert "2 of 7 students are filled in." in err
     assert "s0000003 (Carla Gómez): not gradable." in err
     assert "1 wait for marks" in err
+
+
+def test_submissions_of_nobody_are_told(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unmatched = (Unmatched("class.zip: Who_9", "No such ID in the roster."),)
+    dataclasses.replace(results, unmatched=unmatched).save()
+    assert cli.main(["export", "plain", str(results.folder)]) == 0
+    assert "class.zip: Who_9: No such ID in the roster." in capsys.readouterr().err
 
 
 def test_marks_may_be_left_out(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
