@@ -79,6 +79,20 @@ def swarm(session: nox.Session) -> None:
 
 
 @nox.session
+def marks(session: nox.Session) -> None:
+    """The page of answers to mark and marks.csv: nox -s marks -- RESULTS [--anonymous]."""
+    install(session)
+    kit(session, "marks", *session.posargs)
+
+
+@nox.session
+def export(session: nox.Session) -> None:
+    """A class's points for an LMS: nox -s export -- FORMAT RESULTS [--worksheet FILE]."""
+    install(session)
+    kit(session, "export", *session.posargs)
+
+
+@nox.session
 def doctor(session: nox.Session) -> None:
     """Say what is there, what is missing, and what mends it."""
     install(session)

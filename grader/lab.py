@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grader import paths
 from grader.errors import KitError
+from grader.late import Late
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Lab:
-    """What lab.yaml says, checked. `folder` holds it, `templates` what a handout is made from."""
+    """What lab.yaml says, checked. `folder` holds it, `templates` what a handout is made from.
+
+    `late` is what late submissions lose, in exports only.
+    """
 
     id: str
     course: str
@@ -73,6 +77,7 @@ class Lab:
     distinct: list[tuple[str, ...]]
     folder: Path
     templates: Path
+    late: Late | None = None
 
     @property
     def points(self) -> float:

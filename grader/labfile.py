@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Set
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
+from grader import late as lateness
 from grader.errors import KitError
 from grader.lab import Exercise, Lab, Parameter
+from grader.late import Late
 
 NEEDED_LIMITS = ("build_seconds", "start_seconds", "exercise_seconds", "output_kb")
 Key = tuple[str | int, ...]
@@ -126,7 +129,7 @@ class Reader:
             self.data,
             (),
             {"id", "title", "course", "students", "exercises", "limits", "variant"},
-            {"words", "distinct"},
+            {"words", "distinct", "late"},
         )
         if top["id"] != folder.name:
             self.wrong(
@@ -148,7 +151,34 @@ class Reader:
             distinct=self.distinct(top.get("distinct") or [], parameters),
             folder=folder,
             templates=folder.parent.parent / "templates" / folder.name,
+            late=self.late(top["late"]) if "late" in top else None,
         )
+
+    def late(self, value: Any) -> Late:
+        key = "late"
+        entry = self.mapping(value, (key,), {"deadline", "grace", "percent"}, {"most"})
+        return Late(
+            deadline=self.moment(entry["deadline"], (key, "deadline")),
+            grace=self.number(entry["grace"], (key, "grace"), 0),
+            percent=self.percent(entry["percent"], (key, "percent")),
+            most=self.percent(entry.get("most", 100), (key, "most")),
+        )
+
+    def moment(self, value: Any, key: Key) -> datetime:
+        """A time with an offset from UTC."""
+        remedy = 'Write it in quotes, with its offset: "2026-11-27T23:59:00+01:00".'
+        # Without quotes YAML makes a time of it and may drop the offset.
+        if not isinstance(value, str):
+            self.wrong(key, f"This must be a text, it is {value!r}.", remedy)
+        found = lateness.read(value)
+        if found is None:
+            self.wrong(key, f"{value!r} is no time with an offset from UTC.", remedy)
+        return found
+
+    def percent(self, value: Any, key: Key) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+            self.wrong(key, f"This must be a number from 0 to 100, it is {value!r}.")
+        return float(value)
 
     def students(self, value: Any) -> dict[str, str]:
         key = "students"

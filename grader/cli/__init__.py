@@ -16,6 +16,8 @@ COMMANDS = {
     "check": "hand out if need be, grade a workspace, show points, reasons and hints",
     "submit": "pack a workspace into the archive to hand in",
     "handout": "write a student's workspace: worksheet and starter files of their own",
+    "marks": "the page of answers to mark, and the file for the marks",
+    "export": "a class's points for an LMS or a spreadsheet",
     "report": "make the pages of a record or of a class again",
     "images": "build, list, save, load or verify the image set",
     "swarm": "machines to type at: manager1, worker1, worker2; with a swarm if you like",

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from grader import __version__
 from grader.errors import KitError
 from grader.lab import Lab
+from grader.pseudonym import secret_of
 from grader.record import write_atomically
 from grader.reports import classchecks, classfacts, feedback, histogram, summary
 from grader.reports.classfacts import Row
-from grader.reports.people import People, Shown, secret_of
+from grader.reports.people import People, Shown
 from grader.reports.text import sentence
 from grader.results import Likeness, Results
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
-from grader.errors import KitError
 from grader.lab import Lab
-from grader.record import write_atomically
 from grader.results import Person, Results
 
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*")
@@ -68,32 +64,6 @@ class People:
                 text = text.replace(student, LEFT_OUT)
         text = re.sub(self.lab.student_pattern, LEFT_OUT, text, flags=re.ASCII | re.IGNORECASE)
         return _PART.sub(lambda m: LEFT_OUT if m[0].casefold() in self._private else m[0], text)
-
-
-def secret_of(results: Results) -> bytes:
-    """The class's own secret, made once and kept beside the page, never on it."""
-    file = results.folder / ".order-of-anonymous"
-    try:
-        return bytes.fromhex(file.read_text(encoding="ascii").strip())
-    except (FileNotFoundError, ValueError):
-        pass
-    except OSError as error:
-        raise _no_secret(file, error) from None
-    secret = secrets.token_bytes(32)
-    try:
-        write_atomically(file, secret.hex() + "\n")
-        file.chmod(0o600)
-    except OSError as error:
-        raise _no_secret(file, error) from None
-    return secret
-
-
-def _no_secret(file: Path, error: OSError) -> KitError:
-    return KitError(
-        f"The order of the anonymous class page cannot be kept: {error.strerror or error}.",
-        where=str(file),
-        remedy="Mend the rights of the results folder.",
-    )
 
 
 def _rank(student: str, secret: bytes | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader import grading, record
+from grader import lab as labs
 from grader import variant as variants
 from grader.errors import NoEngine
 from grader.supply import NoTargets
@@ -84,6 +85,34 @@ def test_a_changed_check_runs_its_exercise_again(request_: grading.Request) -> N
     checks = request_.lab.folder / "checks/numbers.py"
     checks.write_text(checks.read_text() + "\n# clearer\n")
     assert grade(only)[1] == ["numbers"]
+
+
+def changed_lab(request: grading.Request, old: str, new: str) -> grading.Request:
+    """The request after somebody edited lab.yaml."""
+    file = request.lab.folder / "lab.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    return dataclasses.replace(request, lab=labs.load(request.lab.folder))
+
+
+def test_another_deadline_grades_nothing_anew(request_: grading.Request) -> None:
+    only = dataclasses.replace(request_, exercises=["numbers"])
+    grade(only)
+    policy = 'late: {deadline: "2026-11-27T23:59:00+01:00", grace: 5, percent: 10}\nlimits:'
+    edited = changed_lab(only, "limits:", policy)
+    assert edited.lab.late is not None
+    assert grade(edited)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("title: Numbers, points: 2", "title: Numbers, points: 3"), ("output_kb: 64", "output_kb: 9")],
+)
+def test_other_points_or_limits_grade_anew(request_: grading.Request, old: str, new: str) -> None:
+    only = dataclasses.replace(request_, exercises=["numbers"])
+    grade(only)
+    assert grade(changed_lab(only, old, new))[1] == ["numbers"]
 
 
 def test_fresh_runs_what_is_known(request_: grading.Request) -> None:

@@ -15,7 +15,8 @@ from grader.cli import main
 from grader.errors import KitError
 from grader.record import Cause, Record
 from grader.reports import classchecks, classfacts, classpage, classtable
-from grader.reports.people import People, secret_of
+from grader.pseudonym import secret_of
+from grader.reports.people import People
 from grader.results import Entry, Person, Results
 from tests.unit import sample_class as made
 from tests.unit import sample_record as sample

@@ -1,0 +1,104 @@
+"""The answers that a student wrote into the worksheet: text out of a notebook that nobody trusts.
+
+Only text is taken. Outputs, attachments and everything else that a notebook may hold are not
+looked at, and nothing is run.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FILE = "worksheet.ipynb"
+PLACEHOLDER = "YOUR ANSWER HERE"
+"""What stands in an answer cell of the handout."""
+
+MAX_BYTES = 10_000_000
+MAX_CHARACTERS = 20_000
+"""Of one answer; nobody marks a book."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer; `untouched`: nothing was written; `remark` is a sentence for the tutor."""
+
+    text: str
+    untouched: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Worksheet:
+    """Answers by grade_id, or in `trouble` a sentence why there are none."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    trouble: str = ""
+
+
+def read(workspace: Path, known: Collection[str]) -> Worksheet:
+    """The answers to the questions `known` in the worksheet of a submission.
+
+    Never raises for what a student handed in.
+    """
+    file = workspace / FILE
+    try:
+        # A link could lead to any file of the tutor's.
+        found = file.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            return Worksheet(trouble=f"{FILE} is no ordinary file.")
+        if found.st_size > MAX_BYTES:
+            return Worksheet(
+                trouble=f"{FILE} is too big: {found.st_size / 1e6:.0f} MB, read are"
+                f" {MAX_BYTES // 1_000_000} MB at most."
+            )
+        notebook = json.loads(file.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        return Worksheet(trouble=f"There is no {FILE} in the submission.")
+    except OSError as error:
+        return Worksheet(trouble=f"{FILE} cannot be read: {error.strerror or error}.")
+    except (ValueError, RecursionError, MemoryError):
+        return Worksheet(trouble=f"{FILE} is not a notebook: it is no JSON that can be read.")
+    collected: dict[str, list[str]] = {}
+    for name, text in _cells(notebook):
+        if name in known:
+            collected.setdefault(name, []).append(text)
+    if not collected:
+        return Worksheet(trouble=f"{FILE} has no answer cell.")
+    return Worksheet({name: _answer(parts) for name, parts in collected.items()})
+
+
+def _cells(notebook: Any) -> Iterator[tuple[str, str]]:
+    """Name and text of each cell that has a name."""
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    for cell in cells if isinstance(cells, list) else ():
+        if not isinstance(cell, dict):
+            continue
+        metadata = cell.get("metadata")
+        marking = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+        # Some editors drop the metadata that they do not know; the cell's id is the same name.
+        name = marking.get("grade_id") if isinstance(marking, dict) else cell.get("id")
+        if isinstance(name, str):
+            yield name, _text(cell.get("source"))
+
+
+def _text(source: Any) -> str:
+    """A cell's text: a string, or a list of lines."""
+    if isinstance(source, list):
+        source = "".join(line for line in source if isinstance(line, str))
+    return source if isinstance(source, str) else ""
+
+
+def _answer(parts: list[str]) -> Answer:
+    texts = (part.replace(PLACEHOLDER, "").strip() for part in parts)
+    text = "\n\n".join(filter(None, texts))
+    remarks = []
+    if len(parts) > 1:
+        remarks.append(f"The cell is there {len(parts)} times; here is what stands in all of them.")
+    if len(text) > MAX_CHARACTERS:
+        remarks.append(f"{len(text):,} characters; shown are the first {MAX_CHARACTERS:,}.")
+        text = text[:MAX_CHARACTERS]
+    return Answer(text, not text, " ".join(remarks))
