@@ -13,9 +13,9 @@ from rich.console import Console
 from grader import record, results
 from grader.cli import main
 from grader.errors import KitError
+from grader.pseudonym import secret_of
 from grader.record import Cause, Record
 from grader.reports import classchecks, classfacts, classpage, classtable
-from grader.pseudonym import secret_of
 from grader.reports.people import People
 from grader.results import Entry, Person, Results
 from tests.unit import sample_class as made
