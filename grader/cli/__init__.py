@@ -14,6 +14,8 @@ from grader.errors import KitError
 
 COMMANDS = {
     "check": "hand out if need be, grade a workspace, show points, reasons and hints",
+    "grade": "grade a class: everything that was handed in, side by side",
+    "worker": "grade for a class's batch that runs on another machine",
     "handout": "write a student's workspace: worksheet and starter files of their own",
     "report": "make the feedback page of a record again",
     "images": "build, list, save, load or verify the image set",

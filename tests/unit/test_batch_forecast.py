@@ -1,0 +1,48 @@
+"""How long it will still take."""
+
+from __future__ import annotations
+
+import pytest
+
+from grader.batch.forecast import Forecast, spoken
+
+
+def test_nothing_is_said_before_anything_is_measured() -> None:
+    assert Forecast(["web", "swarm"]).remaining(2) is None
+
+
+def test_each_kind_of_exercise_counts_with_what_it_took() -> None:
+    forecast = Forecast(["web"] * 3 + ["swarm"] * 3)
+    forecast.finished("web", 10)
+    forecast.finished("swarm", 100)
+    assert forecast.remaining(1) == 2 * 10 + 2 * 100
+    assert forecast.remaining(2) == 110
+    assert (forecast.done, forecast.total) == (2, 6)
+
+
+def test_a_kind_that_nobody_finished_is_taken_for_an_ordinary_one() -> None:
+    forecast = Forecast(["web", "web", "swarm"])
+    forecast.finished("web", 20)
+    assert forecast.remaining(1) == 40
+
+
+def test_at_the_end_there_are_fewer_left_than_places() -> None:
+    forecast = Forecast(["web", "web"])
+    forecast.finished("web", 30)
+    assert forecast.remaining(8) == 30
+    forecast.finished("web", 30)
+    assert forecast.remaining(8) == 0
+
+
+def test_what_is_graded_again_counts_again() -> None:
+    forecast = Forecast(["web"])
+    forecast.finished("web", 30)
+    forecast.added("web")
+    assert (forecast.done, forecast.total, forecast.remaining(1)) == (1, 2, 30)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(12.4, "12 s"), (300, "5 min"), (4800, "80 min"), (5460, "1 h 31 min")]
+)
+def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert spoken(seconds) == said
