@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from grader import grading, record
+from grader import grading, paths, record
 from grader.batch import worker
 from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job, SetAside
@@ -98,7 +98,7 @@ class Cluster:
         text = json.dumps(
             {
                 "kit": grading.kit_digest(),
-                "lab": self._lab.id,
+                "lab": lab_name(self._lab),
                 "student": job.student,
                 "exercises": [exercise.id for exercise in job.planned.to_run],
                 "keys": {e.id: job.planned.keys[e.id] for e in job.planned.to_run},
@@ -195,3 +195,8 @@ class Cluster:
             self._executor.shutdown(wait=False)
         with suppress(Exception):
             client.close(timeout=20)
+
+
+def lab_name(lab: Lab) -> str:
+    """How a worker finds the lab: a kit's by its name, another one by its folder."""
+    return lab.id if lab.folder.parent == paths.LABS else str(lab.folder)
