@@ -80,7 +80,8 @@ class Cluster:
                 "These workers have another version of the kit: " + ", ".join(others) + ".",
                 remedy="Bring the kit to the same version on all machines and start them again.",
             )
-        self._say(f"{len(kits)} workers take {self.side_by_side} submissions at once.")
+        workers = "1 worker takes" if len(kits) == 1 else f"{len(kits)} workers take"
+        self._say(f"{workers} {self.side_by_side} submissions at once.")
 
     @property
     def side_by_side(self) -> int:

@@ -11,17 +11,22 @@ import asyncio
 import contextlib
 import io
 import json
+import logging
 import os
 import platform
+import secrets
+import shutil
 import tarfile
 import tempfile
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader import grading, record, supply
+from grader import grading, paths, record, supply
 from grader import lab as labs
+from grader.batch import lock
 from grader.batch.here import Here
 from grader.batch.job import Job
 from grader.console import say
@@ -31,6 +36,9 @@ from grader.submission import MAX_BYTES, MAX_FILES
 
 ATTEMPTS = 2
 """So often a submission is graded here if the engine was ill meanwhile."""
+
+LOOPBACK = "127.0.0.1:0"
+"""Dask's own web pages are for nobody else."""
 
 DEATHS = 1
 """A submission may take one worker down with it; at the second it is set aside."""
@@ -120,6 +128,7 @@ def _grade(job: dict[str, Any], files: bytes, place: Place) -> dict[str, Any]:
             found, ill = _follow(place, Job(request, planned, rank=0))
             if found.gradable or not ill or attempt == ATTEMPTS:
                 break
+    say(f"{student}: {'graded' if found.gradable else 'not gradable'}")
     return {"record": found.to_json()}
 
 
@@ -162,12 +171,25 @@ def work(address: str, jobs: int | None, engine_url: str | None) -> None:
     if provider.unavailable is not None:
         raise supply_error(provider)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drydock-worker-")))
+        folder = stack.enter_context(_own_folder(paths.data_dir() / "workers"))
         widest = [exercise for name in labs.names() for exercise in labs.load(name).exercises]
         here = stack.enter_context(Here(provider, widest, folder, jobs, engine_url))
         say(here.decision.because)
         _place = Place(here, folder, threads=here.width)
         asyncio.run(_serve(distributed, address, here.width, folder))
+
+
+@contextlib.contextmanager
+def _own_folder(parent: Path) -> Iterator[Path]:
+    """A folder for this worker, which is gone at its end; those of killed workers go, too."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.iterdir():
+        with contextlib.suppress(KitError), lock.hold(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = parent / secrets.token_hex(5)
+    with lock.hold(folder) as scratch:
+        yield scratch
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def supply_error(provider: supply.Provider) -> KitError:
@@ -187,7 +209,7 @@ async def _serve(distributed: Any, address: str, threads: int, folder: Path) -> 
             local_directory=str(folder),
             # Submissions are weighed by the kit; the objects that Dask could weigh are small.
             memory_limit=0,
-            dashboard=False,
+            dashboard_address=LOOPBACK,
             death_timeout=60,
         )
     except (OSError, ValueError, RuntimeError, TypeError, asyncio.TimeoutError) as error:
@@ -210,7 +232,7 @@ def schedule(address: str) -> None:
         with dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}):
             try:
                 scheduler = await distributed.Scheduler(
-                    host=address, security=distributed.Security(), dashboard=False
+                    host=address, security=distributed.Security(), dashboard_address=LOOPBACK
                 )
             except (OSError, ValueError, RuntimeError, TypeError) as error:
                 raise KitError(f"Nothing can listen there: {error}", where=address) from None
@@ -229,6 +251,8 @@ def load() -> Any:
             "Grading on several machines needs Dask, which is not installed.",
             remedy="python -m pip install -e '.[cluster]' (the nox sessions do it themselves).",
         ) from None
+    # What it says of itself is for people who look after Dask.
+    logging.getLogger("distributed").setLevel(logging.WARNING)
     return distributed
 
 

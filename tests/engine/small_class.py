@@ -51,12 +51,15 @@ def check_runs(target, submission):
         time.sleep(3600)
     if told == "crash":
         os._exit(9)
+    if told == "take the worker down":
+        os.kill(os.getppid(), 9)
     time.sleep(float(os.environ.get("DRYDOCK_TEST_SECONDS", "0")))
 '''
 
 
 class Class:
-    """`students` maps IDs to what their files say: `well`, `hang` or `crash`."""
+    """`students` maps IDs to what their files say: `well`, `hang`, `crash` or
+    `take the worker down`."""
 
     def __init__(
         self,
