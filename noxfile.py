@@ -53,7 +53,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def grade(session: nox.Session) -> None:
     """Grade a class: nox -s grade -- SUBMISSIONS [--roster CSV --jobs N --out DIR]."""
-    extras = "[cluster]" if "--cluster" in session.posargs else ""
+    clustered = any(word.startswith("--cluster") for word in session.posargs)
+    extras = "[cluster]" if clustered else ""
     install(session, extras)
     # After Ctrl-C all sandboxes are removed before it ends.
     kit(session, "grade", *session.posargs, ok=(0,), patience=120)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 
 END_SECONDS = 5
+INTERRUPT_SECONDS = 0.5
+"""Ctrl-C ends the checks' process, too: so long later this one has heard of it."""
+
 TIDY_SECONDS = 60
 """How long the checks' process may take to end, and to take away what it made on kept nodes."""
 
@@ -182,6 +185,8 @@ class ExerciseRun:
             _end(process, TIDY_SECONDS * target.patience if target and target.kept else END_SECONDS)
             self._seconds["checks"] = time.monotonic() - started
         if fault is None and process.returncode != 0:
+            if self.stop.wait(INTERRUPT_SECONDS):
+                raise Stopped
             told = log_file.read_text(encoding="utf-8", errors="replace")[-LOG_SHOWN:]
             fault = f"The checks' process ended with code {process.returncode}.\n{told}"
         return fault

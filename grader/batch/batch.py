@@ -139,7 +139,9 @@ class Batch:
         )
         self._pending = deque(planned.jobs)
         self._submissions = len(planned.jobs)
-        self._forecast = Forecast(e.id for job in planned.jobs for e in job.planned.to_run)
+        self._forecast = Forecast(
+            (job.student, exercise.id) for job in planned.jobs for exercise in job.planned.to_run
+        )
         with self.show.stage("grade", self._forecast.total) as self._stage:
             while self._pending or self._running or self._aside:
                 self._submit()
@@ -169,9 +171,8 @@ class Batch:
         if event.kind == "started" or event.result is None:
             return
         result = event.result
-        self._forecast.finished(
-            event.exercise, result.seconds.get("sandbox", 0.0) + result.seconds.get("checks", 0.0)
-        )
+        seconds = result.seconds.get("sandbox", 0.0) + result.seconds.get("checks", 0.0)
+        self._forecast.finished(event.student, event.exercise, seconds)
         if result.gradable:
             self.breaker.good(event.student)
             self.workplace.adapt()
@@ -235,7 +236,7 @@ class Batch:
             return
         again = Job(job.request, planned, job.rank)
         for exercise in planned.to_run:
-            self._forecast.added(exercise.id)
+            self._forecast.added(job.student, exercise.id)
         if verdict == "again":
             self._pending.appendleft(again)
         else:
@@ -244,6 +245,7 @@ class Batch:
 
     def _leave(self, job: Job, why: str) -> None:
         self._done += 1
+        self._forecast.dropped(job.student)
         self._outcome.left[job.student] = why
         self._line(f"{job.student}: not gradable: {why}")
         found = record.load(job.request.record_file)

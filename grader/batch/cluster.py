@@ -59,7 +59,10 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        from grader.engine.sandbox import unbroken
+
+        with unbroken():
+            self.stop()
 
     def _meet(self) -> None:
         """Are there workers, and do all of them have this kit?"""

@@ -9,28 +9,30 @@ from collections.abc import Iterable
 
 
 class Forecast:
-    """`todo` are the IDs of the exercises to be graded, one for each student and exercise."""
+    """`todo` are the exercises to be graded, as (student, exercise)."""
 
-    def __init__(self, todo: Iterable[str]) -> None:
-        self._left: dict[str, int] = {}
-        for exercise in todo:
-            self._left[exercise] = self._left.get(exercise, 0) + 1
+    def __init__(self, todo: Iterable[tuple[str, str]]) -> None:
+        self._left = set(todo)
         self._took: dict[str, list[float]] = {}
         self.done = 0
 
     @property
     def total(self) -> int:
-        return self.done + sum(self._left.values())
+        return self.done + len(self._left)
 
-    def finished(self, exercise: str, seconds: float) -> None:
-        """One more is done and took `seconds`."""
+    def finished(self, student: str, exercise: str, seconds: float) -> None:
+        """One is done and took `seconds`."""
         self._took.setdefault(exercise, []).append(seconds)
-        self._left[exercise] = max(0, self._left.get(exercise, 0) - 1)
+        self._left.discard((student, exercise))
         self.done += 1
 
-    def added(self, exercise: str) -> None:
+    def added(self, student: str, exercise: str) -> None:
         """One is to be graded again."""
-        self._left[exercise] = self._left.get(exercise, 0) + 1
+        self._left.add((student, exercise))
+
+    def dropped(self, student: str) -> None:
+        """Nothing more of this student's will be graded."""
+        self._left = {pair for pair in self._left if pair[0] != student}
 
     def remaining(self, side_by_side: int) -> float | None:
         """Seconds, as a mean of what was measured; None while nothing is known.
@@ -42,10 +44,10 @@ class Forecast:
             return None
         usual = sum(every) / len(every)
         work = 0.0
-        for exercise, count in self._left.items():
+        for _student, exercise in self._left:
             took = self._took.get(exercise)
-            work += count * (sum(took) / len(took) if took else usual)
-        return work / max(1, min(side_by_side, sum(self._left.values()) or 1))
+            work += sum(took) / len(took) if took else usual
+        return work / max(1, min(side_by_side, len(self._left)))
 
 
 def spoken(seconds: float) -> str:

@@ -58,8 +58,10 @@ class Here:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._stack.close()
+        from grader.engine.sandbox import unbroken
+
+        with self._stack, unbroken():
+            self.stop()
 
     @property
     def _engine(self) -> Any:

@@ -31,6 +31,7 @@ def hold(folder: Path) -> Iterator[Path]:
     What a killed batch left under temporary names is removed. KitError where another batch has
     it, or where nothing can be written; nothing is changed then.
     """
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK, timeout=0)
@@ -56,8 +57,10 @@ def hold(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
         with contextlib.suppress(OSError):
             (folder / HOLDER).unlink(missing_ok=True)
+        if new and {path.name for path in folder.iterdir()} <= {LOCK}:
+            # Nothing came of it: bad input leaves nothing behind.
+            shutil.rmtree(folder, ignore_errors=True)
         lock.release()
-        # Some kinds of lock leave their file behind; whoever holds it next makes it anew.
 
 
 def unwritable(folder: Path, error: BaseException) -> KitError:

@@ -23,7 +23,7 @@ class Stage:
 
         if self._bars is not None:
             self._bars.update(
-                self._number, completed=done, total=total, description=escape(detail[:60])
+                self._number, completed=done, total=total or None, description=escape(detail[:60])
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,15 +100,12 @@ def run(args: argparse.Namespace) -> int:
     elif not args.submissions.exists():
         raise KitError("There is nothing of that name.", where=str(args.submissions))
     from grader.batch.show import Show
-    from grader.engine.sandbox import unbroken
 
     with lock.hold(out) as scratch:
         try:
             with Show() as show:
                 return _Grading(args, lab, out, scratch, show).run()
         except KeyboardInterrupt:
-            with contextlib.suppress(KeyboardInterrupt), unbroken():
-                pass
             say("Everything under way was ended and removed; what is graded is kept.")
             say("The same command goes on where this one stopped.")
             raise

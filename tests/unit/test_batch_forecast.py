@@ -8,37 +8,39 @@ from grader.batch.forecast import Forecast, spoken
 
 
 def test_nothing_is_said_before_anything_is_measured() -> None:
-    assert Forecast(["web", "swarm"]).remaining(2) is None
+    assert Forecast([("s1", "web"), ("s1", "swarm")]).remaining(2) is None
 
 
 def test_each_kind_of_exercise_counts_with_what_it_took() -> None:
-    forecast = Forecast(["web"] * 3 + ["swarm"] * 3)
-    forecast.finished("web", 10)
-    forecast.finished("swarm", 100)
+    forecast = Forecast((student, e) for student in ("s1", "s2", "s3") for e in ("web", "swarm"))
+    forecast.finished("s1", "web", 10)
+    forecast.finished("s1", "swarm", 100)
     assert forecast.remaining(1) == 2 * 10 + 2 * 100
     assert forecast.remaining(2) == 110
     assert (forecast.done, forecast.total) == (2, 6)
 
 
 def test_a_kind_that_nobody_finished_is_taken_for_an_ordinary_one() -> None:
-    forecast = Forecast(["web", "web", "swarm"])
-    forecast.finished("web", 20)
+    forecast = Forecast([("s1", "web"), ("s2", "web"), ("s2", "swarm")])
+    forecast.finished("s1", "web", 20)
     assert forecast.remaining(1) == 40
 
 
 def test_at_the_end_there_are_fewer_left_than_places() -> None:
-    forecast = Forecast(["web", "web"])
-    forecast.finished("web", 30)
+    forecast = Forecast([("s1", "web"), ("s2", "web")])
+    forecast.finished("s1", "web", 30)
     assert forecast.remaining(8) == 30
-    forecast.finished("web", 30)
+    forecast.finished("s2", "web", 30)
     assert forecast.remaining(8) == 0
 
 
 def test_what_is_graded_again_counts_again() -> None:
-    forecast = Forecast(["web"])
-    forecast.finished("web", 30)
-    forecast.added("web")
+    forecast = Forecast([("s1", "web")])
+    forecast.finished("s1", "web", 30)
+    forecast.added("s1", "web")
     assert (forecast.done, forecast.total, forecast.remaining(1)) == (1, 2, 30)
+    forecast.dropped("s1")
+    assert (forecast.done, forecast.total, forecast.remaining(1)) == (1, 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,12 @@ def test_batches_in_different_folders_do_not_meet(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_in_which_nothing_came_to_be_is_gone_again(tmp_path: Path) -> None:
+    with pytest.raises(KitError), lock.hold(tmp_path / "new" / "out"):
+        raise KitError("The roster cannot be read.")
+    assert not (tmp_path / "new" / "out").exists()
+
+
 def test_what_a_killed_batch_left_is_tidied_up(tmp_path: Path) -> None:
     first = holder(tmp_path)
     first.kill()
