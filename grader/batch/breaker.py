@@ -95,5 +95,4 @@ class Breaker:
             self._counts[student] = self._counts.get(student, 0) + 1
             if self._counts[student] <= self._outages:
                 return "again"
-        self._row.pop(student, None)
         return "leave" if alone else "alone"
