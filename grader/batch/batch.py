@@ -168,7 +168,9 @@ class Batch:
         self._running[self.workplace.submit(job)] = job
 
     def _hear(self, event: Event) -> None:
-        if event.kind == "started" or event.result is None:
+        if event.kind == "started":
+            self._forecast.started(event.student, event.exercise, time.monotonic())
+        if event.result is None:
             return
         result = event.result
         seconds = result.seconds.get("sandbox", 0.0) + result.seconds.get("checks", 0.0)
@@ -295,9 +297,12 @@ class Batch:
             self.show.line(f"Paused: {trouble.what} {trouble.remedy} Nobody loses points by it.")
 
     def _line(self, text: str) -> None:
-        left = self._forecast.remaining(self.workplace.side_by_side)
+        left = self._left()
         about = f", about {spoken(left)} left" if left else ""
         self.show.line(text, count=f"{self._done} of {self._submissions}{about}")
+
+    def _left(self) -> float | None:
+        return self._forecast.remaining(self.workplace.side_by_side, time.monotonic())
 
     def _tell_stage(self) -> None:
         if self._stage is None:
@@ -305,7 +310,7 @@ class Batch:
         if self.breaker.open:
             detail = "paused"
         else:
-            left = self._forecast.remaining(self.workplace.side_by_side)
+            left = self._left()
             detail = f"about {spoken(left)} left, " if left is not None else ""
             detail += f"{self.workplace.side_by_side} side by side"
         self._stage.update(self._forecast.done, self._forecast.total, detail)

@@ -14,11 +14,16 @@ class Forecast:
     def __init__(self, todo: Iterable[tuple[str, str]]) -> None:
         self._left = set(todo)
         self._took: dict[str, list[float]] = {}
+        self._began: dict[tuple[str, str], float] = {}
         self.done = 0
 
     @property
     def total(self) -> int:
         return self.done + len(self._left)
+
+    def started(self, student: str, exercise: str, now: float) -> None:
+        """One is under way since `now`, in seconds on a monotonic clock."""
+        self._began[student, exercise] = now
 
     def finished(self, student: str, exercise: str, seconds: float) -> None:
         """One is done and took `seconds`."""
@@ -34,7 +39,7 @@ class Forecast:
         """Nothing more of this student's will be graded."""
         self._left = {pair for pair in self._left if pair[0] != student}
 
-    def remaining(self, side_by_side: int) -> float | None:
+    def remaining(self, side_by_side: int, now: float = 0.0) -> float | None:
         """Seconds, as a mean of what was measured; None while nothing is known.
 
         A kind of exercise that nobody has finished is taken to last as long as the mean of all.
@@ -43,11 +48,17 @@ class Forecast:
         if not every:
             return None
         usual = sum(every) / len(every)
-        work = 0.0
-        for _student, exercise in self._left:
+        each = []
+        for student, exercise in self._left:
             took = self._took.get(exercise)
-            work += sum(took) / len(took) if took else usual
-        return work / max(1, min(side_by_side, len(self._left)))
+            whole = sum(took) / len(took) if took else usual
+            ran = max(0.0, now - self._began.get((student, exercise), now))
+            # One that takes longer than others did has no known end; it is soon, say.
+            each.append(max(whole - ran, whole / 10))
+        if not each:
+            return 0.0
+        # However many run side by side, the longest one has to come to its end.
+        return max(sum(each) / max(1, side_by_side), max(each))
 
 
 def spoken(seconds: float) -> str:

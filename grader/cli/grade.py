@@ -30,8 +30,8 @@ EXAMPLE = """examples:
 SUBMISSIONS is Moodle's or Canvas's download, a folder of folders, of archives or of Git clones.
 Ctrl-C stops at once and cleans up; the same command goes on.
 
-exit codes: 0 all graded, 2 bad usage or input, 3 something could not be graded (which costs
-nobody points), 130 stopped
+exit codes: 0 all graded, 2 bad usage or input, 3 something could not be graded or matched (which
+costs nobody points), 130 stopped
 """
 
 
@@ -146,7 +146,7 @@ class _Grading:
         if regrading:
             return self._regraded(results, outcome)
         self._report(results, outcome)
-        return 3 if outcome.left else 0
+        return 3 if outcome.left or results.unmatched else 0
 
     def _unpack(self) -> Results:
         if self.args.submissions is None:

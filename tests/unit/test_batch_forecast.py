@@ -34,6 +34,21 @@ def test_at_the_end_there_are_fewer_left_than_places() -> None:
     assert forecast.remaining(8) == 0
 
 
+def test_what_is_under_way_counts_with_what_is_left_of_it() -> None:
+    forecast = Forecast((student, "web") for student in ("s1", "s2", "s3"))
+    forecast.finished("s1", "web", 60)
+    forecast.started("s2", "web", now=1000)
+    assert forecast.remaining(1, now=1020) == 40 + 60
+    assert forecast.remaining(1, now=1900) == 6 + 60, "it takes longer than others did"
+
+
+def test_the_longest_one_has_to_come_to_its_end() -> None:
+    forecast = Forecast([("s1", "web"), ("s1", "swarm"), ("s2", "web"), ("s2", "swarm")])
+    forecast.finished("s1", "web", 10)
+    forecast.finished("s1", "swarm", 100)
+    assert forecast.remaining(8) == 100
+
+
 def test_what_is_graded_again_counts_again() -> None:
     forecast = Forecast([("s1", "web")])
     forecast.finished("s1", "web", 30)
