@@ -143,15 +143,22 @@ class Batch:
             (job.student, exercise.id) for job in planned.jobs for exercise in job.planned.to_run
         )
         with self.show.stage("grade", self._forecast.total) as self._stage:
-            while self._pending or self._running or self._aside:
-                self._submit()
-                for event in self.workplace.events(TICK_SECONDS):
-                    self._hear(event)
-                self._collect()
-                self._watch()
-                self._tell_stage()
+            try:
+                while self._pending or self._running or self._aside:
+                    self._tick()
+            except KeyboardInterrupt:
+                self.show.line("Stopping: what is under way is ended and removed …")
+                raise
         self._outcome.seconds = time.monotonic() - started
         return self._outcome
+
+    def _tick(self) -> None:
+        self._submit()
+        for event in self.workplace.events(TICK_SECONDS):
+            self._hear(event)
+        self._collect()
+        self._watch()
+        self._tell_stage()
 
     def _submit(self) -> None:
         if self.breaker.open:

@@ -16,6 +16,7 @@ from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job
 from grader.batch.meter import Meter
 from grader.batch.turns import AHEAD, Turns
+from grader.engine import find
 from grader.errors import KitError
 from grader.lab import Exercise
 from grader.record import ExerciseResult, Record
@@ -37,12 +38,10 @@ class Here:
         exercises: Iterable[Exercise],
         out: Path,
         jobs: int | None = None,
-        engine_url: str | None = None,
     ) -> None:
         self.provider = provider
         self._out = out
         self._jobs = jobs
-        self._engine_url = engine_url
         self._widest = max((exercise.nodes for exercise in exercises), default=1)
         self._events: queue.Queue[Event] = queue.Queue()
         self._stops: dict[str, grading.Stop] = {}
@@ -126,9 +125,14 @@ class Here:
         """The kit's own engine is started again; somebody else's is waited for."""
         if trouble.kind in ("disk", "memory"):
             return health.room(self._out, paused=True)
-        if self._engine is None:
+        if not isinstance(self.provider, supply.Sandboxes):
             return trouble
-        provider = supply.provide_targets(self._engine_url)
+        engine = self.provider.engine
+        if engine.origin != find.EMBEDDED:
+            # No other one is taken instead: its owner will want to start it again.
+            volume = self.provider.image_set.volume
+            return health.engine(engine) or health.trial(engine, volume)
+        provider = supply.provide_targets(find.EMBEDDED)
         if isinstance(provider, supply.NoTargets):
             return Trouble("engine", provider.error.what, provider.error.remedy or trouble.remedy)
         assert isinstance(provider, supply.Sandboxes)
@@ -136,6 +140,18 @@ class Here:
         if still is None:
             self.provider = provider
         return still
+
+    @property
+    def need(self) -> str | None:
+        """What an exercise really needed, in a sentence; None if too little was seen."""
+        found = capacity.learn(capacity.FIRST, self._meter.samples)
+        if found.samples < capacity.FIRST_WEIGHT:
+            return None
+        cpus = sum(sample.cpus for sample in self._meter.samples) / found.samples
+        return (
+            f"Measured on {found.samples} exercises: {cpus:.2f} CPUs each,"
+            f" {found.memory / capacity.MIB:.0f} MiB of memory a node."
+        )
 
     def adapt(self) -> None:
         if self._jobs is not None:

@@ -173,7 +173,7 @@ def work(address: str, jobs: int | None, engine_url: str | None) -> None:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder(paths.data_dir() / "workers"))
         widest = [exercise for name in labs.names() for exercise in labs.load(name).exercises]
-        here = stack.enter_context(Here(provider, widest, folder, jobs, engine_url))
+        here = stack.enter_context(Here(provider, widest, folder, jobs))
         say(here.decision.because)
         _place = Place(here, folder, threads=here.width)
         asyncio.run(_serve(distributed, address, here.width, folder))

@@ -196,12 +196,16 @@ class _Grading:
 
     def _grade(self, results: Results, planned: Planned) -> Outcome:
         from grader.batch.batch import Batch, Outcome
+        from grader.batch.here import Here
 
         if not planned.jobs:
             return Outcome(kept=[*planned.kept], older=[*planned.older], left={**planned.left})
         with self._workplace(planned) as workplace:
             pages = not self.args.regrade
-            return Batch(results, workplace, self.show, pages=pages).run(planned)
+            outcome = Batch(results, workplace, self.show, pages=pages).run(planned)
+            if isinstance(workplace, Here) and workplace.need:
+                self.show.line(workplace.need)
+            return outcome
 
     def _workplace(self, planned: Planned) -> Any:
         exercises = [exercise for job in planned.jobs for exercise in job.planned.to_run]
@@ -218,7 +222,7 @@ class _Grading:
             error = KitError(provider.unavailable.reason, remedy=provider.unavailable.remedy)
             error.exit_code = 3
             raise error
-        here = Here(provider, exercises, self.out, self.args.jobs, self.args.engine)
+        here = Here(provider, exercises, self.out, self.args.jobs)
         self.show.line(here.decision.because)
         return here
 

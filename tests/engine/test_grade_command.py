@@ -152,14 +152,17 @@ def test_killed_at_any_moment_it_goes_on_and_grades_each_exactly_once(
 ) -> None:
     one = Class(tmp_path, THREE)
     before: dict[Any, ExerciseResult] = {}
-    for seconds in MOMENTS:
+    for number, seconds in enumerate(MOMENTS):
         running = kit.Running(*one.where)
         try:
             running.until("side by side")
         except AssertionError:
             break  # everything is graded
         time.sleep(seconds)
-        running.kill()
+        if number % 2:
+            running.kill_alone()
+        else:
+            running.kill()
         assert kept(before, one.graded())
         before = one.graded()
     done = one.grade()
@@ -168,6 +171,18 @@ def test_killed_at_any_moment_it_goes_on_and_grades_each_exactly_once(
     assert kept(before, one.graded())
     assert in_whole_folder(one) == written()
     assert not left()
+    assert eventually(lambda: not of_checks(one.out), within=30), "checks end with their batch"
+
+
+def of_checks(out: Path) -> list[str]:
+    """Processes of checks that were started for this results folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = process.read_bytes().decode("utf-8", errors="replace")
+            if "grader.check_run" in words and str(out) in words:
+                found.append(words)
+    return found
 
 
 def kill_engine() -> None:
