@@ -22,7 +22,7 @@ from grader import grading, record
 from grader.batch import health, here
 from grader.batch.breaker import Breaker, Trouble
 from grader.batch.forecast import Forecast, spoken
-from grader.batch.job import Event, Job, SetAside, Workplace
+from grader.batch.job import Event, Job, Lost, SetAside, Workplace
 from grader.batch.show import Show, Stage
 from grader.errors import KitError
 from grader.exercise_run import Stopped
@@ -198,6 +198,12 @@ class Batch:
         else:
             self.workplace.go_on()
 
+    def _check_engine(self) -> None:
+        trouble = None if self.breaker.open else self.workplace.ill()
+        if trouble is not None:
+            self.breaker.trip(trouble)
+            self._pause()
+
     def _collect(self) -> None:
         done = [future for future in self._running if future.done()]
         # What there is to hear of them comes first: it says whose fault it was.
@@ -207,7 +213,10 @@ class Batch:
             job = self._running.pop(future)
             try:
                 found = future.result()
-            except Stopped:
+            except (Stopped, Lost) as error:
+                self.breaker.lost(job.student)
+                self._check_engine()
+                self._ungraded(job, str(error) or "It was stopped.")
                 continue
             except SetAside as error:
                 self._leave(job, str(error))

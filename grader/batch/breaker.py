@@ -71,6 +71,10 @@ class Breaker:
                 )
             )
 
+    def lost(self, student: str) -> None:
+        """What graded this student's submission went away: that counts as an outage."""
+        self._hit.add(student)
+
     def trip(self, trouble: Trouble) -> None:
         """Open. Those who failed since somebody was graded are taken to be hit by it."""
         self.trouble = trouble

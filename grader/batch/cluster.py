@@ -14,9 +14,8 @@ from typing import Any
 from grader import grading, paths, record
 from grader.batch import worker
 from grader.batch.breaker import Trouble
-from grader.batch.job import Event, Job, SetAside
+from grader.batch.job import Event, Job, Lost, SetAside
 from grader.errors import KitError
-from grader.exercise_run import Stopped
 from grader.lab import Lab
 from grader.record import Record
 
@@ -41,6 +40,15 @@ class Cluster:
         self._executor: Any = None
 
     def __enter__(self) -> Cluster:
+        self._connect()
+        try:
+            self._meet()
+        except BaseException:
+            self._client.close()
+            raise
+        return self
+
+    def _connect(self) -> None:
         try:
             self._client = self._distributed.Client(
                 self._address,
@@ -50,13 +58,7 @@ class Cluster:
             )
         except (OSError, ValueError, RuntimeError, TypeError, asyncio.TimeoutError) as error:
             raise worker.unreachable(self._address, error) from None
-        try:
-            self._meet()
-        except BaseException:
-            self._client.close()
-            raise
         self._executor = self._client.get_executor(pure=False)
-        return self
 
     def __exit__(self, *_: object) -> None:
         from grader.engine.sandbox import unbroken
@@ -108,8 +110,12 @@ class Cluster:
                 "keys": {e.id: job.planned.keys[e.id] for e in job.planned.to_run},
             }
         )
-        files = worker.pack(job.request.workspace, names)
-        theirs = self._executor.submit(worker.grade, text, files)
+        try:
+            files = worker.pack(job.request.workspace, names)
+            theirs = self._executor.submit(worker.grade, text, files)
+        except Exception as error:
+            mine.set_exception(Lost(f"It could not be sent: {type(error).__name__}: {error}"))
+            return mine
         theirs.add_done_callback(lambda done: self._take(job, done, mine))
         return mine
 
@@ -128,7 +134,7 @@ class Cluster:
         try:
             text = theirs.result()
         except (CancelledError, asyncio.CancelledError):
-            raise Stopped from None
+            raise Lost("The connection to the scheduler was lost.") from None
         except self._distributed.KilledWorker:
             raise SetAside("Each of two workers that graded it has died of it.") from None
         except Exception as error:
@@ -138,7 +144,7 @@ class Cluster:
                 raise ValueError("it is not text")
             answer = json.loads(text)
             if "stopped" in answer:
-                raise Stopped
+                raise Lost("Its worker was stopped.")
             if "refused" in answer:
                 raise KitError(f"A worker did not grade it: {answer['refused']}")
             found = record.from_json(answer["record"])
@@ -177,7 +183,13 @@ class Cluster:
 
     def ill(self) -> Trouble | None:
         """Workers look after their engines themselves."""
-        if self._client.status != "running" or not self._client.scheduler_info()["workers"]:
+        if self._client.status != "running":
+            return Trouble(
+                "engine",
+                f"The scheduler at {self._address} does not answer.",
+                "Start it and its workers again: nox -s worker -- --help",
+            )
+        if not self._client.nthreads():
             return Trouble(
                 "engine",
                 "No worker is connected.",
@@ -186,6 +198,15 @@ class Cluster:
         return None
 
     def mend(self, trouble: Trouble) -> Trouble | None:
+        if self._client.status != "running":
+            lost, self._client = self._client, None
+            with suppress(Exception):
+                lost.close(timeout=5)
+            try:
+                self._connect()
+            except KitError:
+                self._client = lost
+                return self.ill()
         return self.ill()
 
     def stop(self) -> None:

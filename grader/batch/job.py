@@ -16,6 +16,10 @@ class SetAside(KitError):
     """A submission that must not be tried again: it has done damage twice."""
 
 
+class Lost(KitError):
+    """A submission that came to no end through no fault of its own."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One submission to be graded; low `rank`s go first."""

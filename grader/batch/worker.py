@@ -50,7 +50,6 @@ class Place:
 
     here: Here
     folder: Path
-    threads: int
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -175,7 +174,7 @@ def work(address: str, jobs: int | None, engine_url: str | None) -> None:
         widest = [exercise for name in labs.names() for exercise in labs.load(name).exercises]
         here = stack.enter_context(Here(provider, widest, folder, jobs))
         say(here.decision.because)
-        _place = Place(here, folder, threads=here.width)
+        _place = Place(here, folder)
         asyncio.run(_serve(distributed, address, here.width, folder))
 
 

@@ -32,9 +32,12 @@ class Cluster:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"tls://127.0.0.1:{free.getsockname()[1]}"
+        self.workers: list[kit.Running] = []
+        self.schedule()
+
+    def schedule(self) -> None:
         self.scheduler = kit.Running("worker", "--scheduler", self.address)
         self.scheduler.until("Scheduler at")
-        self.workers: list[kit.Running] = []
 
     def worker(self) -> kit.Running:
         running = kit.Running("worker", self.address, "--jobs", "1")
@@ -134,6 +137,52 @@ def test_a_worker_that_dies_loses_nothing(
     assert running.process.returncode == 0, running.said + out
     assert one.graded().keys() == PARTS
     assert "Traceback" not in running.said + out
+    cluster.end()
+    assert not left()
+
+
+def test_a_worker_that_is_stopped_loses_nothing(
+    tmp_path: Path,
+    cluster: Cluster,
+    left: Callable[[], set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "4")
+    one = Class(tmp_path / "class", THREE)
+    first = cluster.worker()
+    running = kit.Running(*one.where, "--cluster", cluster.address)
+    running.until("submissions at once")
+    assert eventually(left, within=60), "the worker has begun"
+    cluster.worker()
+    first.interrupt()
+    out, _ = running.process.communicate(timeout=600)
+    assert running.process.returncode == 0, running.said + out
+    assert one.graded().keys() == PARTS
+    assert "Traceback" not in running.said + out + first.said
+    cluster.end()
+    assert not left()
+
+
+def test_a_scheduler_that_dies_pauses_the_batch_until_it_is_there_again(
+    tmp_path: Path,
+    cluster: Cluster,
+    left: Callable[[], set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "4")
+    one = Class(tmp_path / "class", THREE)
+    cluster.worker()
+    running = kit.Running(*one.where, "--cluster", cluster.address)
+    running.until("submissions at once")
+    assert eventually(left, within=60), "the worker has begun"
+    cluster.scheduler.kill()
+    running.until("Paused: The scheduler at")
+    cluster.schedule()
+    cluster.worker()
+    running.until("It is mended")
+    out, _ = running.process.communicate(timeout=600)
+    assert running.process.returncode == 0, running.said + out
+    assert one.graded().keys() == PARTS
     cluster.end()
     assert not left()
 

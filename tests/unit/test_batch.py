@@ -17,8 +17,9 @@ from grader import grading, record
 from grader.batch import batch
 from grader.batch.batch import Batch, Outcome
 from grader.batch.breaker import Trouble
-from grader.batch.job import Event, Job, SetAside
+from grader.batch.job import Event, Job, Lost, SetAside
 from grader.batch.show import Show
+from grader.exercise_run import Stopped
 from grader.lab import Lab
 from grader.record import ExerciseResult, Record
 from grader.results import Entry, Person, Results
@@ -269,6 +270,17 @@ def test_one_that_does_damage_twice_is_left_at_once(place: Place) -> None:
     found = place.run()
     assert found.left == {STUDENTS[0]: "Two workers died of it."}
     assert place.workplace.order.count(STUDENTS[0]) == 1
+
+
+@pytest.mark.parametrize("error", [Stopped(), Lost("Its worker was stopped.")])
+def test_what_was_lost_on_the_way_is_graded_again_and_never_forgotten(
+    place: Place, error: Exception
+) -> None:
+    place.workplace.deeds[STUDENTS[1]] = [raising(error)]
+    found = place.run()
+    assert sorted(found.graded) == [*STUDENTS]
+    assert place.workplace.order.count(STUDENTS[1]) == 2
+    assert "set aside" not in place.said
 
 
 def test_clock_jumps_change_no_duration(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
