@@ -69,7 +69,8 @@ def plan(
 ) -> Planned:
     """Read all submissions and compare them with their records; no engine is asked.
 
-    `records` is a folder for the records, if not the class's own.
+    `records` is another folder for the records than the class's own: then only what is graded
+    there is graded here, to be compared.
     """
     jobs: list[Job] = []
     kept: list[str] = []
@@ -80,13 +81,23 @@ def plan(
         if entry.refused is not None:
             left[student] = entry.refused
             continue
+        wanted = exercises
+        if records is not None:
+            known = results.record(student)
+            wanted = [
+                exercise.id
+                for exercise in (known.exercises if known else ())
+                if exercise.gradable and (not exercises or exercise.id in exercises)
+            ]
+            if not wanted:
+                continue
         own = results.record_file(student)
         request = grading.Request(
             lab=lab,
             student=student,
             workspace=results.submission(student),
             record_file=records / f"{student}.json" if records else own,
-            exercises=exercises,
+            exercises=wanted,
             jobs=len(lab.exercises),
             keep_older=keep_older,
             scratch=scratch,

@@ -195,6 +195,22 @@ def test_what_an_earlier_version_graded_is_kept_and_named(place: Place) -> None:
     assert tuple(found.older) == (STUDENTS[0], *STUDENTS[2:])
 
 
+def test_a_regrade_grades_apart_what_is_graded_and_nothing_else(place: Place) -> None:
+    place.results = dataclasses.replace(place.results, entries=place.results.entries[:2])
+    place.run()
+    place.results = dataclasses.replace(
+        place.results, entries=(*place.results.entries, Entry(Person(STUDENTS[2]), "class.zip"))
+    )
+    checks = place.lab.folder / "checks/numbers.py"
+    checks.write_text(checks.read_text() + "\n# clearer\n")
+    apart = place.results.folder / "regrade/records"
+    planned = batch.plan(place.results, place.lab, records=apart, keep_older=False)
+    assert [job.student for job in planned.jobs] == [*STUDENTS[:2]]
+    for job in planned.jobs:
+        assert [exercise.id for exercise in job.planned.to_run] == ["numbers"], "no words yet"
+        assert job.request.record_file.parent == apart
+
+
 def test_what_could_not_be_unpacked_is_left_with_its_reason(place: Place) -> None:
     refused = Entry(Person("s0000009"), "class.zip", refused="It is no archive.")
     place.results = dataclasses.replace(place.results, entries=(*place.results.entries, refused))
