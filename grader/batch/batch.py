@@ -104,8 +104,8 @@ def plan(
         )
         try:
             planned = grading.plan(request)
-        except KitError as error:
-            left[student] = str(error)
+        except (KitError, OSError) as error:
+            left[student] = here.why(error)
             continue
         if planned.older:
             older.append(student)
@@ -232,7 +232,8 @@ class Batch:
             except SetAside as error:
                 self._leave(job, str(error))
                 continue
-            except (KitError, OSError) as error:
+            except Exception as error:
+                # Whatever it is: it costs this submission its turn, and nobody else anything.
                 full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
                 self._fault(job.student, here.why(error), _no_room(error) if full else None)
                 self._ungraded(job, here.why(error))
@@ -260,8 +261,8 @@ class Batch:
             return
         try:
             planned = grading.plan(job.request)
-        except KitError as error:
-            self._outcome.left[job.student] = str(error)
+        except (KitError, OSError) as error:
+            self._leave(job, here.why(error))
             return
         again = Job(job.request, planned, job.rank)
         for exercise in planned.to_run:

@@ -281,6 +281,16 @@ def test_several_in_a_row_are_tried_and_then_each_alone(place: Place) -> None:
     assert "Paused: 3 submissions in a row could not be graded" in place.said
 
 
+def test_an_error_that_nobody_thought_of_costs_one_submission_and_not_the_batch(
+    place: Place,
+) -> None:
+    odd = raising(ZeroDivisionError("division by zero"))
+    place.workplace.deeds[STUDENTS[0]] = [odd, odd]
+    found = place.run()
+    assert len(found.graded) == 3
+    assert found.left == {STUDENTS[0]: "ZeroDivisionError: division by zero"}
+
+
 def test_one_that_does_damage_twice_is_left_at_once(place: Place) -> None:
     place.workplace.deeds[STUDENTS[0]] = [raising(SetAside("Two workers died of it."))]
     found = place.run()
