@@ -186,12 +186,11 @@ class _Grading:
 
     def _tell(self, planned: Planned) -> None:
         if planned.kept:
-            self.show.line(f"{len(planned.kept)} graded already and unchanged.")
+            self.show.line(f"{len(planned.kept)} graded already, their files are the same.")
         if planned.older:
             self.show.line(
-                f"{_count(len(planned.older), 'submission')} were graded by an earlier version of"
-                f" kit or lab and stay so: {_some(planned.older)}. --regrade shows what would"
-                " change."
+                f"Results of {_count(len(planned.older), 'submission')} are an earlier version's of"
+                f" kit or lab, and stay: {_some(planned.older)}. --regrade shows what would change."
             )
 
     def _grade(self, results: Results, planned: Planned) -> Outcome:

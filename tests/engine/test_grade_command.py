@@ -111,7 +111,7 @@ def test_what_is_graded_is_not_graded_again(graded: tuple[Class, Any]) -> None:
     before = one.graded()
     again = one.grade()
     assert again.returncode == 0
-    assert "3 graded already and unchanged." in again.stderr
+    assert "3 graded already, their files are the same." in again.stderr
     assert one.graded() == before
 
 
@@ -328,7 +328,7 @@ def test_another_version_replaces_nothing_until_it_is_asked_to(
 
     plain = one.grade()
     assert plain.returncode == 0
-    assert "3 submissions were graded by an earlier version" in plain.stderr
+    assert "Results of 3 submissions are an earlier version's" in plain.stderr
     assert one.graded() == before
 
     shown = one.grade("--regrade")
