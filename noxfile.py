@@ -58,6 +58,23 @@ def submit(session: nox.Session) -> None:
 
 
 @nox.session
+def grade(session: nox.Session) -> None:
+    """Grade a class: nox -s grade -- SUBMISSIONS [--roster CSV --jobs N --out DIR]."""
+    clustered = any(word.startswith("--cluster") for word in session.posargs)
+    extras = "[cluster]" if clustered else ""
+    install(session, extras)
+    # After Ctrl-C all sandboxes are removed before it ends.
+    kit(session, "grade", *session.posargs, ok=(0,), patience=120)
+
+
+@nox.session
+def worker(session: nox.Session) -> None:
+    """Grade for another machine's batch: nox -s worker -- ADDRESS (or --scheduler)."""
+    install(session, "[cluster]")
+    kit(session, "worker", *session.posargs, patience=120)
+
+
+@nox.session
 def handout(session: nox.Session) -> None:
     """Write a workspace, or give a file back: nox -s handout -- lab4 [--restore FILE]."""
     install(session)

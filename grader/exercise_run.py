@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from grader import paths, record, submission
 from grader import variant as variants
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 
 END_SECONDS = 5
+INTERRUPT_SECONDS = 0.5
+"""Ctrl-C ends the checks' process, too: so long later this one has heard of it."""
+
 TIDY_SECONDS = 60
 """How long the checks' process may take to end, and to take away what it made on kept nodes."""
 
@@ -38,9 +41,42 @@ class Stopped(Exception):
     """The user asked to stop."""
 
 
+class Turns(Protocol):
+    """Says when an exercise may take room on the machine: both wait until there is some.
+
+    `sandbox` is held as long as its target is there, `checks` while its checks run: so a target
+    can be made ready while the checks of others still run. Both raise Stopped once `stop` is set.
+    """
+
+    def sandbox(
+        self, exercise: Exercise, student: str, stop: threading.Event
+    ) -> contextlib.AbstractContextManager[None]: ...
+
+    def checks(
+        self, exercise: Exercise, student: str, stop: threading.Event
+    ) -> contextlib.AbstractContextManager[None]: ...
+
+
+class Free:
+    """Nobody has to wait."""
+
+    def sandbox(
+        self, exercise: Exercise, student: str, stop: threading.Event
+    ) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    checks = sandbox
+
+
+FREE = Free()
+
+
 @dataclass
 class ExerciseRun:
-    """See the module. `stop` ends it from another thread (Ctrl-C)."""
+    """See the module. `stop` ends it from another thread (Ctrl-C).
+
+    `scratch` is where its temporary files go; all of them are gone when it ends.
+    """
 
     lab: Lab
     exercise: Exercise
@@ -50,6 +86,8 @@ class ExerciseRun:
     provider: Provider
     progress: Progress
     stop: threading.Event
+    turns: Turns = FREE
+    scratch: Path | None = None
     _checks: list[CheckResult] = field(default_factory=list)
     _results: dict[str, CheckResult] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -61,8 +99,13 @@ class ExerciseRun:
 
         if self.stop.is_set():
             raise Stopped
-        self.progress.started(self.exercise)
-        with tempfile.TemporaryDirectory(prefix="drydock-", ignore_cleanup_errors=True) as folder:
+        with (
+            self.turns.sandbox(self.exercise, self.student, self.stop),
+            tempfile.TemporaryDirectory(
+                prefix="drydock-", dir=self.scratch, ignore_cleanup_errors=True
+            ) as folder,
+        ):
+            self.progress.started(self.exercise)
             files = Path(folder, "submission")
             files.mkdir()
             self.files.copy(files)
@@ -77,6 +120,7 @@ class ExerciseRun:
             checks=checks,
             points=self.exercise.points,
             fault=None if checks else (fault or "The checks did not start."),
+            files=self.files.digest,
             seconds={name: round(s, 2) for name, s in self._seconds.items()},
             target=facts,
             rollouts=tuple(self._rollouts),
@@ -87,15 +131,22 @@ class ExerciseRun:
         if self.provider.unavailable:
             return self._run_checks(files, folder, None, self.provider.unavailable)
         started = time.monotonic()
-        with contextlib.ExitStack() as stack:
-            try:
-                target = stack.enter_context(self.provider.target(self.exercise, self.student))
-            except KitError as error:
-                unavailable = Unavailable("grader", error.what, error.remedy)
-                return self._run_checks(files, folder, None, unavailable)
-            self._seconds["sandbox"] = time.monotonic() - started
-            facts.update(target.facts())
-            return self._run_checks(files, folder, target, None)
+        fault: str | None = None
+        try:
+            with contextlib.ExitStack() as stack:
+                try:
+                    target = stack.enter_context(self.provider.target(self.exercise, self.student))
+                except KitError as error:
+                    unavailable = Unavailable("grader", error.what, error.remedy)
+                    return self._run_checks(files, folder, None, unavailable)
+                self._seconds["sandbox"] = time.monotonic() - started
+                with self.turns.checks(self.exercise, self.student, self.stop):
+                    facts.update(target.facts())
+                    fault = self._run_checks(files, folder, target, None)
+        except KitError as error:
+            # What the checks have found stands; if they were not done, this says why.
+            return fault or error.what
+        return fault
 
     def _run_checks(
         self, files: Path, folder: Path, target: Target | None, unavailable: Unavailable | None
@@ -120,7 +171,13 @@ class ExerciseRun:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=paths.KIT,
-                env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUTF8": "1"},
+                env={
+                    **os.environ,
+                    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                    "PYTHONUTF8": "1",
+                    # What the checks leave behind goes with the folder, even after a kill -9.
+                    **{name: str(folder) for name in ("TMPDIR", "TEMP", "TMP")},
+                },
             )
         try:
             fault = self._follow(process, seconds)
@@ -128,6 +185,8 @@ class ExerciseRun:
             _end(process, TIDY_SECONDS * target.patience if target and target.kept else END_SECONDS)
             self._seconds["checks"] = time.monotonic() - started
         if fault is None and process.returncode != 0:
+            if self.stop.wait(INTERRUPT_SECONDS):
+                raise Stopped
             told = log_file.read_text(encoding="utf-8", errors="replace")[-LOG_SHOWN:]
             fault = f"The checks' process ended with code {process.returncode}.\n{told}"
         return fault

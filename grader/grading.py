@@ -24,6 +24,7 @@ from grader.lab import Exercise, Lab
 from grader.record import ExerciseResult, Record
 
 if TYPE_CHECKING:
+    from grader.exercise_run import Turns
     from grader.supply import Provider
 
 
@@ -33,6 +34,8 @@ class Request:
 
     `machines` is a kind of `grader.machines`, or None for sandboxes; on machines `fresh` gives
     them up to the exercises, otherwise what runs there is looked at (see `Target.live`).
+    `keep_older` keeps a result of the same files that another version of kit or lab gave.
+    `scratch` is an existing folder for temporary files (None: the system's).
     """
 
     lab: Lab
@@ -45,16 +48,22 @@ class Request:
     jobs: int = 2
     machines: str | None = None
     hosts_file: Path | None = None
+    keep_older: bool = False
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which exercises are to be run (with their keys and files), and what stays as it is."""
+    """Which exercises are to be run (with their keys and files), and what stays as it is.
+
+    `older` are those whose result stays though another version gave it (`keep_older`).
+    """
 
     previous: Record | None
     keys: dict[str, str]
     files: dict[str, submission.Submission]
     to_run: list[Exercise]
+    older: tuple[str, ...] = ()
 
 
 @dataclass
@@ -88,6 +97,7 @@ def plan(request: Request) -> Plan:
     files: dict[str, submission.Submission] = {}
     keys: dict[str, str] = {}
     to_run: list[Exercise] = []
+    older: list[str] = []
     for exercise in request.lab.exercises:
         if request.exercises and exercise.id not in request.exercises:
             continue
@@ -97,9 +107,14 @@ def plan(request: Request) -> Plan:
         key = exercise_key(request.lab, exercise, files[exercise.id], values)
         keys[exercise.id] = key
         known = previous.exercise(exercise.id) if previous else None
-        if request.fresh or known is None or known.key != key or not known.gradable:
+        if request.fresh or known is None or not known.gradable:
             to_run.append(exercise)
-    return Plan(previous, keys, files, to_run)
+        elif known.key != key:
+            if request.keep_older and known.files == files[exercise.id].digest:
+                older.append(exercise.id)
+            else:
+                to_run.append(exercise)
+    return Plan(previous, keys, files, to_run, tuple(older))
 
 
 def exercise_key(
@@ -153,13 +168,19 @@ def provide(request: Request) -> Provider:
 
 
 def grade(
-    request: Request, planned: Plan, provider: Provider, progress: Progress, stop: Stop
+    request: Request,
+    planned: Plan,
+    provider: Provider,
+    progress: Progress,
+    stop: Stop,
+    turns: Turns | None = None,
 ) -> Record:
     """Run what the plan says and write the record, after each exercise; returns the last one.
 
+    `turns` says when each exercise may begin; without it all begin at once, `jobs` at a time.
     On Ctrl-C (KeyboardInterrupt) all that is under way is ended and removed first.
     """
-    from grader.exercise_run import ExerciseRun
+    from grader.exercise_run import FREE, ExerciseRun
 
     started = now()
     done: dict[str, ExerciseResult] = {}
@@ -174,6 +195,8 @@ def grade(
             provider=provider,
             progress=progress,
             stop=stop.event,
+            turns=turns or FREE,
+            scratch=request.scratch,
         )
         for exercise in planned.to_run
     ]

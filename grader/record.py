@@ -55,6 +55,7 @@ class ExerciseResult:
 
     `key` names what they were graded from (files, checks, kit, images); `points` is what the
     lab gives for the exercise; `fault` says what broke where not even the checks are known.
+    `files` is the digest of the student's files alone: it tells whose change a new key is.
     `rollouts` are the recorded updates of services (grader.modules.rollout.trace as JSON).
     """
 
@@ -65,6 +66,7 @@ class ExerciseResult:
     checks: tuple[CheckResult, ...]
     points: float = 0.0
     fault: str | None = None
+    files: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
     rollouts: tuple[dict[str, Any], ...] = ()

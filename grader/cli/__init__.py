@@ -15,6 +15,8 @@ from grader.errors import KitError
 COMMANDS = {
     "check": "hand out if need be, grade a workspace, show points, reasons and hints",
     "submit": "pack a workspace into the archive to hand in",
+    "grade": "grade a class: everything that was handed in, side by side",
+    "worker": "grade for a class's batch that runs on another machine",
     "handout": "write a student's workspace: worksheet and starter files of their own",
     "marks": "the page of answers to mark, and the file for the marks",
     "export": "a class's points for an LMS or a spreadsheet",

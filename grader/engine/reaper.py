@@ -104,6 +104,12 @@ class Run:
         _forget(self.id)
         self.lock.release()
 
+    def abandon(self) -> None:
+        """What could not be removed now is the next `reap`'s, this process's own included."""
+        if note := _note(self.id):
+            _write_note(self.id, {name: v for name, v in note.items() if name not in OWNER})
+        self.lock.release()
+
 
 def _folder() -> Path:
     return embedded.place().home / "runs"

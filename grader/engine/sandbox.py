@@ -57,8 +57,11 @@ class Sandbox:
 
         if not 1 <= nodes <= len(NAMES):
             raise KitError(f"A sandbox has 1 to {len(NAMES)} nodes, not {nodes}.")
-        reaper.reap(engine)
-        _prepare(engine)
+        try:
+            reaper.reap(engine)
+            _prepare(engine)
+        except (DockerException, RequestException) as error:
+            raise EngineFault(f"The engine does not answer: {error}") from None
         run = reaper.Run.begin(engine, submission)
         try:
             made = _start_all(engine, run, list(NAMES[:nodes]), image_set, limits)
@@ -149,10 +152,11 @@ def _remove(run: reaper.Run) -> None:
         try:
             run.end()
         except (DockerException, RequestException) as error:
+            run.abandon()
             raise EngineFault(
                 f"A sandbox could not be removed: {error}",
                 where=run.id,
-                remedy="The next start of the kit tries again.",
+                remedy="The next sandbox or start of the kit tries again.",
             ) from None
 
 

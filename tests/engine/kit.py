@@ -62,6 +62,11 @@ class Running:
         """kill -9 of all its processes, which nothing can clean up after."""
         return self._end(signal.SIGKILL)
 
+    def kill_alone(self) -> int:
+        """kill -9 of its first process only: those that it has started hear nothing of it."""
+        self.process.kill()
+        return self.process.wait(timeout=60)
+
     def _end(self, number: signal.Signals) -> int:
         os.killpg(self.process.pid, number)
         out, _ = self.process.communicate(timeout=120)

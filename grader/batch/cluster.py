@@ -1,0 +1,227 @@
+"""Grading on the workers of a Dask cluster: submissions go out, records come back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from grader import grading, paths, record
+from grader.batch import worker
+from grader.batch.breaker import Trouble
+from grader.batch.job import Event, Job, Lost, SetAside
+from grader.errors import KitError
+from grader.lab import Lab
+from grader.record import Record
+
+CONNECT_SECONDS = 30
+WORKERS_SECONDS = 60
+
+
+class Cluster:
+    """See `grader.batch.job.Workplace`. A context manager: at its end nothing runs for it.
+
+    A worker that dies loses nothing: Dask gives its submissions to others. One that has taken
+    two workers with it is set aside.
+    """
+
+    def __init__(self, address: str, lab: Lab, say: Callable[[str], None]) -> None:
+        self._address = address
+        self._lab = lab
+        self._say = say
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._distributed = worker.load()
+        self._client: Any = None
+        self._executor: Any = None
+
+    def __enter__(self) -> Cluster:
+        self._connect()
+        try:
+            self._meet()
+        except BaseException:
+            self._client.close()
+            raise
+        return self
+
+    def _connect(self) -> None:
+        try:
+            self._client = self._distributed.Client(
+                self._address,
+                security=self._distributed.Security(),
+                timeout=CONNECT_SECONDS,
+                set_as_default=False,
+            )
+        except (OSError, ValueError, RuntimeError, TypeError, asyncio.TimeoutError) as error:
+            raise worker.unreachable(self._address, error) from None
+        self._executor = self._client.get_executor(pure=False)
+
+    def __exit__(self, *_: object) -> None:
+        from grader.engine.sandbox import unbroken
+
+        with unbroken():
+            self.stop()
+
+    def _meet(self) -> None:
+        """Are there workers, and do all of them have this kit?"""
+        with suppress(asyncio.TimeoutError, TimeoutError):
+            self._client.wait_for_workers(1, timeout=WORKERS_SECONDS)
+        kits: dict[str, str] = self._client.run(worker.kit)
+        if not kits:
+            trouble = KitError(
+                "No worker is connected.",
+                where=self._address,
+                remedy=f"On each machine that grades: nox -s worker -- {self._address}",
+            )
+            trouble.exit_code = 3
+            raise trouble
+        others = sorted(name for name, kit in kits.items() if kit != grading.kit_digest())
+        if others:
+            raise KitError(
+                "These workers have another version of the kit: " + ", ".join(others) + ".",
+                remedy="Bring the kit to the same version on all machines and start them again.",
+            )
+        workers = "1 worker takes" if len(kits) == 1 else f"{len(kits)} workers take"
+        self._say(f"{workers} {self.side_by_side} submissions at once.")
+
+    @property
+    def side_by_side(self) -> int:
+        return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
+
+    @property
+    def width(self) -> int:
+        # One more for each worker: it is there when another one ends.
+        return self.side_by_side + len(self._client.nthreads())
+
+    def submit(self, job: Job) -> Future[Record]:
+        mine: Future[Record] = Future()
+        mine.set_running_or_notify_cancel()
+        names = sorted({name for files in job.planned.files.values() for name in files.files})
+        text = json.dumps(
+            {
+                "kit": grading.kit_digest(),
+                "lab": lab_name(self._lab),
+                "student": job.student,
+                "exercises": [exercise.id for exercise in job.planned.to_run],
+                "keys": {e.id: job.planned.keys[e.id] for e in job.planned.to_run},
+            }
+        )
+        try:
+            files = worker.pack(job.request.workspace, names)
+            theirs = self._executor.submit(worker.grade, text, files)
+        except Exception as error:
+            mine.set_exception(Lost(f"It could not be sent: {type(error).__name__}: {error}"))
+            return mine
+        theirs.add_done_callback(lambda done: self._take(job, done, mine))
+        return mine
+
+    def _take(self, job: Job, theirs: Future[str], mine: Future[Record]) -> None:
+        try:
+            found = self._read(job, theirs)
+            for exercise in job.planned.to_run:
+                result = found.exercise(exercise.id)
+                self._events.put(Event("finished", job.student, exercise.id, result))
+            mine.set_result(found)
+        except BaseException as error:
+            mine.set_exception(error)
+
+    def _read(self, job: Job, theirs: Future[str]) -> Record:
+        """The worker's answer, believed no further than it can be checked; it is on disk then."""
+        try:
+            text = theirs.result()
+        except (CancelledError, asyncio.CancelledError):
+            raise Lost("The connection to the scheduler was lost.") from None
+        except self._distributed.KilledWorker:
+            raise SetAside("Each of two workers that graded it has died of it.") from None
+        except Exception as error:
+            raise KitError(f"A worker failed: {type(error).__name__}: {error}") from None
+        try:
+            if not isinstance(text, str):
+                raise ValueError("it is not text")
+            answer = json.loads(text)
+            if "stopped" in answer:
+                raise Lost("Its worker was stopped.")
+            if "refused" in answer:
+                raise KitError(f"A worker did not grade it: {answer['refused']}")
+            found = record.from_json(answer["record"])
+            ran = {result.id: result for result in found.exercises}
+            wanted = {exercise.id: job.planned.keys[exercise.id] for exercise in job.planned.to_run}
+            if (found.lab, found.student) != (self._lab.id, job.student):
+                raise ValueError("it is of somebody else")
+            if {name: result.key for name, result in ran.items()} != wanted:
+                raise ValueError("it is not what was asked for")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise KitError(f"A worker's answer is not a record: {error}.") from None
+        previous = job.planned.previous
+        exercises = []
+        for exercise in self._lab.exercises:
+            known = previous.exercise(exercise.id) if previous else None
+            result = ran.get(exercise.id) or known
+            if result is not None:
+                exercises.append(result)
+        whole = replace(found, exercises=tuple(exercises), submission=job.request.workspace.name)
+        record.save(whole, job.request.record_file)
+        return whole
+
+    def events(self, seconds: float) -> list[Event]:
+        found: list[Event] = []
+        try:
+            found.append(self._events.get(timeout=seconds))
+            while True:
+                found.append(self._events.get_nowait())
+        except queue.Empty:
+            return found
+
+    def hold(self) -> None:
+        """What is with the workers stays there; the batch sends nothing more by itself."""
+
+    go_on = adapt = hold
+
+    def ill(self) -> Trouble | None:
+        """Workers look after their engines themselves."""
+        if self._client.status != "running":
+            return Trouble(
+                "engine",
+                f"The scheduler at {self._address} does not answer.",
+                "Start it and its workers again: nox -s worker -- --help",
+            )
+        if not self._client.nthreads():
+            return Trouble(
+                "engine",
+                "No worker is connected.",
+                f"Start one: nox -s worker -- {self._address}",
+            )
+        return None
+
+    def mend(self, trouble: Trouble) -> Trouble | None:
+        if self._client.status != "running":
+            lost, self._client = self._client, None
+            with suppress(Exception):
+                lost.close(timeout=5)
+            try:
+                self._connect()
+            except KitError:
+                self._client = lost
+                return self.ill()
+        return self.ill()
+
+    def stop(self) -> None:
+        if self._client is None:
+            return
+        client, self._client = self._client, None
+        with suppress(Exception):
+            # Threads of a worker cannot be ended from here; what they wait for can.
+            client.run(worker.end, wait=True)
+        with suppress(Exception):
+            self._executor.shutdown(wait=False)
+        with suppress(Exception):
+            client.close(timeout=20)
+
+
+def lab_name(lab: Lab) -> str:
+    """How a worker finds the lab: a kit's by its name, another one by its folder."""
+    return lab.id if lab.folder.parent == paths.LABS else str(lab.folder)

@@ -1,0 +1,300 @@
+"""`grade`: what a tutor says: grade everything that was handed in."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader import lab as labs
+from grader import paths
+from grader import results as class_results
+from grader.batch import lock
+from grader.console import say
+from grader.errors import KitError
+from grader.lab import Lab
+from grader.results import Results
+
+if TYPE_CHECKING:
+    from grader.batch.batch import Outcome, Planned
+    from grader.batch.show import Show
+
+EXAMPLE = """examples:
+  python -m grader grade moodle.zip --roster roster.csv
+  python -m grader grade moodle.zip --roster roster.csv        again: goes on where it stopped
+  python -m grader grade submissions/ --out results/monday --exercise compose
+  python -m grader grade submissions/ --regrade                what would another version give?
+  python -m grader grade submissions/ --regrade --replace      ... and take that over
+
+SUBMISSIONS is Moodle's or Canvas's download, a folder of folders, of archives or of Git clones.
+Ctrl-C stops at once and cleans up; the same command goes on.
+
+exit codes: 0 all graded, 2 bad usage or input, 3 something could not be graded or matched (which
+costs nobody points), 130 stopped
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "grade",
+        help="grade a class: everything that was handed in, side by side",
+        description="Unpack what was handed in, match it with the roster, grade every submission"
+        " that has not been graded yet, and write records, pages and grades.csv.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "submissions",
+        nargs="?",
+        type=Path,
+        metavar="SUBMISSIONS",
+        help="what was handed in; may be left out once it is unpacked",
+    )
+    parser.add_argument("--roster", type=Path, metavar="CSV", help="who is in the class")
+    parser.add_argument("--lab", default="lab4", help="the lab (default: lab4)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the class's results folder")
+    parser.add_argument(
+        "--exercise", action="append", default=[], metavar="NAME", help="only this one (repeatable)"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_number,
+        metavar="N",
+        help="exercises side by side (default: what fits, measured)",
+    )
+    parser.add_argument(
+        "--regrade",
+        action="store_true",
+        help="grade apart what another version of kit or lab graded, and show what differs",
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="with --regrade: let the new results count"
+    )
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="grade on the workers of this Dask scheduler"
+    )
+    parser.add_argument("--engine", metavar="URL", help="the Docker engine to use")
+    parser.add_argument(
+        "--anonymous", action="store_true", help="no names and numbers on the class page"
+    )
+    parser.set_defaults(run=run)
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def run(args: argparse.Namespace) -> int:
+    lab = labs.load(args.lab)
+    for name in args.exercise:
+        lab.exercise(name)
+    if args.replace and not args.regrade:
+        raise KitError("--replace goes with --regrade.", remedy="Look at the difference first.")
+    out = (args.out or paths.results() / f"{lab.id}-class").absolute()
+    if args.submissions is None:
+        class_results.load(out)  # says what is missing
+    elif not args.submissions.exists():
+        raise KitError("There is nothing of that name.", where=str(args.submissions))
+    from grader.batch.show import Show
+
+    with lock.hold(out) as scratch:
+        try:
+            with Show() as show:
+                return _Grading(args, lab, out, scratch, show).run()
+        except KeyboardInterrupt:
+            say("Everything under way was ended and removed; what is graded is kept.")
+            say("The same command goes on where this one stopped.")
+            raise
+        except OSError as error:
+            raise lock.unwritable(out, error) from None
+
+
+class _Grading:
+    """One run of the command, stage by stage."""
+
+    def __init__(
+        self, args: argparse.Namespace, lab: Lab, out: Path, scratch: Path, show: Show
+    ) -> None:
+        self.args = args
+        self.lab = lab
+        self.out = out
+        self.scratch = scratch
+        self.show = show
+
+    def run(self) -> int:
+        from grader.batch import batch, regrade
+
+        results = self._unpack()
+        self._list(results)
+        regrading = self.args.regrade
+        if regrading:
+            regrade.seed(results)
+        planned = batch.plan(
+            results,
+            self.lab,
+            exercises=self.args.exercise,
+            scratch=self.scratch,
+            records=regrade.folder(results) if regrading else None,
+            keep_older=not regrading,
+        )
+        self._tell(planned)
+        outcome = self._grade(results, planned)
+        if regrading:
+            return self._regraded(results, outcome)
+        self._report(results, outcome)
+        return 3 if outcome.left or results.unmatched else 0
+
+    def _unpack(self) -> Results:
+        if self.args.submissions is None:
+            found = class_results.load(self.out)
+        else:
+            from grader import intake
+
+            with self.show.stage("unpack") as stage:
+                found = intake.gather(
+                    self.args.submissions,
+                    self.lab,
+                    self.out,
+                    self.args.roster,
+                    progress=stage.update,
+                )
+        if found.lab != self.lab.id:
+            raise KitError(
+                f"These are results of {found.lab}, not of {self.lab.id}.",
+                where=str(self.out),
+                remedy="Name another folder with --out, or the lab with --lab.",
+            )
+        return found
+
+    def _list(self, results: Results) -> None:
+        """Everything that will not be graded is named: nothing is dropped in silence."""
+        parts = [_count(len(results.entries), "submission")]
+        if results.missing:
+            parts.append(f"{len(results.missing)} of the roster handed nothing in")
+        if results.unmatched:
+            parts.append(f"{len(results.unmatched)} could not be matched")
+        self.show.line("; ".join(parts) + ".")
+        for one in results.unmatched:
+            self.show.line(f"  not matched: {one.source}: {one.reason}")
+        for entry in results.entries:
+            if entry.refused is not None:
+                self.show.line(f"  {entry.person.id}: not unpacked: {entry.refused}")
+
+    def _tell(self, planned: Planned) -> None:
+        if planned.kept:
+            self.show.line(f"{len(planned.kept)} graded already, their files are the same.")
+        if planned.older:
+            self.show.line(
+                f"Results of {_count(len(planned.older), 'submission')} are an earlier version's of"
+                f" kit or lab, and stay: {_some(planned.older)}. --regrade shows what would change."
+            )
+
+    def _grade(self, results: Results, planned: Planned) -> Outcome:
+        from grader.batch.batch import Batch, Outcome
+        from grader.batch.here import Here
+
+        if not planned.jobs:
+            return Outcome(kept=[*planned.kept], older=[*planned.older], left={**planned.left})
+        with self._workplace(planned) as workplace:
+            pages = not self.args.regrade
+            outcome = Batch(results, workplace, self.show, pages=pages).run(planned)
+            if isinstance(workplace, Here) and workplace.need:
+                self.show.line(workplace.need)
+            return outcome
+
+    def _workplace(self, planned: Planned) -> Any:
+        exercises = [exercise for job in planned.jobs for exercise in job.planned.to_run]
+        if self.args.cluster:
+            from grader.batch.cluster import Cluster
+
+            return Cluster(self.args.cluster, self.lab, self.show.line)
+        from grader import supply
+        from grader.batch.here import Here
+
+        with self.show.aside():
+            provider = supply.provide_targets(self.args.engine)
+        if provider.unavailable is not None:
+            error = KitError(provider.unavailable.reason, remedy=provider.unavailable.remedy)
+            error.exit_code = 3
+            raise error
+        here = Here(provider, exercises, self.out, self.args.jobs)
+        self.show.line(here.decision.because)
+        return here
+
+    def _report(self, results: Results, outcome: Outcome) -> None:
+        from rich.console import Console
+
+        from grader import likeness
+        from grader.batch.batch import write_pages
+        from grader.reports import classpage, classtable
+
+        with self.show.stage("report") as stage:
+            results = results.with_likenesses(likeness.find(self.lab, results, stage.update))
+            results.save()
+            write_pages(results, results.entries, stage.update)
+            page = classpage.write(results, self.lab, anonymous=self.args.anonymous)
+            grades = self._grades(results)
+        classtable.render(results, Console(highlight=False, soft_wrap=True))
+        self._end(outcome, page, grades)
+
+    def _grades(self, results: Results) -> Path:
+        """grades.csv, as `export plain` makes it."""
+        from grader import marks, rubric
+        from grader.exports import plain, rows
+        from grader.rendering import write_file
+
+        questions = rubric.load(self.lab)
+        given = marks.read(results, questions) if questions else None
+        made = plain.export(rows.rows(results, self.lab, questions, given), self.lab, questions)
+        ((name, content),) = made.files.items()
+        write_file(self.out, name, content)
+        return self.out / name
+
+    def _end(self, outcome: Outcome, page: Path, grades: Path) -> None:
+        from grader.batch.forecast import spoken
+
+        print(
+            f"\n{len(outcome.graded)} graded in {spoken(outcome.seconds)}, {len(outcome.kept)}"
+            f" kept, {len(outcome.left)} not gradable."
+        )
+        for student, why in sorted(outcome.left.items()):
+            print(f"  {student}: {why}")
+        if outcome.left:
+            print("  This costs nobody points: the same command tries these again.")
+        print(f"\nClass page:  {page}")
+        print(f"Feedback:    {self.out / 'feedback'}")
+        print(f"Points:      {grades}")
+        print(f"\nNext, for your LMS: python -m grader export --help, with {self.out}")
+
+    def _regraded(self, results: Results, outcome: Outcome) -> int:
+        from rich.console import Console
+
+        from grader.batch import regrade
+
+        changes = regrade.compare(results)
+        file = results.folder / "regrade.csv"
+        regrade.write_csv(changes, file)
+        regrade.render(changes, Console(highlight=False, soft_wrap=True))
+        if self.args.replace:
+            done, unready = regrade.replace(results)
+            print(f"\n{len(done)} records replaced; the old ones are in {self.out / 'replaced'}.")
+            if unready:
+                print(f"Not replaced, because not gradable now: {_some(unready)}.")
+            self._report(results, outcome)
+        else:
+            print(f"\nNothing is replaced yet; the list: {file}")
+            print("The same command with --replace lets the new results count.")
+        return 3 if outcome.left else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _some(students: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(students) - most} more" if len(students) > most else ""
+    return ", ".join(students[:most]) + more

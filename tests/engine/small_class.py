@@ -1,0 +1,120 @@
+"""A small class of a small lab, unpacked and ready to grade: for the tests of `grade`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from grader import lab as labs
+from grader import record
+from grader.record import ExerciseResult
+from grader.results import Entry, Person, Results
+from tests.engine import kit
+
+LAB = """
+id: small
+title: A small lab
+course: tests
+students: {pattern: "s[0-9]{7}", example: s1234567, demo: s0000000}
+exercises:
+  - {id: one, title: One node, points: 2, folders: [one], images: [a], nodes: 1}
+  - {id: three, title: Three nodes, points: 2, folders: [three], images: [a], nodes: 3}
+limits: {build_seconds: 60, start_seconds: 60, exercise_seconds: SECONDS, output_kb: 64}
+variant:
+  port: {from: 8000, to: 8999}
+"""
+
+CHECKS = '''
+import os
+import time
+
+from grader.checks import check, fail
+
+
+@check(points=1, needs_engine=False)
+def check_there(submission):
+    """There is a file."""
+    if not (submission / "{name}/file.txt").is_file():
+        fail("file.txt is missing.", hint="Write it.")
+
+
+@check(points=1)
+def check_runs(target, submission):
+    """Its nodes run."""
+    for node in target.nodes:
+        done = node.run(["hostname"], timeout=60)
+        if done.out.strip() != node.name:
+            fail("A node is another one.", expected=node.name, actual=done.out)
+    told = (submission / "{name}/file.txt").read_text(encoding="utf-8").strip()
+    if told == "hang":
+        time.sleep(3600)
+    if told == "crash":
+        os._exit(9)
+    if told == "take the worker down":
+        os.kill(os.getppid(), 9)
+    time.sleep(float(os.environ.get("DRYDOCK_TEST_SECONDS", "0")))
+'''
+
+
+class Class:
+    """`students` maps IDs to what their files say: `well`, `hang`, `crash` or
+    `take the worker down`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        students: dict[str, str],
+        out: Path | None = None,
+        seconds: int = 120,
+    ) -> None:
+        root = folder / "labs" / "small"
+        (root / "checks").mkdir(parents=True)
+        (folder / "templates" / "small").mkdir(parents=True)
+        (root / "lab.yaml").write_text(LAB.replace("SECONDS", str(seconds)), encoding="utf-8")
+        for name in ("one", "three"):
+            text = CHECKS.replace("{name}", name)
+            (root / "checks" / f"{name}.py").write_text(text, encoding="utf-8")
+        self.lab = labs.load(root)
+        self.out = out or folder / "results of a class, größer"
+        self.results = Results(
+            self.out,
+            "small",
+            tuple(Entry(Person(student), f"class.zip: {student}") for student in students),
+        )
+        for student, told in students.items():
+            self.say(student, told)
+        self.results.save()
+
+    def say(self, student: str, told: str) -> None:
+        """Let this student's files say something else."""
+        for name in ("one", "three"):
+            file = self.results.submission(student) / name / "file.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{told if name == 'one' else 'well'}\n", encoding="utf-8")
+
+    @property
+    def where(self) -> list[str | Path]:
+        return ["grade", "--lab", self.lab.folder, "--out", self.out]
+
+    def grade(self, *more: str | Path) -> Any:
+        return kit.run(*self.where, *more)
+
+    def graded(self) -> dict[tuple[str, str], ExerciseResult]:
+        """Results of exercises that are recorded and gradable, by student and exercise."""
+        found = {}
+        for file in (self.out / "records").glob("s*.json"):
+            one = record.load(file)
+            assert one is not None, f"{file} is broken"
+            found |= {(one.student, e.id): e for e in one.exercises if e.gradable}
+        return found
+
+
+def files(out: Path) -> set[str]:
+    """Names of all in a results folder but the submissions and the lock."""
+    return {
+        str(Path(folder, name).relative_to(out))
+        for folder, _, names in os.walk(out)
+        for name in names
+        if "submissions" not in Path(folder).parts
+    } - {".lock"}

@@ -1,0 +1,231 @@
+"""`grade --cluster`: workers in processes of their own, over TLS, as on other machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader import record
+from grader.checks import eventually
+from grader.engine import packages
+from grader.record import Record
+from tests.engine import kit
+from tests.engine.small_class import Class
+from tests.engine.test_grade_command import PARTS, THREE, left
+
+pytest.importorskip("distributed")
+pytestmark = pytest.mark.engine
+__all__ = ["left"]
+
+
+class Cluster:
+    """A scheduler and its workers."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"tls://127.0.0.1:{free.getsockname()[1]}"
+        self.workers: list[kit.Running] = []
+        self.schedule()
+
+    def schedule(self) -> None:
+        self.scheduler = kit.Running("worker", "--scheduler", self.address)
+        self.scheduler.until("Scheduler at")
+
+    def worker(self) -> kit.Running:
+        running = kit.Running("worker", self.address, "--jobs", "1")
+        self.workers.append(running)
+        running.until("Grading for")
+        return running
+
+    def end(self) -> list[str]:
+        """Ctrl-C for all that still run; what they said."""
+        said = []
+        for running in [*self.workers, self.scheduler]:
+            if running.process.poll() is None:
+                running.interrupt()
+            said.append(running.said)
+        return said
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, image_set: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    openssl = packages.program("openssl")
+    if openssl is None:
+        pytest.skip("openssl is needed to make keys")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    argv = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=drydock"]
+    subprocess.run([openssl, *argv, "-out", cert, "-keyout", key], check=True, capture_output=True)
+    tls = "DASK_DISTRIBUTED__COMM__TLS__"
+    monkeypatch.setenv(f"{tls}CA_FILE", str(cert))
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        monkeypatch.setenv(f"{tls}{role}__CERT", str(cert))
+        monkeypatch.setenv(f"{tls}{role}__KEY", str(key))
+    made = Cluster()
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def timeless(found: Record | None) -> Record:
+    """A record without what differs from run to run."""
+    assert found is not None
+    exercises = tuple(
+        dataclasses.replace(
+            e,
+            graded_at="",
+            seconds={},
+            checks=tuple(dataclasses.replace(c, seconds=0) for c in e.checks),
+        )
+        for e in found.exercises
+    )
+    return dataclasses.replace(found, exercises=exercises, started="", finished="")
+
+
+def test_two_workers_give_the_same_records_as_none(
+    tmp_path: Path, cluster: Cluster, left: Callable[[], set[str]]
+) -> None:
+    alone = Class(tmp_path / "alone", THREE)
+    assert alone.grade().returncode == 0
+    one = Class(tmp_path / "shared", THREE)
+    cluster.worker()
+    cluster.worker()
+    done = one.grade("--cluster", cluster.address)
+    assert done.returncode == 0, done.stderr
+    assert "2 workers take" in done.stderr
+    for student in THREE:
+        found, expected = (timeless(which.results.record(student)) for which in (one, alone))
+        keyless = [
+            dataclasses.replace(
+                which, exercises=tuple(dataclasses.replace(e, key="") for e in which.exercises)
+            )
+            for which in (found, expected)
+        ]
+        assert keyless[0] == keyless[1]
+    again = one.grade()
+    assert "3 graded already, their files are the same." in again.stderr, (
+        "keys are those of this machine"
+    )
+    said = cluster.end()
+    assert sum(text.count(": graded") for text in said) == 3
+    assert not any("Traceback" in text for text in said)
+    assert not left()
+
+
+def test_a_worker_that_dies_loses_nothing(
+    tmp_path: Path,
+    cluster: Cluster,
+    left: Callable[[], set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "4")
+    one = Class(tmp_path / "class", THREE)
+    first = cluster.worker()
+    running = kit.Running(*one.where, "--cluster", cluster.address)
+    running.until("submissions at once")
+    assert eventually(left, within=60), "the worker has begun"
+    cluster.worker()
+    time.sleep(1)
+    first.kill()
+    out, _ = running.process.communicate(timeout=600)
+    assert running.process.returncode == 0, running.said + out
+    assert one.graded().keys() == PARTS
+    assert "Traceback" not in running.said + out
+    cluster.end()
+    assert not left()
+
+
+def test_a_worker_that_is_stopped_loses_nothing(
+    tmp_path: Path,
+    cluster: Cluster,
+    left: Callable[[], set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "4")
+    one = Class(tmp_path / "class", THREE)
+    first = cluster.worker()
+    running = kit.Running(*one.where, "--cluster", cluster.address)
+    running.until("submissions at once")
+    assert eventually(left, within=60), "the worker has begun"
+    cluster.worker()
+    first.interrupt()
+    out, _ = running.process.communicate(timeout=600)
+    assert running.process.returncode == 0, running.said + out
+    assert one.graded().keys() == PARTS
+    assert "Traceback" not in running.said + out + first.said
+    cluster.end()
+    assert not left()
+
+
+def test_a_scheduler_that_dies_pauses_the_batch_until_it_is_there_again(
+    tmp_path: Path,
+    cluster: Cluster,
+    left: Callable[[], set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "4")
+    one = Class(tmp_path / "class", THREE)
+    cluster.worker()
+    running = kit.Running(*one.where, "--cluster", cluster.address)
+    running.until("submissions at once")
+    assert eventually(left, within=60), "the worker has begun"
+    cluster.scheduler.kill()
+    running.until("Paused: The scheduler at")
+    cluster.schedule()
+    cluster.worker()
+    running.until("It is mended")
+    out, _ = running.process.communicate(timeout=600)
+    assert running.process.returncode == 0, running.said + out
+    assert one.graded().keys() == PARTS
+    cluster.end()
+    assert not left()
+
+
+def test_a_submission_that_takes_two_workers_down_is_set_aside_and_the_others_are_graded(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    one = Class(tmp_path / "class", {"s0000001": "take the worker down", "s0000002": "well"})
+    for _ in range(3):
+        cluster.worker()
+    done = one.grade("--cluster", cluster.address)
+    assert done.returncode == 3, done.stderr
+    assert "s0000001: not gradable: Each of two workers" in done.stderr
+    assert {student for student, _ in one.graded()} == {"s0000002"}
+
+
+def test_ctrl_c_ends_what_the_workers_do(
+    tmp_path: Path,
+    cluster: Cluster,
+    left: Callable[[], set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "60")
+    one = Class(tmp_path / "class", THREE)
+    cluster.worker()
+    running = kit.Running(*one.where, "--cluster", cluster.address)
+    running.until("submissions at once")
+    assert eventually(left, within=60), "the worker has begun"
+    assert running.interrupt() == 130
+    assert "Traceback" not in running.said
+    assert eventually(lambda: not left(), within=30), "long before the checks would have ended"
+
+
+def test_no_scheduler_and_no_worker_are_said_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Class(tmp_path / "class", THREE)
+    record_before = record.load(one.results.record_file("s0000001"))
+    done = one.grade("--cluster", "tcp://127.0.0.1:9")
+    assert done.returncode == 3
+    assert "No scheduler answers at tcp://127.0.0.1:9" in done.stderr
+    assert "nox -s worker" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert record.load(one.results.record_file("s0000001")) == record_before
