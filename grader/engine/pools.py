@@ -37,6 +37,17 @@ def first_free(taken: Iterable[str]) -> str:
     )
 
 
+def inner(pool: str) -> str:
+    """The half of a pool for networks that have no way out: the sandboxes'."""
+    return str(next(ipaddress.ip_network(pool).subnets()))
+
+
+def outer_networks(pool: str) -> list[str]:
+    """The other half, for networks with a way out, in /24 pieces."""
+    *_, half = ipaddress.ip_network(pool).subnets()
+    return [str(network) for network in half.subnets(new_prefix=24)]
+
+
 def choose() -> str:
     """A pool that collides with no route, address or name server of this machine."""
     taken = [route["dst"] for route in _routes() if route["dst"] != "default"]

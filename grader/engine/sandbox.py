@@ -122,7 +122,7 @@ def _start_all(
     limits: Limits,
 ) -> list[SandboxNode]:
     with contextlib.closing(engine.client()) as client:
-        network = egress.make_network(engine, client, run)
+        network = egress.sandbox_network(engine, client, run)
 
         def start(name: str) -> SandboxNode:
             node = start_node(
@@ -196,7 +196,7 @@ def builder(
     run = reaper.Run.begin(engine, purpose="builder")
     try:
         with contextlib.closing(engine.client()) as client:
-            network = egress.make_network(engine, client, run)
+            network = egress.open_network(engine, client, run)
             node = start_node(
                 run,
                 client,
