@@ -15,6 +15,7 @@ from grader.engine.mirror.container import (
     ensure,
     remove,
     remove_cache,
+    runs,
     status,
 )
 from grader.engine.mirror.origins import Unusable
@@ -28,5 +29,6 @@ __all__ = [
     "ensure",
     "remove",
     "remove_cache",
+    "runs",
     "status",
 ]

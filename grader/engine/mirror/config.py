@@ -95,8 +95,8 @@ http {
 """
 
 COMMON = """\
-        error_page 400 403 405 413 414 421 494 495 496 497 = @refused;
-        location @refused { return 403 "%(refusal)s\\n"; }
+        error_page 400 403 405 413 414 421 494 =403 /drydock-refused;
+        location = /drydock-refused { return 403 "%(refusal)s\\n"; }
         location = /drydock-mirror { access_log off; allow 127.0.0.1; deny all; return 204; }
         location / { return 403 "%(refusal)s\\n"; }
 """

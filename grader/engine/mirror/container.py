@@ -121,6 +121,12 @@ def remove_cache(engine: Engine) -> None:
             client.api.remove_volume(_name("cache"))
 
 
+def runs(engine: Engine) -> bool:
+    with contextlib.closing(engine.client()) as client:
+        found = _find(client)
+        return found is not None and bool(found["State"]["Running"])
+
+
 def status(engine: Engine) -> Status:
     """How it is, without starting it."""
     with contextlib.closing(engine.client()) as client:
