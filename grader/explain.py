@@ -184,9 +184,11 @@ _COMPILED = tuple((re.compile(p, re.IGNORECASE | re.MULTILINE), r, h) for p, r, 
 
 _UNREACHABLE = re.compile(
     r"Temporary failure resolving '|Could not connect to \S+:\d+|Unable to connect to \S+:"
-    r"|Failed to fetch https?://|after connection broken by '|HTTP error 503 while getting"
+    r"|Failed to fetch https?://|after connection broken by '"
 )
-_NOT_FETCHED = re.compile(r"\s503  ?Service|too many 503 error|HTTP error 503|: 503 Server Error")
+_NOT_FETCHED = re.compile(
+    r"\s503  Service Temporarily|after connection broken by .*RemoteDisconnected\("
+)
 
 
 def explain(output: str) -> Explained | None:

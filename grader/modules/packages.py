@@ -33,14 +33,15 @@ UNHEARD_OF = {
         [
             "sh",
             "-c",
-            "from=$(apt-get indextargets --format '$(REPO_URI)' | head -n 1) && "
+            'from=$(apt-get --print-uris update | sed -n "s|^\'\\(.*\\)/dists/.*|\\1|p" '
+            "| head -n 1) && "
             "/usr/lib/apt/apt-helper -o Acquire::Retries=0 download-file "
-            '"${from}pool/$0.deb" /tmp/x 2>&1',
+            '"$from/pool/$0.deb" /tmp/x 2>&1',
         ],
     ),
     "Python packages": (
         "python:3.11",
-        ["pip", "download", "--retries=0", "--no-deps", "--no-cache-dir", "--dest", "/tmp/p"],
+        ["pip", "download", "--no-deps", "--no-cache-dir", "--dest", "/tmp/p"],
     ),
 }
 """The same, for something that nobody has (its name is added): so no cache can answer for it."""
@@ -53,13 +54,12 @@ def blame_the_network(node: Node, done: Completed) -> None:
     for what in SOURCES:
         if not come(node, what):
             raise EngineFault(f"{what} cannot be reached from here: the network is down.")
-    for what in UNHEARD_OF:
-        if not_fetched(done.out) and not reached(node, what):
-            raise EngineFault(
-                f"{what} cannot be fetched: the class mirror has not got all that this build "
-                "needs, and cannot reach the server that has.",
-                remedy="Connect this machine to the network, and grade again.",
-            )
+    if not_fetched(done.out) and not all(reached(node, what) for what in UNHEARD_OF):
+        raise EngineFault(
+            "The class mirror has not got all the packages that are needed here, and cannot reach "
+            "the servers that have.",
+            remedy="Connect this machine to the network, and grade again.",
+        )
 
 
 def come(node: Node, what: str, seconds: float = 90) -> bool:

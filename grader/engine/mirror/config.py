@@ -19,6 +19,8 @@ DOWN = (
     "The class mirror cannot reach the server of this package and has no copy. "
     "This is not the fault of who asked."
 )
+HEALTH_PORT = 1053
+"""On the mirror's loopback."""
 INTERFACES = 4096
 """Interfaces whose address is given out; a mirror gets one more for each sandbox, and their
 numbers are never used again."""
@@ -35,6 +37,10 @@ WANTED: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """Paths that are passed on, and how long an answer is good, by kind. An old answer is still
 given where the server cannot be reached."""
+
+PATIENCE = {"debian": "20s", "index": "280s", "files": "280s"}
+"""How long one waits for what another is just fetching: less than the client's own patience
+(apt's is 30 s, pip's in origins), after which it is fetched for both."""
 
 HTTP = """\
 user www-data;
@@ -55,7 +61,7 @@ http {
     keepalive_timeout 30s;
     send_timeout 60s;
     resolver 127.0.0.11 valid=60s ipv6=off;
-    resolver_timeout 8s;
+    resolver_timeout 4s;
 
     proxy_cache_path /cache/packages levels=1:2 keys_zone=packages:20m max_size=%(size)s
         min_free=512m inactive=120d use_temp_path=off;
@@ -63,7 +69,6 @@ http {
     proxy_cache_key $dd_url;
     proxy_cache_lock on;
     proxy_cache_lock_age 10m;
-    proxy_cache_lock_timeout 10m;
     proxy_cache_revalidate on;
     proxy_cache_use_stale error timeout invalid_header updating http_500 http_502 http_503 http_504;
     proxy_ignore_headers Cache-Control Expires Set-Cookie Vary X-Accel-Expires X-Accel-Redirect
@@ -73,7 +78,7 @@ http {
     proxy_method GET;
     proxy_pass_request_headers off;
     proxy_pass_request_body off;
-    proxy_connect_timeout 10s;
+    proxy_connect_timeout 5s;
     proxy_read_timeout 120s;
     proxy_max_temp_file_size 0;
     proxy_buffer_size 16k;
@@ -85,6 +90,9 @@ http {
     proxy_intercept_errors on;
     recursive_error_pages on;
 
+    # For whoever asks from inside whether it runs.
+    server { listen 127.0.0.1:%(health)d; access_log off; return 204; }
+
     map $upstream_http_location $dd_target {
         default "";
         "~^https?://" $upstream_http_location;
@@ -92,12 +100,12 @@ http {
     }
     map "" $dd_url { default "-"; }
     map "" $dd_server { default ""; }
+    map "" $dd_hang_up { default ""; }
 """
 
 COMMON = """\
         error_page 400 403 405 413 414 421 494 =403 /drydock-refused;
         location = /drydock-refused { return 403 "%(refusal)s\\n"; }
-        location = /drydock-mirror { access_log off; allow 127.0.0.1; deny all; return 204; }
         location / { return 403 "%(refusal)s\\n"; }
 """
 
@@ -118,14 +126,18 @@ FETCH = """\
             proxy_pass http://127.0.0.1:9;
             error_page 500 502 503 504 = @down;
         }
-        location @down { return 503 "%(down)s\\n"; }
+        location @down {
+            # pip keeps an error of the server to itself, but not that nobody answered.
+            if ($dd_hang_up) { return 444; }
+            return 503 "%(down)s\\n";
+        }
 """
 
 
 def nginx(origins: Origins, bundle: str, size: str = "10g") -> str:
     """nginx.conf. `bundle` is the file of certificates that it trusts, `size` the cache's as
     nginx writes it."""
-    text = HTTP % {"size": size, "bundle": bundle}
+    text = HTTP % {"size": size, "bundle": bundle, "health": HEALTH_PORT}
     ports = {origin.port for origin in origins.served} | {port for _, port in origins.proxies}
     for port in sorted(ports | {80}):
         text += f"    server {{\n        listen {port} default_server;\n        server_name _;\n"
@@ -154,6 +166,7 @@ def _location(origin: Origin, wanted: str, fresh: str) -> str:
         "    limit_except GET { deny all; }",
         f"    set $dd_server {scheme}://{authority};",
         f"    set $dd_url {origin.upstream}$1;",
+        f"    set $dd_hang_up {int(origin.kind != 'debian')};",
         # What a sandbox asks with is left behind (proxy_pass_request_headers off).
         f"    proxy_set_header Host {authority};",
         '    proxy_set_header Accept-Encoding "";',
@@ -161,6 +174,7 @@ def _location(origin: Origin, wanted: str, fresh: str) -> str:
         '    proxy_set_header User-Agent "drydock-mirror";',
         f"    proxy_cache_valid 200 {fresh};",
         "    proxy_cache_valid 404 410 1m;",
+        f"    proxy_cache_lock_timeout {PATIENCE[origin.kind]};",
     ]
     if origin.authorization is not None:
         lines.append(f'    proxy_set_header Authorization "{origin.authorization}";')

@@ -118,7 +118,7 @@ def remove_cache(engine: Engine) -> None:
     with _lock(), contextlib.closing(engine.client()) as client:
         _remove(client)
         with contextlib.suppress(NotFound):
-            client.api.remove_volume(_name("cache"))
+            client.api.remove_volume(name("cache"))
 
 
 def runs(engine: Engine) -> bool:
@@ -133,7 +133,7 @@ def status(engine: Engine) -> Status:
         found = _find(client)
         size = 0
         for volume in client.api.df().get("Volumes") or []:
-            if volume["Name"] == _name("cache"):
+            if volume["Name"] == name("cache"):
                 size = max(0, int((volume.get("UsageData") or {}).get("Size", 0)))
         if found is None:
             return Status(False, size, 0, 0, 0, 0, ())
@@ -165,7 +165,7 @@ def _lock() -> FileLock:
     return FileLock(home / "mirror.lock", timeout=300, mode=0o666)
 
 
-def _name(part: str) -> str:
+def name(part: str) -> str:
     return f"drydock-{embedded.place().key}-mirror-{part}"
 
 
@@ -181,7 +181,7 @@ def _find(client: docker.DockerClient) -> dict[str, Any] | None:
     from docker.errors import NotFound
 
     try:
-        found: dict[str, Any] = client.api.inspect_container(_name("server"))
+        found: dict[str, Any] = client.api.inspect_container(name("server"))
     except NotFound:
         return None
     return found
@@ -201,7 +201,7 @@ def _remove(client: docker.DockerClient) -> bool:
 
     there = _find(client) is not None
     with contextlib.suppress(NotFound):
-        client.api.remove_container(_name("server"), force=True)
+        client.api.remove_container(name("server"), force=True)
     for network in client.api.networks(filters={"label": _chosen("mirror-network")}):
         with contextlib.suppress(NotFound):
             client.api.remove_network(network["Id"])
@@ -219,11 +219,11 @@ def _start(engine: Engine, client: docker.DockerClient) -> str:
     image = node_image.ensure_mirror(engine)
     try:
         _remove(client)
-        client.api.create_volume(_name("cache"), labels=_labels("mirror-cache"))
-        network = outer.make(engine, client, _name("network"), _labels("mirror-network"))
+        client.api.create_volume(name("cache"), labels=_labels("mirror-cache"))
+        network = outer.make(engine, client, name("network"), _labels("mirror-network"))
         made = client.api.create_container(
             image,
-            name=_name("server"),
+            name=name("server"),
             hostname="mirror",
             labels={
                 **_labels("mirror"),
@@ -232,7 +232,7 @@ def _start(engine: Engine, client: docker.DockerClient) -> str:
             },
             host_config=client.api.create_host_config(
                 network_mode=network,
-                binds={_name("cache"): {"bind": "/cache", "mode": "rw"}},
+                binds={name("cache"): {"bind": "/cache", "mode": "rw"}},
                 mem_limit="512m",
                 memswap_limit="512m",
                 pids_limit=64,
@@ -277,7 +277,7 @@ def _files(stands_for: origins.Origins) -> dict[str, bytes]:
 def _wait(client: docker.DockerClient, container: str) -> None:
     """Until both of its servers answer."""
     deadline = time.monotonic() + SECONDS
-    probe = "curl -sf http://127.0.0.1/drydock-mirror && grep -q ' 00000000:0035 ' /proc/net/udp"
+    probe = f"curl -sf http://127.0.0.1:{config.HEALTH_PORT} && grep -q :0035 /proc/net/udp"
     while True:
         runs = bool(client.api.inspect_container(container)["State"]["Running"])
         if runs:

@@ -191,7 +191,13 @@ def _pip_environment(indexes: list[str], servers: list[str]) -> dict[str, str]:
         return {}
     urls = [f"{_reached(url)}{urlsplit(url).path.rstrip('/')}/" for url in indexes]
     trusted = dict.fromkeys(urlsplit(_reached(url)).netloc for url in [*indexes, *servers])
-    found = {"PIP_INDEX_URL": urls[0], "PIP_TRUSTED_HOST": " ".join(trusted)}
+    found = {
+        "PIP_INDEX_URL": urls[0],
+        "PIP_TRUSTED_HOST": " ".join(trusted),
+        # The mirror tries itself; and it may be just fetching the same for somebody else.
+        "PIP_RETRIES": "2",
+        "PIP_TIMEOUT": "300",
+    }
     if urls[1:]:
         found["PIP_EXTRA_INDEX_URL"] = " ".join(urls[1:])
     return found
