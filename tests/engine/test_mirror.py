@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from grader.engine import embedded, find, mirror
+from grader.engine import archive, embedded, find, mirror, node_image
 from grader.engine.find import Engine
 from grader.engine.images.sets import ImageSet
-from grader.engine.mirror import config, container
+from grader.engine.mirror import config, container, origins
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineFault
 from grader.modules.image import build_image
@@ -220,7 +220,9 @@ def test_offline_it_gives_what_it_has_and_says_whose_fault_the_rest_is(
             dockerfile = (APT if before in APT else PIP).replace(before, now)
             done = build(node, dockerfile, "more")
             assert not done.ok
-            with pytest.raises(EngineFault, match="has not got all the packages|cannot be reached from here"):
+            with pytest.raises(
+                EngineFault, match=r"has not got all the packages|cannot be reached from here"
+            ):
                 blame_the_network(node, done)
 
 
@@ -281,6 +283,45 @@ def test_engine_stop_takes_it_along_and_its_cache_stays(
         assert [v["Labels"]["drydock.role"] for v in client.api.volumes()["Volumes"]] == [
             "mirror-cache"
         ]
+
+
+@pytest.mark.parametrize(
+    ("debian", "apt", "pip"),
+    [
+        ("https://mirror.test/debian", {}, {}),
+        (
+            "http://mirror.test:8080/pub/deb.ian-x",
+            {"Acquire::http::Proxy": "http://p.test:3142"},
+            {},
+        ),
+        (None, {}, {"index-url": "https://u:s%22%24x@index.test:8443/a/simple"}),
+        (None, {}, {"index-url": "http://pypi.org/simple", "extra-index-url": "https://x.test/s"}),
+    ],
+)
+def test_nginx_and_dnsmasq_take_what_odd_settings_make(
+    engine: Engine, debian: str | None, apt: dict[str, str], pip: dict[str, str]
+) -> None:
+    plan = origins.plan(debian, debian, apt, pip, lambda _index: {"https://files.test:444"})
+    files = {
+        "drydock/nginx.conf": config.nginx(plan, container.IMAGE_BUNDLE).encode(),
+        "drydock/dnsmasq.conf": config.dnsmasq(plan).encode(),
+    }
+    script = "mkdir -p /cache && nginx -t -c /etc/drydock/nginx.conf && "
+    script += "dnsmasq --test -C /etc/drydock/dnsmasq.conf"
+    with contextlib.closing(engine.client()) as client:
+        made = client.api.create_container(
+            node_image.ensure_mirror(engine),
+            entrypoint=["sh", "-c", script],
+            host_config=client.api.create_host_config(network_mode="none"),
+        )
+        try:
+            with archive.pack(files) as tar:
+                client.api.put_archive(made["Id"], "/etc", tar)
+            client.api.start(made["Id"])
+            code = client.api.wait(made["Id"])["StatusCode"]
+            assert code == 0, client.api.logs(made["Id"]).decode()
+        finally:
+            client.api.remove_container(made["Id"], force=True)
 
 
 def test_switched_off_sandboxes_have_an_ordinary_network(

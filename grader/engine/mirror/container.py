@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,13 @@ from grader.errors import EngineFault
 
 if TYPE_CHECKING:
     import docker
-    from filelock import FileLock
 
     from grader.engine.find import Engine
 
 ROLE = "drydock.role"
-SECONDS = 30
+SECONDS = 60
 """How long it may take to answer."""
+LOCK_SECONDS = 600
 OLD_SECONDS = 24 * 3600
 """Older than this, and used by nobody, it is made anew: with today's settings."""
 BUNDLE = "/etc/drydock/ca-bundle.crt"
@@ -157,12 +157,26 @@ def counts(log: str) -> tuple[int, int, int]:
     return hits, outside, refused
 
 
-def _lock() -> FileLock:
-    from filelock import FileLock
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    """Of several processes one starts or removes it, the others wait."""
+    from filelock import FileLock, Timeout
 
     home = paths.data_dir()
     home.mkdir(parents=True, exist_ok=True)
-    return FileLock(home / "mirror.lock", timeout=300, mode=0o666)
+    lock = FileLock(home / "mirror.lock", timeout=LOCK_SECONDS, mode=0o666)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise EngineFault(
+            "Another run of the kit has been starting the class mirror for minutes.",
+            where=lock.lock_file,
+            remedy="End that run and try again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def name(part: str) -> str:
@@ -191,7 +205,7 @@ def _usable(found: Mapping[str, Any]) -> bool:
     if not found["State"]["Running"] or found["Config"]["Image"] != node_image.mirror_tag():
         # Sandboxes that another version of the kit runs still use it.
         return bool(found["State"]["Running"]) and len(found["NetworkSettings"]["Networks"]) > 1
-    made = datetime.fromisoformat(found["Created"].split(".")[0]).replace(tzinfo=timezone.utc)
+    made = datetime.fromisoformat(found["Created"][:19]).replace(tzinfo=timezone.utc)
     age = (datetime.now(timezone.utc) - made).total_seconds()
     return age < OLD_SECONDS or len(found["NetworkSettings"]["Networks"]) > 1
 
@@ -216,7 +230,10 @@ def _start(engine: Engine, client: docker.DockerClient) -> str:
 
     stands_for = origins.read()
     _mend_firewall(engine)
-    image = node_image.ensure_mirror(engine)
+    try:
+        image = node_image.ensure_mirror(engine)
+    except EngineFault as fault:
+        raise origins.Unusable(f"its image cannot be built ({fault.what})") from None
     try:
         _remove(client)
         client.api.create_volume(name("cache"), labels=_labels("mirror-cache"))
@@ -287,5 +304,8 @@ def _wait(client: docker.DockerClient, container: str) -> None:
                 return
         if not runs or time.monotonic() > deadline:
             said = bytes(client.api.logs(container, tail=12)).decode("utf-8", errors="replace")
-            raise EngineFault(f"The class mirror does not answer:\n{said.strip()}")
+            raise EngineFault(
+                f"The class mirror does not answer. The end of its log:\n{said.strip()}",
+                remedy="With DRYDOCK_MIRROR=off sandboxes have an ordinary network.",
+            )
         time.sleep(0.05)
