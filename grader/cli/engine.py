@@ -75,10 +75,12 @@ def _remove_mirrors() -> None:
     from grader.engine import find, mirror
     from grader.errors import KitError
 
-    engines = {engine.url: engine for engine in (find.find(), find.own()) if engine is not None}
+    own = find.own()
+    engines = {engine.url: engine for engine in (find.find(), own) if engine is not None}
     for engine in engines.values():
         try:
-            mirror.remove(engine)
+            # Another engine goes on, and so may sandboxes on it.
+            mirror.remove(engine, idle=own is None or engine.url != own.url)
         except (DockerException, RequestException, KitError) as error:
             say(f"The class mirror on {engine.url} could not be removed: {error}")
 

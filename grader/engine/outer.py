@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import embedded, pools
+from grader.engine import pools
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def make(engine: Engine, client: docker.DockerClient, name: str, labels: Mapping
         )
         return str(network["Id"])
 
-    state = embedded.read_state(embedded.place()) if engine.origin == "embedded" else None
-    if state is None:
+    pool = _pool(client)
+    if pool is None:
         return made()
     taken = _taken(client)
-    for subnet in pools.outer_networks(state.pool):
+    for subnet in pools.outer_networks(pool):
         if subnet in taken:
             continue
         try:
@@ -51,6 +51,15 @@ def make(engine: Engine, client: docker.DockerClient, name: str, labels: Mapping
             if "overlaps" not in str(error.explanation):
                 raise
     raise EngineFault("The kit's engine has no addresses left for a network with a way out.")
+
+
+def _pool(client: docker.DockerClient) -> str | None:
+    """All addresses of an engine that is the kit's (another data directory's, even); else None."""
+    info = client.info()
+    if not any(str(label).startswith("drydock.home=") for label in info.get("Labels") or []):
+        return None
+    bases = [str(pool["Base"]) for pool in info.get("DefaultAddressPools") or []]
+    return pools.around(bases[0]) if bases else None
 
 
 def _taken(client: docker.DockerClient) -> set[str]:

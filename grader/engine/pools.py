@@ -19,6 +19,7 @@ CANDIDATES = (
     "10.231.0.0/16",
     "10.232.0.0/16",
 )
+POOL_PREFIX = 16
 METRIC = "4294967295"
 """Worst possible: any real route wins over the kit's blackhole."""
 
@@ -40,6 +41,14 @@ def first_free(taken: Iterable[str]) -> str:
 def inner(pool: str) -> str:
     """The half of a pool for networks that have no way out: the sandboxes'."""
     return str(next(ipaddress.ip_network(pool).subnets()))
+
+
+def around(inner: str) -> str:
+    """The pool of which `inner` is the inner half (or all, of an older version's engine)."""
+    network = ipaddress.IPv4Network(inner)
+    return str(
+        network.supernet(new_prefix=POOL_PREFIX) if network.prefixlen > POOL_PREFIX else network
+    )
 
 
 def outer_networks(pool: str) -> list[str]:

@@ -57,6 +57,7 @@ def test_the_inner_half_may_only_answer_this_machine() -> None:
 
 def test_networks_with_a_way_out_lie_outside_the_inner_half() -> None:
     assert pools.inner("172.31.0.0/16") == "172.31.0.0/17"
+    assert pools.around("172.31.0.0/17") == pools.around("172.31.0.0/16") == "172.31.0.0/16"
     outer = pools.outer_networks("172.31.0.0/16")
     assert (outer[0], outer[-1], len(outer)) == ("172.31.128.0/24", "172.31.255.0/24", 128)
 

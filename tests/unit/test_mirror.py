@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from grader.engine.mirror import config, container, origins
+from grader.engine.mirror import config, container, links, origins
 from grader.engine.mirror.origins import Origin, Origins, Unusable
 from grader.explain import explain, not_fetched, unreachable
 
@@ -23,7 +23,7 @@ def planned(
     pip: Mapping[str, str] | None = None,
     linked: Mapping[str, set[str]] | None = None,
 ) -> Origins:
-    known = {origins.PYPI: {origins.PYPI_FILES}, **(linked or {})}
+    known = {origins.PYPI: {links.PYPI_FILES}, **(linked or {})}
     return origins.plan(debian, security, apt or {}, pip or {}, lambda url: known.get(url, set()))
 
 
@@ -224,7 +224,7 @@ def test_servers_are_found_in_an_indexs_page() -> None:
         "<a href='https://files.test:8443/a/x-1.whl#sha256=0'>x</a><a href='../../b/x-2.whl'>x</a>"
         "<a href='https://user:word@other.test/x'>x</a><a name='no'>x</a><a href='ftp://f/x'>x</a>"
     )
-    assert origins.servers_in(page) == {"https://files.test:8443", "https://other.test"}
+    assert links.in_page(page) == {"https://files.test:8443", "https://other.test"}
 
 
 def test_requests_are_counted_by_where_the_answer_came_from() -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from grader.engine.find import Engine
 
+NAME = "drydock-mirror"
+NETWORK = "drydock-mirror-network"
+CACHE = "drydock-mirror-cache"
+"""One for each engine, whoever uses it."""
 ROLE = "drydock.role"
 SECONDS = 60
 """How long it may take to answer."""
@@ -67,7 +71,10 @@ def ensure(engine: Engine) -> str:
             found = _find(client)
             if found is not None and _usable(found):
                 return str(found["Id"])
-            return _start(engine, client)
+            try:
+                return _start(engine, client)
+            except _Taken:
+                return _others(client)
 
 
 def attach(engine: Engine, network: str) -> Leg:
@@ -100,14 +107,22 @@ def detach(client: docker.DockerClient, network: str) -> None:
     """Take the mirror out of a network, which could not be removed with it."""
     from docker.errors import APIError
 
-    for found in client.api.containers(all=True, filters={"label": _chosen(), "network": network}):
+    for found in client.api.containers(
+        all=True, filters={"label": f"{ROLE}=mirror", "network": network}
+    ):
         with contextlib.suppress(APIError):
             client.api.disconnect_container_from_network(found["Id"], network, force=True)
 
 
-def remove(engine: Engine) -> bool:
-    """Remove container and network; the cache stays. False if there was none."""
+def remove(engine: Engine, *, idle: bool = False) -> bool:
+    """Remove container and network; the cache stays. False if there was none.
+
+    With `idle` only if no sandbox uses it.
+    """
     with _lock(), contextlib.closing(engine.client()) as client:
+        found = _find(client)
+        if found is None or (idle and _used(found)):
+            return False
         return _remove(client)
 
 
@@ -118,7 +133,7 @@ def remove_cache(engine: Engine) -> None:
     with _lock(), contextlib.closing(engine.client()) as client:
         _remove(client)
         with contextlib.suppress(NotFound):
-            client.api.remove_volume(name("cache"))
+            client.api.remove_volume(CACHE)
 
 
 def runs(engine: Engine) -> bool:
@@ -133,7 +148,7 @@ def status(engine: Engine) -> Status:
         found = _find(client)
         size = 0
         for volume in client.api.df().get("Volumes") or []:
-            if volume["Name"] == name("cache"):
+            if volume["Name"] == CACHE:
                 size = max(0, int((volume.get("UsageData") or {}).get("Size", 0)))
         if found is None:
             return Status(False, size, 0, 0, 0, 0, ())
@@ -179,23 +194,11 @@ def _lock() -> Iterator[None]:
         lock.release()
 
 
-def name(part: str) -> str:
-    return f"drydock-{embedded.place().key}-mirror-{part}"
-
-
-def _labels(role: str) -> dict[str, str]:
-    return {"drydock.home": embedded.place().key, ROLE: role}
-
-
-def _chosen(role: str = "mirror") -> list[str]:
-    return [f"{key}={value}" for key, value in _labels(role).items()]
-
-
 def _find(client: docker.DockerClient) -> dict[str, Any] | None:
     from docker.errors import NotFound
 
     try:
-        found: dict[str, Any] = client.api.inspect_container(name("server"))
+        found: dict[str, Any] = client.api.inspect_container(NAME)
     except NotFound:
         return None
     return found
@@ -204,10 +207,31 @@ def _find(client: docker.DockerClient) -> dict[str, Any] | None:
 def _usable(found: Mapping[str, Any]) -> bool:
     if not found["State"]["Running"] or found["Config"]["Image"] != node_image.mirror_tag():
         # Sandboxes that another version of the kit runs still use it.
-        return bool(found["State"]["Running"]) and len(found["NetworkSettings"]["Networks"]) > 1
+        return bool(found["State"]["Running"]) and _used(found)
     made = datetime.fromisoformat(found["Created"][:19]).replace(tzinfo=timezone.utc)
     age = (datetime.now(timezone.utc) - made).total_seconds()
-    return age < OLD_SECONDS or len(found["NetworkSettings"]["Networks"]) > 1
+    return age < OLD_SECONDS or _used(found)
+
+
+def _used(found: Mapping[str, Any]) -> bool:
+    """Whether it has a leg in a sandbox, beside its own network."""
+    return len(found["NetworkSettings"]["Networks"]) > 1
+
+
+class _Taken(Exception):
+    """A run of another data directory has made it in the same moment."""
+
+
+def _others(client: docker.DockerClient) -> str:
+    """The one that another data directory's run is making."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        found = _find(client)
+        if found is not None and _usable(found):
+            _wait(client, found["Id"])
+            return str(found["Id"])
+        time.sleep(0.1)
+    raise EngineFault("The class mirror is made by another run and does not start.")
 
 
 def _remove(client: docker.DockerClient) -> bool:
@@ -215,8 +239,8 @@ def _remove(client: docker.DockerClient) -> bool:
 
     there = _find(client) is not None
     with contextlib.suppress(NotFound):
-        client.api.remove_container(name("server"), force=True)
-    for network in client.api.networks(filters={"label": _chosen("mirror-network")}):
+        client.api.remove_container(NAME, force=True)
+    for network in client.api.networks(filters={"label": f"{ROLE}=mirror-network"}):
         with contextlib.suppress(NotFound):
             client.api.remove_network(network["Id"])
     return there
@@ -224,7 +248,7 @@ def _remove(client: docker.DockerClient) -> bool:
 
 def _start(engine: Engine, client: docker.DockerClient) -> str:
     """A new one in place of whatever there is; the caller holds the lock."""
-    from docker.errors import DockerException
+    from docker.errors import APIError, DockerException
     from docker.types import LogConfig
     from requests.exceptions import RequestException
 
@@ -236,20 +260,20 @@ def _start(engine: Engine, client: docker.DockerClient) -> str:
         raise origins.Unusable(f"its image cannot be built ({fault.what})") from None
     try:
         _remove(client)
-        client.api.create_volume(name("cache"), labels=_labels("mirror-cache"))
-        network = outer.make(engine, client, name("network"), _labels("mirror-network"))
+        client.api.create_volume(CACHE, labels={ROLE: "mirror-cache"})
+        network = outer.make(engine, client, NETWORK, {ROLE: "mirror-network"})
         made = client.api.create_container(
             image,
-            name=name("server"),
+            name=NAME,
             hostname="mirror",
             labels={
-                **_labels("mirror"),
+                ROLE: "mirror",
                 "drydock.pip": json.dumps(dict(stands_for.pip or {})),
                 "drydock.names": json.dumps(stands_for.names),
             },
             host_config=client.api.create_host_config(
                 network_mode=network,
-                binds={name("cache"): {"bind": "/cache", "mode": "rw"}},
+                binds={CACHE: {"bind": "/cache", "mode": "rw"}},
                 mem_limit="512m",
                 memswap_limit="512m",
                 pids_limit=64,
@@ -266,6 +290,8 @@ def _start(engine: Engine, client: docker.DockerClient) -> str:
         client.api.start(made["Id"])
         _wait(client, made["Id"])
     except (DockerException, RequestException) as error:
+        if isinstance(error, APIError) and error.status_code == 409:
+            raise _Taken from None
         raise EngineFault(f"The class mirror cannot be started: {error}") from None
     return str(made["Id"])
 

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import base64
 import re
-import ssl
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Literal
-from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 
 from grader.engine import packages
@@ -23,11 +19,9 @@ Kind = Literal["debian", "index", "files"]
 DEBIAN = "http://deb.debian.org/debian"
 DEBIAN_SECURITY = "http://deb.debian.org/debian-security"
 PYPI = "https://pypi.org/simple"
-PYPI_FILES = "https://files.pythonhosted.org"
 PORTS = {"http": 80, "https": 443}
 NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 PATH = re.compile(r"(/[A-Za-z0-9._~+-]+)*")
-PROBE_SECONDS = 10
 
 
 class Unusable(Exception):
@@ -77,6 +71,8 @@ class Origins:
 
 def read() -> Origins:
     """This machine's, asked of apt and pip. Raises Unusable."""
+    from grader.engine.mirror import links
+
     security = ""
     for source in packages.apt_mirrors():
         if any(suite.endswith("-security") for suite in source.suites):
@@ -89,7 +85,7 @@ def read() -> Origins:
         security or None,
         packages.apt_proxies(),
         pip,
-        lambda index: linked_from(index, bundle),
+        lambda index: links.servers(index, bundle),
     )
     return replace(found, bundle=bundle)
 
@@ -246,42 +242,3 @@ def _reached(url: str) -> str:
 
 def _without_password(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", url)
-
-
-class _Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.servers: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            parts = urlsplit(value or "")
-            if tag == "a" and name == "href" and parts.scheme in PORTS and parts.hostname:
-                self.servers.add(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
-
-
-def servers_in(page: str) -> set[str]:
-    """Servers that a page links to: {"https://host:port", …}."""
-    parser = _Links()
-    parser.feed(page)
-    return parser.servers
-
-
-def linked_from(index: str, bundle: Path | None) -> set[str]:
-    """Servers that an index's pages link to, as one of its pages says (pip's own project)."""
-    if urlsplit(index).hostname == "pypi.org":
-        return {PYPI_FILES}
-    trusted = ssl.create_default_context(cafile=str(bundle) if bundle is not None else None)
-    request = urllib.request.Request(
-        f"{_spelled(index)}{urlsplit(index).path.rstrip('/')}/pip/", headers={"Accept": "text/html"}
-    )
-    parts = urlsplit(index)
-    if parts.username:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        request.add_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
-    try:
-        with urllib.request.urlopen(request, timeout=PROBE_SECONDS, context=trusted) as answer:
-            return servers_in(answer.read(8_000_000).decode("utf-8", errors="replace"))
-    except (URLError, OSError, ValueError):
-        # Without it files on the index's own server can be had all the same.
-        return set()
