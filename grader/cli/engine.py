@@ -90,6 +90,7 @@ def _mirror(url: str | None, *, clear: bool, as_json: bool) -> int:
     from dataclasses import asdict
 
     from grader.engine import find, mirror
+    from grader.engine.mirror import status
 
     engine = find.find(url)
     if engine is None:
@@ -99,7 +100,7 @@ def _mirror(url: str | None, *, clear: bool, as_json: bool) -> int:
         mirror.remove_cache(engine)
         print("The class mirror is removed, and the packages that it had kept.")
         return 0
-    found = mirror.status(engine)
+    found = status.look(engine)
     if as_json:
         print(json.dumps(asdict(found)))
         return 0

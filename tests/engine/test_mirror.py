@@ -11,7 +11,7 @@ import pytest
 from grader.engine import archive, embedded, find, mirror, node_image
 from grader.engine.find import Engine
 from grader.engine.images.sets import ImageSet
-from grader.engine.mirror import config, container, origins
+from grader.engine.mirror import config, making, origins, status
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineFault
 from grader.modules.image import build_image
@@ -68,14 +68,14 @@ def test_what_the_first_sandbox_fetched_the_second_gets_without_a_request_outsid
     for dockerfile, tag in ((APT, "apt"), (PIP, "pip")):
         done = build(node, dockerfile, tag)
         assert done.ok, done.out
-    first = mirror.status(mirrored)
+    first = status.look(mirrored)
     assert first.from_outside > 5
     assert first.cache_bytes > 5_000_000
     with sandbox(mirrored, image_set) as second:
         for dockerfile, tag in ((APT, "apt"), (PIP, "pip")):
             done = build(second, dockerfile, tag)
             assert done.ok, done.out
-        now = mirror.status(mirrored)
+        now = status.look(mirrored)
         assert now.sandboxes == 2
     assert now.from_outside == first.from_outside
     assert now.from_cache >= first.from_cache + 5
@@ -197,8 +197,8 @@ def test_sandboxes_do_not_reach_each_other(
 def offline(engine: Engine) -> Iterator[None]:
     """The mirror without its way out."""
     with contextlib.closing(engine.client()) as client:
-        server = container.NAME
-        network = container.NETWORK
+        server = making.NAME
+        network = making.NETWORK
         client.api.disconnect_container_from_network(server, network)
         try:
             yield
@@ -239,11 +239,11 @@ def test_a_mirror_that_died_is_started_again_with_what_it_had(
     with sandbox(mirrored, image_set) as node:
         assert build(node, PIP, "pip").ok
     with contextlib.closing(mirrored.client()) as client:
-        client.api.kill(container.NAME)
+        client.api.kill(making.NAME)
     with sandbox(mirrored, image_set) as node:
         done = build(node, PIP, "pip")
         assert done.ok, done.out
-    assert mirror.status(mirrored).from_outside == 0
+    assert status.look(mirrored).from_outside == 0
 
 
 def test_nothing_is_left_but_the_mirror_and_what_it_keeps(
@@ -258,12 +258,13 @@ def test_nothing_is_left_but_the_mirror_and_what_it_keeps(
             *client.api.networks(filters=mine),
             *(client.api.volumes(filters=mine)["Volumes"] or []),
         ]
-        roles = [thing["Labels"]["drydock.role"] for thing in kept]
+        labels = [thing["Labels"] for thing in kept]
+        roles = [one["drydock.role"] for one in labels if "drydock.run" not in one]
     mirrors = sorted(role for role in roles if not role.startswith("image-set"))
     assert mirrors == ["mirror", "mirror-cache", "mirror-network"]
     assert mirror.remove(mirrored)
     assert not mirror.runs(mirrored)
-    assert mirror.status(mirrored).cache_bytes > 0
+    assert status.look(mirrored).cache_bytes > 0
     assert not mirror.remove(mirrored)
 
 
@@ -301,7 +302,7 @@ def test_nginx_and_dnsmasq_take_what_odd_settings_make(
 ) -> None:
     plan = origins.plan(debian, debian, apt, pip, lambda _index: {"https://files.test:444"})
     files = {
-        "drydock/nginx.conf": config.nginx(plan, container.IMAGE_BUNDLE).encode(),
+        "drydock/nginx.conf": config.nginx(plan, making.IMAGE_BUNDLE).encode(),
         "drydock/dnsmasq.conf": config.dnsmasq(plan).encode(),
     }
     script = "mkdir -p /cache && nginx -t -c /etc/drydock/nginx.conf && "

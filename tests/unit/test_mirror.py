@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from grader.engine.mirror import config, container, links, origins
+from grader.engine.mirror import config, links, origins, status
 from grader.engine.mirror.origins import Origin, Origins, Unusable
 from grader.explain import explain, not_fetched, unreachable
 
@@ -233,7 +233,7 @@ def test_requests_are_counted_by_where_the_answer_came_from() -> None:
         "200 REVALIDATED- deb.debian.org/debian/dists/x 1\n403 -- example.test/ 142\n"
         "404 MISS- pypi.org/simple/no/ 3\nsomething else\n\n"
     )
-    assert container.counts(log) == (1, 3, 1)
+    assert status.counts(log) == (1, 3, 1)
 
 
 @pytest.mark.parametrize(

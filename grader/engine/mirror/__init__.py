@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from grader.engine.mirror.container import (
     Leg,
-    Status,
     attach,
     detach,
     ensure,
     remove,
     remove_cache,
     runs,
-    status,
 )
 from grader.engine.mirror.origins import Unusable
 
 __all__ = [
     "Leg",
-    "Status",
     "Unusable",
     "attach",
     "detach",
@@ -30,5 +27,4 @@ __all__ = [
     "remove",
     "remove_cache",
     "runs",
-    "status",
 ]
