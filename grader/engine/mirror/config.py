@@ -162,7 +162,7 @@ def _location(origin: Origin, wanted: str, fresh: str) -> str:
     authority = rest.split("/", 1)[0]
     path = re.escape(origin.path)
     lines = [
-        f'location ~ "^{path}({wanted})$" {{',
+        f'location ~ "^{path}(?P<dd_path>{wanted})$" {{',
         "    limit_except GET { deny all; }",
         f"    set $dd_server {scheme}://{authority};",
         f"    set $dd_url {origin.upstream}$1;",
@@ -181,8 +181,10 @@ def _location(origin: Origin, wanted: str, fresh: str) -> str:
     if origin.parent is None:
         lines.append("    proxy_pass $dd_url;")
     else:
-        # A proxy wants the whole address in the request line.
+        # A proxy wants the whole address in the request line. $1 is escaped already, which
+        # `rewrite` would do again.
         lines.append(f"    set $dd_parent {origin.parent.rstrip('/')};")
+        lines.append(f"    set $dd_url {origin.upstream}$dd_path;")
         lines.append("    rewrite ^ $dd_url break;")
         lines.append("    proxy_pass $dd_parent;")
     lines.append("}")
