@@ -58,11 +58,15 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
     except mirror.Unusable as reason:
         _say_once(f"Sandboxes have an ordinary network, without the class mirror: {reason}.")
         return open_network(engine, client, run)
+    options = outer.options(engine)
+    if engine.origin == "embedded":
+        # The packet filter knows them by that (see firewall.up).
+        options["com.docker.network.bridge.name"] = f"{pools.BRIDGE}{run.id}"
     made = client.api.create_network(
         _name(run),
         driver="bridge",
         internal=True,
-        options=outer.options(engine),
+        options=options,
         labels=run.labels("network"),
     )
     leg = mirror.attach(engine, made["Id"])

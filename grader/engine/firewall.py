@@ -55,6 +55,11 @@ def up(key: str, pool: str) -> None:
         for rule in wanted:
             _iptables("-t", table, "-A", chain, *rule)
         _iptables("-t", table, "-I", hook, "-j", chain)
+    # Bridges have an IPv6 address of their own accord. No harm where there is no IPv6.
+    chain = _chain(key, "INPUT")
+    _try("-N", chain, program="ip6tables")
+    _try("-A", chain, "-i", f"{pools.BRIDGE}+", "-j", "REJECT", program="ip6tables")
+    _try("-I", "INPUT", "-j", chain, program="ip6tables")
     if FORWARDING.read_text("utf-8").strip() != "1":
         FORWARDING.write_text("1\n", encoding="utf-8")
 
@@ -65,6 +70,9 @@ def down(key: str) -> None:
         chain = _chain(key, hook)
         for action in (("-D", hook, "-j", chain), ("-F", chain), ("-X", chain)):
             _try("-t", table, *action)
+    chain = _chain(key, "INPUT")
+    for action in (("-D", "INPUT", "-j", chain), ("-F", chain), ("-X", chain)):
+        _try(*action, program="ip6tables")
 
 
 def present(key: str) -> bool:
@@ -88,8 +96,10 @@ def _iptables(*argv: str) -> None:
         )
 
 
-def _try(*argv: str) -> subprocess.CompletedProcess[str]:
-    iptables = packages.program("iptables") or "iptables"
+def _try(*argv: str, program: str = "iptables") -> subprocess.CompletedProcess[str]:
+    found = packages.program(program)
+    if found is None:
+        return subprocess.CompletedProcess(argv, 127, "", f"there is no {program}")
     return subprocess.run(
-        [iptables, "-w", "10", *argv], capture_output=True, encoding="utf-8", timeout=30
+        [found, "-w", "10", *argv], capture_output=True, encoding="utf-8", timeout=30
     )

@@ -20,6 +20,8 @@ CANDIDATES = (
     "10.232.0.0/16",
 )
 POOL_PREFIX = 16
+BRIDGE = "ddk"
+"""How the bridges of sandboxes' networks begin on the kit's own engine."""
 METRIC = "4294967295"
 """Worst possible: any real route wins over the kit's blackhole."""
 
@@ -129,7 +131,7 @@ def remove_bridges(pool: str) -> None:
     mine = ipaddress.ip_network(pool)
     for route in _routes():
         device = str(route.get("dev", ""))
-        if device.startswith("br-") and route["dst"] != "default":
+        if device.startswith(("br-", BRIDGE)) and route["dst"] != "default":
             network = ipaddress.ip_network(route["dst"], strict=False)
             if network.version == 4 and mine.supernet_of(network):  # type: ignore[arg-type]
                 _ip("link", "del", device)

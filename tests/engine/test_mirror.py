@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from grader.engine import archive, embedded, find, mirror, node_image
+from grader.engine import archive, embedded, find, mirror, node_image, pools
 from grader.engine.find import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.mirror import config, making, origins, status
@@ -166,9 +169,23 @@ def test_the_machine_itself_cannot_be_reached(mirrored: Engine, node: Node) -> N
     if mirrored.origin != "embedded":
         pytest.skip("another engine's packet filter is not the kit's")
     gateway = node.address.rsplit(".", 1)[0] + ".1"
-    said, seconds = curl(node, f"http://{gateway}:22/")
-    assert "connect" in said
-    assert seconds < 5
+    network = gateway.rsplit(".", 1)[0] + ".0/24"
+    routes = [route for route in pools._routes() if route["dst"] == network]
+    (bridge,) = [route["dev"] for route in routes]
+    assert bridge.startswith(pools.BRIDGE)
+    said = subprocess.run(
+        ["ip", "-json", "-6", "address", "show", "dev", bridge], capture_output=True, text=True
+    )
+    link_local = json.loads(said.stdout)[0]["addr_info"][0]["local"]
+    # A node's own root can give itself an IPv6 address.
+    node.run(
+        ["sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; sleep 3"], timeout=20
+    )
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        port = server.getsockname()[1]
+        for address in (gateway, f"[{link_local}%25eth0]"):
+            answer, _ = curl(node, "-m", "4", f"http://{address}:{port}/")
+            assert "Failed to connect" in answer or "timed out" in answer, address
 
 
 def test_sandboxes_do_not_reach_each_other(

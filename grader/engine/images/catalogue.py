@@ -93,7 +93,7 @@ class Catalogue:
 
 
 def _read(folder: Path) -> dict[str, bytes]:
-    """All files but those of the kit's own images; texts have Unix line ends whatever the checkout has."""
+    """All files of the set; texts have Unix line ends whatever the checkout has."""
     found: dict[str, bytes] = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
