@@ -159,10 +159,24 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "Write #!/bin/bash as the script's very first line.",
     ),
     (
+        r"after connection broken by .*HTTPSConnection.*Connection refused",
+        "pip is told to use an index of its own over https, which a sandbox cannot reach.",
+        "Leave --index-url (-i) out, also in requirements.txt: packages of PyPI come without it.",
+    ),
+    (
         r"Could not resolve host: ([^\s;']+)|Temporary failure resolving '([^']+)'"
-        r"|Could not connect to ([^\s:]+):",
-        "It fetches something from {1}{2}{3}, which cannot be reached from here.",
-        "Use what Debian's own packages have: nginx and php-fpm are among them.",
+        r"|unable to resolve host address [‘'`\"]([^’'\"\s]+)|Failed to resolve '([^']+)'"
+        r"|getaddrinfo (?:ENOTFOUND|EAI_AGAIN) (\S+)|Could not resolve '([^']+)'"
+        r"|(?:Could not|Failed to) connect to (?!localhost|127\.)([^\s:.]+\.[^\s:]+)(?::| port)",
+        "It asks for something from {1}{2}{3}{4}{5}{6}{7}, which cannot be reached from here: a"
+        " sandbox gets Debian's and Python's packages, and nothing else.",
+        "Use what apt-get and pip install: nginx and php-fpm are among Debian's own packages.",
+    ),
+    (
+        r"The sandbox has no way out: only|\s403  Forbidden",
+        "It asks for something that a sandbox cannot get: only Debian's and Python's packages can"
+        " be had there.",
+        "Use what apt-get and pip install, without other sources.",
     ),
 )
 
@@ -171,6 +185,9 @@ _COMPILED = tuple((re.compile(p, re.IGNORECASE | re.MULTILINE), r, h) for p, r, 
 _UNREACHABLE = re.compile(
     r"Temporary failure resolving '|Could not connect to \S+:\d+|Unable to connect to \S+:"
     r"|Failed to fetch https?://|after connection broken by '"
+)
+_NOT_FETCHED = re.compile(
+    r"\s503  Service Temporarily|after connection broken by .*RemoteDisconnected\("
 )
 
 
@@ -188,3 +205,8 @@ def explain(output: str) -> Explained | None:
 def unreachable(output: str) -> bool:
     """Whether apt-get or pip says that it could not reach where packages come from."""
     return _UNREACHABLE.search(output) is not None
+
+
+def not_fetched(output: str) -> bool:
+    """Whether apt-get or pip says that who has packages for them could not get one."""
+    return _NOT_FETCHED.search(output) is not None

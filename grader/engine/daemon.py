@@ -81,7 +81,7 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
         f"--pidfile={where.run / 'engine.pid'}",
         f"--host={where.url}",
         f"--group={owner[1]}",
-        f"--default-address-pool=base={pool},size=24",
+        f"--default-address-pool=base={pools.inner(pool)},size=24",
         f"--label=drydock.home={where.key}",
     ]
     # A system containerd's socket would be used in place of a private one: hide it.

@@ -48,6 +48,7 @@ def examine(url: str | None = None) -> list[Finding]:
     if engine is not None:
         findings.append(_guarded("Node image", lambda: _node_image(engine)))
         findings.append(_guarded("Image set", lambda: _image_set(engine)))
+        findings.append(_guarded("Class mirror", lambda: _mirror(engine)))
     return [*findings, *vagrant.findings()]
 
 
@@ -238,6 +239,21 @@ def _image_set(engine: Engine) -> Finding:
         lacking = "not made yet; made when it is needed"
         return Finding("Image set", "ok", lacking, "some minutes, 3 GB", build)
     return Finding("Image set", "ok", f"version {found.version}, {len(found.images)} images")
+
+
+def _mirror(engine: Engine) -> Finding:
+    from grader.engine import mirror
+    from grader.engine.mirror import origins
+
+    name = "Class mirror"
+    if mirror.runs(engine):
+        return Finding(name, "ok", "runs; python -m grader engine mirror says more")
+    try:
+        names = origins.read().names
+    except mirror.Unusable as reason:
+        lacking = f"none on this machine: {reason}"
+        return Finding(name, "optional", lacking, "sandboxes have an ordinary network then")
+    return Finding(name, "ok", f"starts with the first sandbox; for {', '.join(names)}")
 
 
 def _read(path: str) -> str:

@@ -1,14 +1,20 @@
-"""What a sandbox's network may reach: decided here and nowhere else.
+"""What a node's network may reach: decided here and nowhere else.
 
-Now: the ordinary network, so that a student's `apt-get install` and `pip install` work
-as the host's do; but not Docker Hub, so that every image is one of the set.
+A sandbox's network has no way out but the class mirror (grader.engine.mirror), which has
+Debian and Python packages. A builder's and that of machines to type at is an ordinary one.
+Docker Hub is nowhere to be reached, so that every image is one of the set.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from grader.engine import pools
+from grader.console import say
+from grader.engine import mirror, outer, pools
 
 if TYPE_CHECKING:
     import docker
@@ -24,18 +30,56 @@ HUB = (
     "hub.docker.com",
     "production.cloudflare.docker.com",
 )
+SWITCH = "DRYDOCK_MIRROR"
+"""Set to "off" in the environment, sandboxes have an ordinary network."""
 
 
-def make_network(engine: Engine, client: docker.DockerClient, run: Run) -> str:
-    """The network of one run, through which its nodes see each other; its ID."""
-    options: dict[str, Any] = {}
-    if engine.local:
-        # Larger packets than the way out takes would be lost silently.
-        options["com.docker.network.driver.mtu"] = str(pools.default_mtu())
+@dataclass(frozen=True)
+class Network:
+    """A run's network. `mirror` is the mirror's address in it, "" where the way out is open;
+    `environment` is added to containers and build steps inside its nodes."""
+
+    id: str
+    mirror: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Network:
+    """The network of a sandbox: closed, with the mirror in it.
+
+    Where there can be no mirror it is an ordinary one, and that is said (once). One that
+    should run and does not is an EngineFault: nobody's network opens by accident.
+    """
+    if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
+        _say_once(f"Sandboxes have an ordinary network, since {SWITCH} says so.")
+        return open_network(engine, client, run)
+    try:
+        mirror.ensure(engine)
+    except mirror.Unusable as reason:
+        _say_once(f"Sandboxes have an ordinary network, without the class mirror: {reason}.")
+        return open_network(engine, client, run)
+    options = outer.options(engine)
+    if engine.origin == "embedded":
+        # The packet filter knows them by that (see firewall.up).
+        options["com.docker.network.bridge.name"] = f"{pools.BRIDGE}{run.id}"
     made = client.api.create_network(
-        f"drydock-{run.id}", driver="bridge", options=options, labels=run.labels("network")
+        _name(run),
+        driver="bridge",
+        internal=True,
+        options=options,
+        labels=run.labels("network"),
     )
-    return str(made["Id"])
+    leg = mirror.attach(engine, made["Id"])
+    return Network(str(made["Id"]), leg.address, leg.pip)
+
+
+def open_network(engine: Engine, client: docker.DockerClient, run: Run) -> Network:
+    """A network of a run whose nodes reach what this machine reaches."""
+    return Network(outer.make(engine, client, _name(run), run.labels("network")))
+
+
+def _name(run: Run) -> str:
+    return f"drydock-{run.id}"
 
 
 def extra_hosts(*, hub: bool) -> dict[str, str]:
@@ -43,6 +87,19 @@ def extra_hosts(*, hub: bool) -> dict[str, str]:
     return {} if hub else dict.fromkeys(HUB, "127.0.0.1")
 
 
-def name_servers() -> list[str]:
+def name_servers(engine: Engine, network: Network) -> list[str]:
     """Name servers for containers inside a node (the node's own one is on its loopback)."""
-    return pools.name_servers()
+    if network.mirror:
+        return [network.mirror]
+    return pools.name_servers() if engine.local else []
+
+
+_said: set[str] = set()
+_lock = threading.Lock()
+
+
+def _say_once(sentence: str) -> None:
+    with _lock:
+        if sentence not in _said:
+            _said.add(sentence)
+            say(sentence)

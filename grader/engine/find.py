@@ -118,7 +118,7 @@ def find(url: str | None = None) -> Engine | None:
     ("embedded" asks for the kit's own): then EngineFault.
     """
     if url == EMBEDDED:
-        return _embedded()
+        return own()
     if url is not None:
         engine = probe(url, "option", _tls_of_environment(url))
         if engine is None:
@@ -127,7 +127,7 @@ def find(url: str | None = None) -> Engine | None:
                 remedy="Correct the option, or leave it out: the kit then looks for an engine.",
             )
         return engine
-    return _environments() or _contexts(chosen=True) or _embedded() or _contexts(chosen=False)
+    return _environments() or _contexts(chosen=True) or own() or _contexts(chosen=False)
 
 
 def _environments() -> Engine | None:
@@ -166,7 +166,8 @@ def _contexts(*, chosen: bool) -> Engine | None:
     return probe(host, "context", str(folder) if (folder / "ca.pem").is_file() else None)
 
 
-def _embedded() -> Engine | None:
+def own() -> Engine | None:
+    """The kit's own engine, if it runs and answers."""
     where = embedded.place()
     if not where.socket.exists():
         return None
@@ -181,7 +182,7 @@ def ensure(url: str | None = None) -> Engine:
     engine = find(url)
     if engine is None or (engine.origin == "context" and _rather_embedded()):
         _start_embedded()
-        engine = _embedded()
+        engine = own()
     if engine is None:
         raise NoEngine("The kit's own engine started and does not answer.", remedy=embedded.REMEDY)
     from grader.engine import reaper

@@ -6,6 +6,7 @@ Sandboxes are made of them; the image set is built on one.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -215,7 +216,7 @@ def start_node(
     client: DockerClient,
     *,
     name: str,
-    network: str,
+    network: egress.Network,
     role: str = "node",
     limits: Limits = LIMITS,
     data: str | None = None,
@@ -225,7 +226,7 @@ def start_node(
 ) -> SandboxNode:
     """Start a node of `run`, without waiting for its engine (`wait_ready`).
 
-    `client` is one of the run's engine; `network` from egress.make_network; `data` names a
+    `client` is one of the run's engine; `network` from egress; `data` names a
     volume for its /var/lib/docker (None makes one of its own, which goes with the run);
     `image_set` a volume from which the node is seeded; `hub` lets it ask Docker Hub.
     """
@@ -247,7 +248,9 @@ def start_node(
         "DRYDOCK_NPROC": str(limits.pids // 2),
         "DRYDOCK_NPROC_COMMANDS": str(limits.pids * 3 // 4),
         "DRYDOCK_LIFE": str(limits.life_seconds),
-        "DRYDOCK_DNS": " ".join(egress.name_servers()) if engine.local else "",
+        "DRYDOCK_DNS": " ".join(egress.name_servers(engine, network)),
+        "DRYDOCK_CLOSED": "1" if network.mirror else "",
+        "DRYDOCK_ENVIRONMENT": _json_strings(network.environment),
         "DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1",
     }
     folder = _socket_folder(run, name)
@@ -256,7 +259,8 @@ def start_node(
         environment["DRYDOCK_SOCKET"] = INSIDE
     host_config = client.api.create_host_config(
         binds=binds,
-        network_mode=network,
+        network_mode=network.id,
+        dns=[network.mirror] if network.mirror else None,
         mem_limit=f"{limits.memory_mb}m",
         memswap_limit=f"{limits.memory_mb}m",
         pids_limit=limits.pids,
@@ -289,6 +293,11 @@ def start_node(
         socket=str(folder / "engine.sock") if folder is not None else None,
         disk_limited=limited,
     )
+
+
+def _json_strings(environment: Mapping[str, str]) -> str:
+    """`"A=1","B=2",` as it stands in a container's configuration (see the node's runc)."""
+    return "".join(json.dumps(f"{name}={value}") + "," for name, value in environment.items())
 
 
 def _give_rights(engine: Engine, host_config: Any) -> None:

@@ -19,12 +19,15 @@ from grader.errors import EngineFault
 
 if TYPE_CHECKING:
     import docker
+    from filelock import FileLock
 
     from grader.engine.find import Engine
 
 RECIPE = paths.TEMPLATES / "images" / "node"
+MIRROR_RECIPE = paths.TEMPLATES / "images" / "mirror"
 ROOTFS = "drydock/node-rootfs"
 NODE = "drydock/node"
+MIRROR = "drydock/mirror"
 LABELS = {"drydock.role": "node-image"}
 
 
@@ -36,27 +39,50 @@ def rootfs_tag() -> str:
 
 def tag() -> str:
     """Name of the node image; follows from all files of its recipe."""
-    digest = sha256(rootfs_tag().encode())
-    for path in sorted(RECIPE.iterdir()):
+    return _tag(NODE, RECIPE, rootfs_tag())
+
+
+def mirror_tag() -> str:
+    """Name of the mirror's image, which is the node image with another entry point."""
+    return _tag(MIRROR, MIRROR_RECIPE, tag())
+
+
+def _tag(name: str, recipe: Path, base: str) -> str:
+    digest = sha256(base.encode())
+    for path in sorted(recipe.iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return f"{NODE}:{digest.hexdigest()[:12]}"
+    return f"{name}:{digest.hexdigest()[:12]}"
 
 
 def ensure(engine: Engine) -> str:
     """The node image's name; builds what of it the engine does not have."""
+    with contextlib.closing(engine.client(timeout=600)) as client:
+        if not _has(client, tag()):
+            with _lock():
+                if not _has(client, tag()):
+                    if not _has(client, rootfs_tag()):
+                        _make_rootfs(client)
+                    _build(client, tag(), RECIPE, rootfs_tag())
+    return tag()
+
+
+def ensure_mirror(engine: Engine) -> str:
+    """The same for the mirror's image; takes a second."""
+    name, node = mirror_tag(), ensure(engine)
+    with contextlib.closing(engine.client(timeout=600)) as client:
+        if not _has(client, name):
+            with _lock():
+                if not _has(client, name):
+                    _build(client, name, MIRROR_RECIPE, node)
+    return name
+
+
+def _lock() -> FileLock:
     from filelock import FileLock
 
-    with contextlib.closing(engine.client(timeout=600)) as client:
-        if _has(client, tag()):
-            return tag()
-        home = paths.data_dir()
-        home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / "node-image.lock", timeout=1200, mode=0o666):
-            if not _has(client, rootfs_tag()):
-                _make_rootfs(client)
-            if not _has(client, tag()):
-                _build(client)
-    return tag()
+    home = paths.data_dir()
+    home.mkdir(parents=True, exist_ok=True)
+    return FileLock(home / "node-image.lock", timeout=1200, mode=0o666)
 
 
 def _has(client: docker.DockerClient, name: str) -> bool:
@@ -154,9 +180,9 @@ def _rootfs_from_registry(client: docker.DockerClient, recipe: dict[str, Any], d
     )
 
 
-def _build(client: docker.DockerClient) -> None:
-    files = {path.name: path.read_bytes() for path in sorted(RECIPE.iterdir())}
-    _docker_build(client, files, tag(), {"ROOTFS": rootfs_tag()}, lambda _line: None)
+def _build(client: docker.DockerClient, name: str, recipe: Path, base: str) -> None:
+    files = {path.name: path.read_bytes() for path in sorted(recipe.iterdir())}
+    _docker_build(client, files, name, {"BASE": base}, lambda _line: None)
 
 
 def _docker_build(

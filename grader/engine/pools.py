@@ -19,6 +19,9 @@ CANDIDATES = (
     "10.231.0.0/16",
     "10.232.0.0/16",
 )
+POOL_PREFIX = 16
+BRIDGE = "ddk"
+"""How the bridges of sandboxes' networks begin on the kit's own engine."""
 METRIC = "4294967295"
 """Worst possible: any real route wins over the kit's blackhole."""
 
@@ -35,6 +38,25 @@ def first_free(taken: Iterable[str]) -> str:
         + ", ".join(CANDIDATES),
         remedy="Stop what uses one of them (`ip route` shows it), for instance a VPN.",
     )
+
+
+def inner(pool: str) -> str:
+    """The half of a pool for networks that have no way out: the sandboxes'."""
+    return str(next(ipaddress.ip_network(pool).subnets()))
+
+
+def around(inner: str) -> str:
+    """The pool of which `inner` is the inner half (or all, of an older version's engine)."""
+    network = ipaddress.IPv4Network(inner)
+    return str(
+        network.supernet(new_prefix=POOL_PREFIX) if network.prefixlen > POOL_PREFIX else network
+    )
+
+
+def outer_networks(pool: str) -> list[str]:
+    """The other half, for networks with a way out, in /24 pieces."""
+    *_, half = ipaddress.ip_network(pool).subnets()
+    return [str(network) for network in half.subnets(new_prefix=24)]
 
 
 def choose() -> str:
@@ -109,7 +131,7 @@ def remove_bridges(pool: str) -> None:
     mine = ipaddress.ip_network(pool)
     for route in _routes():
         device = str(route.get("dev", ""))
-        if device.startswith("br-") and route["dst"] != "default":
+        if device.startswith(("br-", BRIDGE)) and route["dst"] != "default":
             network = ipaddress.ip_network(route["dst"], strict=False)
             if network.version == 4 and mine.supernet_of(network):  # type: ignore[arg-type]
                 _ip("link", "del", device)

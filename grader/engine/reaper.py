@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from grader.engine import disk, embedded, leftovers
+from grader.engine import disk, embedded, leftovers, mirror
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
@@ -193,6 +193,7 @@ def clean(client: docker.DockerClient, run_id: str) -> None:
         with ThreadPoolExecutor(len(containers)) as pool:
             list(pool.map(remove, containers))
     for network in client.api.networks(filters=chosen):
+        mirror.detach(client, network["Id"])
         _insist(lambda network=network: client.api.remove_network(network["Id"]))
     for volume in client.api.volumes(filters=chosen)["Volumes"] or []:
         with contextlib.suppress(APIError):

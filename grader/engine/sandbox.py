@@ -47,9 +47,11 @@ class Sandbox:
         submission: str = "",
         image_set: str | None = None,
         limits: Limits = LIMITS,
+        way_out: bool = False,
     ) -> Sandbox:
         """Nodes (1 to 3) whose engines answer, seeded from the volume `image_set`.
 
+        With `way_out` they reach what this machine reaches, else the class mirror alone.
         Removes what dead runs left, first. Raises EngineFault; leaves nothing then.
         """
         from docker.errors import DockerException
@@ -64,7 +66,7 @@ class Sandbox:
             raise EngineFault(f"The engine does not answer: {error}") from None
         run = reaper.Run.begin(engine, submission)
         try:
-            made = _start_all(engine, run, list(NAMES[:nodes]), image_set, limits)
+            made = _start_all(engine, run, list(NAMES[:nodes]), image_set, limits, way_out)
         except (DockerException, RequestException) as error:
             _remove(run)
             raise EngineFault(f"A sandbox could not be made: {error}") from None
@@ -123,9 +125,11 @@ def _start_all(
     names: list[str],
     image_set: str | None,
     limits: Limits,
+    way_out: bool,
 ) -> list[SandboxNode]:
     with contextlib.closing(engine.client()) as client:
-        network = egress.make_network(engine, client, run)
+        choose = egress.open_network if way_out else egress.sandbox_network
+        network = choose(engine, client, run)
 
         def start(name: str) -> SandboxNode:
             node = start_node(
@@ -200,7 +204,7 @@ def builder(
     run = reaper.Run.begin(engine, purpose="builder")
     try:
         with contextlib.closing(engine.client()) as client:
-            network = egress.make_network(engine, client, run)
+            network = egress.open_network(engine, client, run)
             node = start_node(
                 run,
                 client,

@@ -76,7 +76,8 @@ def replace(engine: Engine, kept: reaper.Kept, names: Sequence[str]) -> None:
     left = max(LAST_WORD, int(until(kept) - time.time()))
     limits = dataclasses.replace(LIMITS, life_seconds=left)
     with contextlib.closing(engine.client()) as client:
-        network = _network(client, run.id) or egress.make_network(engine, client, run)
+        network = _network(client, run.id)
+        known = egress.Network(network) if network else egress.open_network(engine, client, run)
 
         def start(name: str) -> None:
             reaper.clean_node(client, run.id, name)
@@ -84,7 +85,7 @@ def replace(engine: Engine, kept: reaper.Kept, names: Sequence[str]) -> None:
                 run,
                 client,
                 name=name,
-                network=network,
+                network=known,
                 image_set=image_set.volume,
                 limits=limits,
             )

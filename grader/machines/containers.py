@@ -110,7 +110,14 @@ class Containers:
         end = time.time() + limits.life_seconds
         with contextlib.ExitStack() as stack:
             sandbox = stack.enter_context(
-                Sandbox.create(engine, len(NAMES), image_set=image_set.volume, limits=limits)
+                Sandbox.create(
+                    engine,
+                    len(NAMES),
+                    image_set=image_set.volume,
+                    limits=limits,
+                    # They are for what their user types, who may want more than packages.
+                    way_out=True,
+                )
             )
             assert sandbox.run is not None
             with unbroken():

@@ -5,10 +5,11 @@ A build that could not fetch its packages is the student's fault only if somebod
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from grader.errors import EngineFault
-from grader.explain import unreachable
+from grader.explain import not_fetched, unreachable
 from grader.modules.machine import Machine
 
 if TYPE_CHECKING:
@@ -26,6 +27,25 @@ SOURCES = {
 }
 """What is fetched by whom: an image of the lab, and a command that fetches in a container of it."""
 
+UNHEARD_OF = {
+    "Debian packages": (
+        "debian:bookworm",
+        [
+            "sh",
+            "-c",
+            'from=$(apt-get --print-uris update | sed -n "s|^\'\\(.*\\)/dists/.*|\\1|p" '
+            "| head -n 1) && "
+            "/usr/lib/apt/apt-helper -o Acquire::Retries=0 download-file "
+            '"$from/pool/$0.deb" /tmp/x 2>&1',
+        ],
+    ),
+    "Python packages": (
+        "python:3.11",
+        ["pip", "download", "--no-deps", "--no-cache-dir", "--dest", "/tmp/p"],
+    ),
+}
+"""The same, for something that nobody has (its name is added): so no cache can answer for it."""
+
 
 def blame_the_network(node: Node, done: Completed) -> None:
     """EngineFault if `done` failed for want of packages that nobody gets here."""
@@ -34,13 +54,29 @@ def blame_the_network(node: Node, done: Completed) -> None:
     for what in SOURCES:
         if not come(node, what):
             raise EngineFault(f"{what} cannot be reached from here: the network is down.")
+    if not_fetched(done.out) and not all(reached(node, what) for what in UNHEARD_OF):
+        raise EngineFault(
+            "The class mirror has not got all the packages that are needed here, and cannot reach "
+            "the servers that have.",
+            remedy="Connect this machine to the network, and grade again.",
+        )
 
 
 def come(node: Node, what: str, seconds: float = 90) -> bool:
     """Whether a fresh container, without any student's file, gets `what` (a key of SOURCES)."""
-    image, command = SOURCES[what]
+    return _in_a_container(node, *SOURCES[what], seconds).ok
+
+
+def reached(node: Node, what: str, seconds: float = 90) -> bool:
+    """Whether the server itself answers for `what`, even if only that it has no such thing."""
+    image, command = UNHEARD_OF[what]
+    name = f"drydock-{secrets.token_hex(8)}"
+    return not not_fetched(_in_a_container(node, image, [*command, name], seconds).out)
+
+
+def _in_a_container(node: Node, image: str, command: list[str], seconds: float) -> Completed:
     machine = Machine.start(node, image)
     try:
-        return node.run(["docker", "exec", machine.id, *command], timeout=seconds).ok
+        return node.run(["docker", "exec", machine.id, *command], timeout=seconds)
     finally:
         machine.remove()

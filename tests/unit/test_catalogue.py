@@ -90,12 +90,15 @@ def test_version_is_the_same_for_a_copy_with_other_line_ends(tmp_path: Path) -> 
     assert catalogue.load(copy).version == catalogue.load().version
 
 
-def test_version_follows_content_and_leaves_the_node_image_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", ["node", "mirror"])
+def test_version_follows_content_and_leaves_the_kits_own_images_out(
+    tmp_path: Path, other: str
+) -> None:
     folder = small(tmp_path / "a")
     first = catalogue.load(folder).version
     assert first == catalogue.load(small(tmp_path / "b")).version
-    (folder / "node").mkdir()
-    (folder / "node" / "Dockerfile").write_text("FROM x\n", "utf-8")
+    (folder / other).mkdir()
+    (folder / other / "Dockerfile").write_text("FROM x\n", "utf-8")
     assert catalogue.load(folder).version == first
     (folder / "two" / "Dockerfile").write_text("FROM scratch\n", "utf-8")
     assert catalogue.load(folder).version != first

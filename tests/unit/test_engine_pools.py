@@ -27,7 +27,8 @@ def test_without_any_free_pool_it_says_so() -> None:
 
 @pytest.mark.parametrize("bridged", [True, False])
 def test_sandboxes_are_kept_apart_before_anything_is_let_through(bridged: bool) -> None:
-    passing, leaving = firewall.rules("10.0.0.0/16", bridged=bridged)
+    found = firewall.rules("10.0.0.0/16", bridged=bridged)
+    passing, leaving = found["FORWARD"], found["POSTROUTING"]
     verdicts = [(rule, rule[-1]) for rule in passing]
     apart = next(i for i, (rule, _) in enumerate(verdicts) if rule[:4] == BETWEEN)
     way_out = next(i for i, (rule, _) in enumerate(verdicts) if rule[:4] == OUT)
@@ -37,6 +38,28 @@ def test_sandboxes_are_kept_apart_before_anything_is_let_through(bridged: bool) 
     assert verdicts[-1] == (["-d", "10.0.0.0/16", "-j", "DROP"], "DROP")
     assert [rule[-1] for rule in leaving] == ["MASQUERADE"]
     assert ("physdev" in passing[0]) == bridged
+
+
+@pytest.mark.parametrize("bridged", [True, False])
+def test_the_inner_half_is_refused_before_anything_is_let_out(bridged: bool) -> None:
+    passing = firewall.rules("10.0.0.0/16", bridged=bridged)["FORWARD"]
+    refusal = next(i for i, rule in enumerate(passing) if rule[:2] == ["-s", "10.0.0.0/17"])
+    assert "REJECT" in passing[refusal]
+    assert all("ACCEPT" not in rule or "physdev" in rule for rule in passing[:refusal])
+
+
+def test_the_inner_half_may_only_answer_this_machine() -> None:
+    answering, refusing = firewall.rules("10.0.0.0/16", bridged=True)["INPUT"]
+    assert answering[:2] == refusing[:2] == ["-s", "10.0.0.0/17"]
+    assert "RELATED,ESTABLISHED" in answering
+    assert "REJECT" in refusing
+
+
+def test_networks_with_a_way_out_lie_outside_the_inner_half() -> None:
+    assert pools.inner("172.31.0.0/16") == "172.31.0.0/17"
+    assert pools.around("172.31.0.0/17") == pools.around("172.31.0.0/16") == "172.31.0.0/16"
+    outer = pools.outer_networks("172.31.0.0/16")
+    assert (outer[0], outer[-1], len(outer)) == ("172.31.128.0/24", "172.31.255.0/24", 128)
 
 
 BETWEEN = ["-s", "10.0.0.0/16", "-d", "10.0.0.0/16"]

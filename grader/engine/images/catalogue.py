@@ -15,8 +15,8 @@ from grader import paths
 from grader.errors import KitError
 
 FOLDER = paths.TEMPLATES / "images"
-NOT_OURS = "node"
-"""The node image lies beside the recipes and is no part of the set."""
+NOT_OURS = ("node", "mirror")
+"""The node's and the mirror's image lie beside the recipes and are no part of the set."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,11 @@ class Catalogue:
 
 
 def _read(folder: Path) -> dict[str, bytes]:
-    """All files but the node image's; texts have Unix line ends whatever the checkout has."""
+    """All files of the set; texts have Unix line ends whatever the checkout has."""
     found: dict[str, bytes] = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name.split("/", 1)[0] != NOT_OURS:
+        if path.is_file() and name.split("/", 1)[0] not in NOT_OURS:
             content = path.read_bytes()
             binary = b"\0" in content
             found[name] = content if binary else content.replace(b"\r\n", b"\n")

@@ -1,0 +1,165 @@
+"""The running mirror: found or started, joined to sandboxes, removed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from grader import paths
+from grader.engine import node_image
+from grader.engine.mirror import making
+from grader.errors import EngineFault
+
+if TYPE_CHECKING:
+    import docker
+
+    from grader.engine.find import Engine
+LOCK_SECONDS = 600
+OLD_SECONDS = 24 * 3600
+"""Older than this, and used by nobody, it is made anew: with today's settings."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """The mirror in the network of one sandbox: its address there, and pip's environment."""
+
+    address: str
+    pip: Mapping[str, str]
+
+
+def ensure(engine: Engine) -> str:
+    """The running mirror's container ID; started if it does not run.
+
+    A look of milliseconds if it does. Raises EngineFault, and origins.Unusable where this
+    machine's packages come in a way that a mirror cannot stand for.
+    """
+    with contextlib.closing(engine.client()) as client:
+        found = making.find(client)
+        if found is not None and _usable(found):
+            return str(found["Id"])
+        with _lock():
+            found = making.find(client)
+            if found is not None and _usable(found):
+                return str(found["Id"])
+            try:
+                return making.make(engine, client)
+            except making.Taken:
+                return _others(client)
+
+
+def attach(engine: Engine, network: str) -> Leg:
+    """Let the mirror into a sandbox's network (an ID); it is started if need be."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        for attempt in (1, 2):
+            mirror = ensure(engine)
+            with contextlib.closing(engine.client()) as client:
+                try:
+                    client.api.connect_container_to_network(mirror, network)
+                    found = client.api.inspect_container(mirror)
+                except APIError:
+                    # Another process may have replaced it just now.
+                    if attempt == 2:
+                        raise
+                    continue
+            for one in found["NetworkSettings"]["Networks"].values():
+                if one["NetworkID"] == network and one["IPAddress"]:
+                    pip = json.loads(found["Config"]["Labels"]["drydock.pip"])
+                    return Leg(str(one["IPAddress"]), pip)
+    except (DockerException, RequestException) as error:
+        raise EngineFault(f"The class mirror cannot join a sandbox: {error}") from None
+    raise EngineFault("The class mirror ended while a sandbox was made.", remedy="Try again.")
+
+
+def detach(client: docker.DockerClient, network: str) -> None:
+    """Take the mirror out of a network, which could not be removed with it."""
+    from docker.errors import APIError
+
+    for found in client.api.containers(
+        all=True, filters={"label": f"{making.ROLE}=mirror", "network": network}
+    ):
+        with contextlib.suppress(APIError):
+            client.api.disconnect_container_from_network(found["Id"], network, force=True)
+
+
+def remove(engine: Engine, *, idle: bool = False) -> bool:
+    """Remove container and network; the cache stays. False if there was none.
+
+    With `idle` only if no sandbox uses it.
+    """
+    with _lock(), contextlib.closing(engine.client()) as client:
+        found = making.find(client)
+        if found is None or (idle and _used(found)):
+            return False
+        return making.remove(client)
+
+
+def remove_cache(engine: Engine) -> None:
+    """Remove the mirror and what it has kept."""
+    from docker.errors import NotFound
+
+    with _lock(), contextlib.closing(engine.client()) as client:
+        making.remove(client)
+        with contextlib.suppress(NotFound):
+            client.api.remove_volume(making.CACHE)
+
+
+def runs(engine: Engine) -> bool:
+    with contextlib.closing(engine.client()) as client:
+        found = making.find(client)
+        return found is not None and bool(found["State"]["Running"])
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    """Of several processes one starts or removes it, the others wait."""
+    from filelock import FileLock, Timeout
+
+    home = paths.data_dir()
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "mirror.lock", timeout=LOCK_SECONDS, mode=0o666)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise EngineFault(
+            "Another run of the kit has been starting the class mirror for minutes.",
+            where=lock.lock_file,
+            remedy="End that run and try again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _usable(found: Mapping[str, Any]) -> bool:
+    if not found["State"]["Running"] or found["Config"]["Image"] != node_image.mirror_tag():
+        # Sandboxes that another version of the kit runs still use it.
+        return bool(found["State"]["Running"]) and _used(found)
+    made = datetime.fromisoformat(found["Created"][:19]).replace(tzinfo=timezone.utc)
+    age = (datetime.now(timezone.utc) - made).total_seconds()
+    return age < OLD_SECONDS or _used(found)
+
+
+def _used(found: Mapping[str, Any]) -> bool:
+    """Whether it has a leg in a sandbox, beside its own network."""
+    return len(found["NetworkSettings"]["Networks"]) > 1
+
+
+def _others(client: docker.DockerClient) -> str:
+    """The one that another data directory's run is making."""
+    deadline = time.monotonic() + making.SECONDS
+    while time.monotonic() < deadline:
+        found = making.find(client)
+        if found is not None and _usable(found):
+            making.wait(client, found["Id"])
+            return str(found["Id"])
+        time.sleep(0.1)
+    raise EngineFault("The class mirror is made by another run and does not start.")
