@@ -126,7 +126,7 @@ def box(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Pass the project's tests: nox -s tests [-- pytest arguments]."""
-    install(session, "[tests]")
+    install(session, "[tests,cluster]")
     session.run("python", "-m", "pytest", *session.posargs)
 
 

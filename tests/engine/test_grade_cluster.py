@@ -20,7 +20,6 @@ from tests.engine import kit
 from tests.engine.small_class import Class
 from tests.engine.test_grade_command import PARTS, THREE, left
 
-pytest.importorskip("distributed")
 pytestmark = pytest.mark.engine
 __all__ = ["left"]
 
