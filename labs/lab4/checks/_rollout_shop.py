@@ -20,6 +20,9 @@ FIRST = "start-first"
 UPDATE = 90.0
 """Seconds after which an update is looked at as it is."""
 
+SETTLED = 20.0
+"""Seconds after which all tasks of an update that is over run."""
+
 MOVED = 45.0
 """Seconds after which tasks of a lost node must run elsewhere; the swarm itself takes some 6 to
 notice, and 5 more if the file says nothing of `restart_policy.delay`."""
@@ -130,9 +133,12 @@ class Shop(Deployed):
             if not done.ok:
                 fail("`docker service update` does not work.", actual=done.tail(), log=done.out)
             if recorder.until(recorder.settled, within=UPDATE * self.patience):
-                # What was told to stop is still stopping: let it be seen.
+                # What was told to stop is still stopping, and on a busy machine the last task is
+                # still starting: let it be seen.
                 recorder.until(
-                    lambda: self.swarm.converged(self.app), within=5 * self.patience, stable_for=0.5
+                    lambda: self.swarm.converged(self.app),
+                    within=SETTLED * self.patience,
+                    stable_for=0.5,
                 )
         return recorder.trace
 
