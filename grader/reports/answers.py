@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from grader import marks as marking
 from grader.answers import Worksheet
 from grader.lab import Lab
 from grader.marks import Mark, Marks
-from grader.paths import TEMPLATES
-from grader.reports import summary, text
+from grader.reports import feedback
 from grader.results import Results
 from grader.rubric import Question
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 SAME_FROM = 60
 """Characters from which equal answers are no accident."""
@@ -59,7 +54,7 @@ def render(
         _part(results, question, worksheets, given, anonymous=anonymous) for question in questions
     ]
     return (
-        _environment()
+        feedback.environment()
         .get_template("answers.html.j2")
         .render(
             lab=lab,
@@ -117,27 +112,3 @@ def _twins(one: Shown, names: list[str]) -> tuple[str, ...]:
 def _words(answer: str) -> str:
     """An answer's letters and digits alone: what a changed line break does not change."""
     return re.sub(r"\W+", " ", answer.casefold()).strip()
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES / "reports", encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Every value printed anywhere passes here, so that none can be forgotten.
-        finalize=_printed,
-    )
-    environment.filters |= {"points": summary.points, "points_word": summary.points_word}
-    return environment
-
-
-def _printed(value: Any) -> Any:
-    from markupsafe import Markup
-
-    if value is None:
-        return ""
-    return value if isinstance(value, Markup) else text.visible(str(value))

@@ -151,14 +151,19 @@ def _refuse_no_services(file: YamlFile, needed: bool) -> None:
             remedy="Below `services:` stand the services' names, each followed by `:`, indented.",
         )
     for name, body in (services or {}).items():
-        if not isinstance(body, dict):
-            raise Refused(
-                f"Nothing is said of the service `{name}`."
-                if body is None
-                else f"The service `{name}` is not a mapping of keys and values.",
-                where=file.where("services", name),
-                remedy="Below its name stand its keys (`image:` and so on), indented further.",
-            )
+        refuse_empty(file, str(name), body)
+
+
+def refuse_empty(file: YamlFile, name: str, body: Any) -> None:
+    """Refuse a service of which nothing, or nothing like keys and values, is said."""
+    if not isinstance(body, dict):
+        raise Refused(
+            f"Nothing is said of the service `{name}`."
+            if body is None
+            else f"The service `{name}` is not a mapping of keys and values.",
+            where=file.where("services", name),
+            remedy="Below its name stand its keys (`image:` and so on), indented further.",
+        )
 
 
 def _defined(files: Sequence[YamlFile]) -> dict[str, frozenset[str]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from grader.vetting import model, model_stack
 from grader.vetting.allowlist import Place, Setting, check
-from grader.vetting.compose import suggestion
+from grader.vetting.compose import refuse_empty, suggestion
 from grader.vetting.dockerfile import reference
 from grader.vetting.environment import ENVIRONMENT
 from grader.vetting.variables import fill_in
@@ -84,21 +84,10 @@ def read(folder: Path, file_name: str, name: str) -> StackFile:
             remedy="Leave out what the worksheet does not ask for.",
         )
     for service, body in data["services"].items():
-        _refuse_empty(file, str(service), body)
+        refuse_empty(file, str(service), body)
     check(Place(file, setting, (), data), model_stack.MODEL)
     services = {str(n): _service(file, str(n), body) for n, body in data["services"].items()}
     return StackFile(file, services)
-
-
-def _refuse_empty(file: YamlFile, name: str, body: Any) -> None:
-    if not isinstance(body, dict):
-        raise Refused(
-            f"Nothing is said of the service `{name}`."
-            if body is None
-            else f"The service `{name}` is not a mapping of keys and values.",
-            where=file.where("services", name),
-            remedy="Below its name stand its keys (`image:` and so on), indented further.",
-        )
 
 
 def _service(file: YamlFile, name: str, body: dict[str, Any]) -> StackService:
