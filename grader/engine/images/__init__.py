@@ -7,9 +7,9 @@ Sandbox.create(engine, image_set=image_set.volume)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from grader.engine import locks
 from grader.engine.images import catalogue, sets
 from grader.engine.images.sets import ImageSet
 from grader.errors import EngineFault
@@ -39,28 +39,9 @@ def ensure(engine: Engine) -> ImageSet:
     return find(engine) or build(engine)
 
 
-@contextlib.contextmanager
-def locked() -> Iterator[None]:
+def locked() -> contextlib.AbstractContextManager[None]:
     """One at a time makes sets; whoever comes second waits."""
-    from filelock import FileLock, Timeout
-
-    from grader import paths
-
-    home = paths.data_dir()
-    home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home / "images.lock", timeout=LOCK_SECONDS, mode=0o666)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise EngineFault(
-            "Another run of the kit has been making the image set for an hour.",
-            where=str(home / "images.lock"),
-            remedy="End that run and try again.",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return locks.alone("images", LOCK_SECONDS, "making the image set")
 
 
 def build(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from grader import paths
-from grader.engine import node_image
+from grader.engine import locks, node_image
 from grader.engine.mirror import making
 from grader.errors import EngineFault
 
@@ -117,26 +116,8 @@ def runs(engine: Engine) -> bool:
         return found is not None and bool(found["State"]["Running"])
 
 
-@contextlib.contextmanager
-def _lock() -> Iterator[None]:
-    """Of several processes one starts or removes it, the others wait."""
-    from filelock import FileLock, Timeout
-
-    home = paths.data_dir()
-    home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home / "mirror.lock", timeout=LOCK_SECONDS, mode=0o666)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise EngineFault(
-            "Another run of the kit has been starting the class mirror for minutes.",
-            where=lock.lock_file,
-            remedy="End that run and try again.",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _lock() -> contextlib.AbstractContextManager[None]:
+    return locks.alone("mirror", LOCK_SECONDS, "starting the class mirror")
 
 
 def _usable(found: Mapping[str, Any]) -> bool:
