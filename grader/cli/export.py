@@ -58,6 +58,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--anonymous", action="store_true", help="codes instead of names and IDs")
     parser.add_argument("--out", type=Path, metavar="PATH", help="where it goes")
+    parser.add_argument("--lab", metavar="DIR", help="where the lab is, if not in this kit")
     parser.set_defaults(run=run)
 
 
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     _check(args)
     found = results.load(args.results)
-    lab = labs.load(found.lab)
+    lab = labs.load(args.lab or found.lab)
     questions = () if args.without_marks else rubric.load(lab)
     rows = exported.rows(found, lab, questions, marks.read(found, questions) if questions else None)
     codes = pseudonym.codes(found) if args.anonymous else None

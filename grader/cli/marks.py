@@ -41,6 +41,7 @@ def add_parser(subparsers: Any) -> None:
         help="take marks from nbgrader: its gradebook.db, or the CSV of `nbgrader export`",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"where the page goes ({PAGE})")
+    parser.add_argument("--lab", metavar="DIR", help="where the lab is, if not in this kit")
     parser.set_defaults(run=run)
 
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from grader.reports import answers as page
 
     found = results.load(args.results)
-    lab = labs.load(found.lab)
+    lab = labs.load(args.lab or found.lab)
     questions = rubric.load(lab)
     if not questions:
         raise KitError(

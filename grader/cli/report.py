@@ -52,6 +52,7 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="of a class: leave names, IDs and links to feedback out of the class page",
     )
+    parser.add_argument("--lab", metavar="DIR", help="of a class: its lab, if not in this kit")
     parser.set_defaults(run=run)
 
 
@@ -101,7 +102,7 @@ def _of_class(args: argparse.Namespace) -> int:
                 remedy="The pages of a class lie in its results folder.",
             )
     found = results.load(args.record)
-    of_lab = lab.load(found.lab)
+    of_lab = lab.load(args.lab or found.lab)
     written = 0
     with task("Writing the pages") as tell:
         for entry, record in found.graded():
