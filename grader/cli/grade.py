@@ -237,24 +237,23 @@ class _Grading:
             results.save()
             write_pages(results, results.entries, stage.update)
             page = classpage.write(results, self.lab, anonymous=self.args.anonymous)
-            grades = self._grades(results)
+            grades, wrong = self._grades(results)
         classtable.render(results, Console(highlight=False, soft_wrap=True))
         self._end(outcome, page, grades)
+        if wrong is not None:
+            raise wrong
 
-    def _grades(self, results: Results) -> Path:
-        """grades.csv, as `export plain` makes it."""
-        from grader import marks, rubric
-        from grader.exports import plain, rows
-        from grader.rendering import write_file
+    def _grades(self, results: Results) -> tuple[Path | None, KitError | None]:
+        """grades.csv; or what is wrong with marks.csv, which is no reason to lose the rest."""
+        from grader.exports import plain
 
-        questions = rubric.load(self.lab)
-        given = marks.read(results, questions) if questions else None
-        made = plain.export(rows.rows(results, self.lab, questions, given), self.lab, questions)
-        ((name, content),) = made.files.items()
-        write_file(self.out, name, content)
-        return self.out / name
+        try:
+            return plain.write(results, self.lab), None
+        except KitError as error:
+            return None, error
 
-    def _end(self, outcome: Outcome, page: Path, grades: Path) -> None:
+    def _end(self, outcome: Outcome, page: Path, grades: Path | None) -> None:
+        from grader import rubric
         from grader.batch.forecast import spoken
 
         print(
@@ -267,8 +266,12 @@ class _Grading:
             print("  This costs nobody points: the same command tries these again.")
         print(f"\nClass page:  {page}")
         print(f"Feedback:    {self.out / 'feedback'}")
-        print(f"Points:      {grades}")
-        print(f"\nNext, for your LMS: python -m grader export --help, with {self.out}")
+        print(f"Points:      {grades or 'grades.csv was not written, see below.'}")
+        if (self.lab.folder / rubric.FILE).is_file():
+            print(f"\nNext: nox -s marks -- {self.out}           the answers that you mark")
+            print(f"      nox -s export -- FORMAT {self.out}   points for your LMS")
+        else:
+            print(f"\nNext: nox -s export -- FORMAT {self.out}   points for your LMS")
 
     def _regraded(self, results: Results, outcome: Outcome) -> int:
         from rich.console import Console
