@@ -117,7 +117,7 @@ class CutOff(Sandboxes):
     @contextmanager
     def target(self, exercise: labs.Exercise, student: str) -> Iterator[Any]:
         with super().target(exercise, student) as target:
-            cut = target.nodes[0].run(["ip", "route", "del", "default"], timeout=10)
+            cut = target.nodes[0].run(["ip", "link", "set", "eth0", "down"], timeout=10)
             assert cut.ok, cut.out
             yield target
 
