@@ -267,6 +267,26 @@ def pip_site_config() -> dict[str, str]:
     }
 
 
+def pip_defaults() -> tuple[str, str]:
+    """The index that pip has built in, and the server of its files (URLs); "" if it hides them."""
+    code = (
+        "from pip._internal.models.index import PyPI as own;"
+        " print(own.simple_url); print('https://' + own.file_storage_domain)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", timeout=60
+    )
+    told = done.stdout.split()
+    return (told[0], told[1]) if len(told) == 2 else ("", "")
+
+
+def debian_domain(os_release: Path | None = None) -> str | None:
+    """The domain under which Debian has its own servers, as a Debian says; None elsewhere."""
+    release = os_release_fields(os_release)
+    home = re.fullmatch(r"https?://(?:www\.)?([a-z0-9.-]+)/?", release.get("HOME_URL", ""))
+    return home[1] if home and release.get("ID") == "debian" else None
+
+
 def ca_bundle() -> Path | None:
     """The certificates that this machine trusts, as one PEM file; None where there is none."""
     named = [os.environ.get("SSL_CERT_FILE"), os.environ.get("REQUESTS_CA_BUNDLE")]

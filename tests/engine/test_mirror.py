@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,6 +24,10 @@ from grader.targets.node import Completed, Node
 from grader.targets.sandbox import Member
 
 pytestmark = pytest.mark.engine
+
+PUBLIC = origins.read_public()
+DEB, PYPI, FILES = (urlsplit(url).hostname for url in (PUBLIC.debian, PUBLIC.index, PUBLIC.files))
+"""What apt and pip ask if nobody tells them where to."""
 
 APT = b"FROM debian:bookworm\nRUN apt-get update && apt-get install -y cowsay\n"
 PIP = b"FROM python:3.11\nRUN pip install six\n"
@@ -112,7 +117,7 @@ def test_a_students_own_index_is_left_alone(node: Node) -> None:
         ("http://elsewhere.test/", "Could not resolve host"),
         ("https://elsewhere.test/", "Could not resolve host"),
         ("http://192.0.2.7/", "connect"),
-        ("https://pypi.org/", "connect"),
+        (f"https://{PYPI}/", "connect"),
     ],
 )
 def test_other_addresses_are_refused_at_once(node: Node, url: str, said: str) -> None:
@@ -124,23 +129,23 @@ def test_other_addresses_are_refused_at_once(node: Node, url: str, said: str) ->
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--proxy", "http://pypi.org:80", "http://elsewhere.test/"],
-        ["--proxy", "http://pypi.org:80", "http://192.0.2.7/debian/pool/x.deb"],
-        ["-H", "Host: elsewhere.test", "http://pypi.org/simple/six/"],
-        ["-H", "Host: 192.0.2.7", "http://deb.debian.org/debian/dists/bookworm/InRelease"],
-        ["-X", "POST", "-d", "name=value", "http://pypi.org/simple/six/"],
-        ["-X", "PUT", "http://deb.debian.org/debian/pool/x.deb"],
-        ["-X", "PURGE", "http://pypi.org/simple/six/"],
-        ["http://pypi.org/pypi/six/json"],
-        ["http://pypi.org/drydock-mirror"],
-        ["http://deb.debian.org/"],
-        ["http://deb.debian.org/debian/"],
-        ["http://deb.debian.org/server-status"],
-        ["--path-as-is", "http://deb.debian.org/debian/pool/../../etc/passwd"],
-        ["--path-as-is", "http://deb.debian.org/debian/pool/%2e%2e/%2e%2e/etc/passwd"],
-        ["--path-as-is", "http://files.pythonhosted.org/../../cache/packages/x.py"],
-        ["http://files.pythonhosted.org/packages/http://192.0.2.7/x.whl%0d%0aHost:%20elsewhere"],
-        ["http://pypi.org/simple/@192.0.2.7/"],
+        ["--proxy", f"http://{PYPI}:80", "http://elsewhere.test/"],
+        ["--proxy", f"http://{PYPI}:80", "http://192.0.2.7/debian/pool/x.deb"],
+        ["-H", "Host: elsewhere.test", f"http://{PYPI}/simple/six/"],
+        ["-H", "Host: 192.0.2.7", f"http://{DEB}/debian/dists/bookworm/InRelease"],
+        ["-X", "POST", "-d", "name=value", f"http://{PYPI}/simple/six/"],
+        ["-X", "PUT", f"http://{DEB}/debian/pool/x.deb"],
+        ["-X", "PURGE", f"http://{PYPI}/simple/six/"],
+        [f"http://{PYPI}/pypi/six/json"],
+        [f"http://{PYPI}/drydock-mirror"],
+        [f"http://{DEB}/"],
+        [f"http://{DEB}/debian/"],
+        [f"http://{DEB}/server-status"],
+        ["--path-as-is", f"http://{DEB}/debian/pool/../../etc/passwd"],
+        ["--path-as-is", f"http://{DEB}/debian/pool/%2e%2e/%2e%2e/etc/passwd"],
+        ["--path-as-is", f"http://{FILES}/../../cache/packages/x.py"],
+        [f"http://{FILES}/packages/http://192.0.2.7/x.whl%0d%0aHost:%20elsewhere"],
+        [f"http://{PYPI}/simple/@192.0.2.7/"],
     ],
     ids=lambda arguments: " ".join(arguments)[:60],
 )
@@ -151,18 +156,18 @@ def test_tricks_are_refused_with_a_sentence(node: Node, arguments: list[str]) ->
 
 def test_it_is_no_tunnel(node: Node) -> None:
     for port in (80, 443):
-        said, _ = curl(node, "--proxy", "http://pypi.org:80", f"https://elsewhere.test:{port}/")
+        said, _ = curl(node, "--proxy", f"http://{PYPI}:80", f"https://elsewhere.test:{port}/")
         assert "CONNECT tunnel failed" in said
 
 
 def test_what_somebody_asks_with_changes_nothing_for_the_next_one(node: Node) -> None:
-    url = "http://pypi.org/simple/wheel/"
+    url = f"http://{PYPI}/simple/wheel/"
     tricks = ["X-Forwarded-Host: evil.test", "Accept: application/json", "Range: bytes=0-9"]
     curl(node, *(word for trick in tricks for word in ("-H", trick)), f"{url}?evil=1")
     page, _ = curl(node, url)
     assert "</html>" in page
     assert "evil" not in page
-    assert "https://files.pythonhosted.org" not in page
+    assert f"https://{FILES}" not in page
 
 
 def test_the_machine_itself_cannot_be_reached(mirrored: Engine, node: Node) -> None:
@@ -202,7 +207,7 @@ def test_sandboxes_do_not_reach_each_other(
         assert status_of(node, f"http://{other.address}:8000/") == "000"
         leg = node.run(["sh", "-c", "awk '/nameserver/ {print $2}' /etc/resolv.conf"], timeout=20)
         assert leg.ok
-        mirror_here = curl(node, "-o", "/dev/null", "-w", "%{remote_ip}", "http://pypi.org/")[0]
+        mirror_here = curl(node, "-o", "/dev/null", "-w", "%{remote_ip}", f"http://{PYPI}/")[0]
         route = ["ip", "route", "replace", "default", "via", mirror_here]
         assert node.run(route, timeout=20).ok
         assert status_of(node, f"http://{other.address}:8000/") == "000"
@@ -310,13 +315,17 @@ def test_engine_stop_takes_it_along_and_its_cache_stays(
             {},
         ),
         (None, {}, {"index-url": "https://u:s%22%24x@index.test:8443/a/simple"}),
-        (None, {}, {"index-url": "http://pypi.org/simple", "extra-index-url": "https://x.test/s"}),
+        (
+            None,
+            {},
+            {"index-url": "http://plain.test/simple", "extra-index-url": "https://x.test/s"},
+        ),
     ],
 )
 def test_nginx_and_dnsmasq_take_what_odd_settings_make(
     engine: Engine, debian: str | None, apt: dict[str, str], pip: dict[str, str]
 ) -> None:
-    plan = origins.plan(debian, debian, apt, pip, lambda _index: {"https://files.test:444"})
+    plan = origins.plan(debian, debian, apt, pip, lambda _index: {"https://files.test:444"}, PUBLIC)
     files = {
         "drydock/nginx.conf": config.nginx(plan, making.IMAGE_BUNDLE).encode(),
         "drydock/dnsmasq.conf": config.dnsmasq(plan).encode(),

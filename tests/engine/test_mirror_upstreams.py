@@ -51,6 +51,7 @@ def mirror(engine: Engine) -> Iterator[tuple[DockerClient, str]]:
         {"Acquire::http::Proxy": "http://proxy.test:3142"},
         {"index-url": INDEX},
         lambda _index: {"http://files.test:8081"},
+        origins.Public("http://deb.dist.test/debian"),
     )
     name = f"drydock-test-{secrets.token_hex(4)}"
     files = {
@@ -110,18 +111,18 @@ def get(mirror: tuple[DockerClient, str], url: str, *arguments: str) -> str:
 
 
 def test_apts_proxy_is_asked_for_the_whole_address(mirror: tuple[DockerClient, str]) -> None:
-    path = "deb.debian.org/debian/dists/bookworm/InRelease"
-    assert get(mirror, f"http://{path}") == f"GET http://{path} HTTP/1.1 deb.debian.org\n"
-    package = "deb.debian.org/debian/pool/main/s/sl/sl_5.02-1+b1~x_amd64.deb"
-    assert get(mirror, f"http://{package}") == f"GET http://{package} HTTP/1.1 deb.debian.org\n"
+    path = "deb.dist.test/debian/dists/bookworm/InRelease"
+    assert get(mirror, f"http://{path}") == f"GET http://{path} HTTP/1.1 deb.dist.test\n"
+    package = "deb.dist.test/debian/pool/main/s/sl/sl_5.02-1+b1~x_amd64.deb"
+    assert get(mirror, f"http://{package}") == f"GET http://{package} HTTP/1.1 deb.dist.test\n"
 
 
 def test_through_the_proxys_port_the_same_is_to_be_had_and_no_more(
     mirror: tuple[DockerClient, str],
 ) -> None:
     proxy = ["--proxy", "http://127.0.0.1:3142"]
-    path = "deb.debian.org/debian/dists/bookworm/Release"
-    assert get(mirror, f"http://{path}", *proxy) == f"GET http://{path} HTTP/1.1 deb.debian.org\n"
+    path = "deb.dist.test/debian/dists/bookworm/Release"
+    assert get(mirror, f"http://{path}", *proxy) == f"GET http://{path} HTTP/1.1 deb.dist.test\n"
     assert config.REFUSAL in get(mirror, "http://elsewhere.test/debian/pool/x.deb", *proxy)
 
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from grader.engine import packages
 from grader.engine.mirror import config, links, origins, status
-from grader.engine.mirror.origins import Origin, Origins, Unusable
+from grader.engine.mirror.origins import Origin, Origins, Public, Unusable
 from grader.explain import explain, not_fetched, unreachable
 
-DEB = "http://deb.debian.org/debian"
-SECURITY = "http://deb.debian.org/debian-security"
+DEB = "http://deb.dist.test/debian"
+SECURITY = "http://deb.dist.test/debian-security"
+PUBLIC = Public(
+    DEB,
+    (SECURITY, "http://security.dist.test/debian-security"),
+    "https://index.pip.test/simple",
+    "https://files.pip.test",
+)
 BUNDLE = "/etc/drydock/ca-bundle.crt"
 
 
@@ -22,9 +32,12 @@ def planned(
     apt: Mapping[str, str] | None = None,
     pip: Mapping[str, str] | None = None,
     linked: Mapping[str, set[str]] | None = None,
+    public: Public = PUBLIC,
 ) -> Origins:
-    known = {origins.PYPI: {links.PYPI_FILES}, **(linked or {})}
-    return origins.plan(debian, security, apt or {}, pip or {}, lambda url: known.get(url, set()))
+    known = {public.index: {public.files}, **(linked or {})}
+    return origins.plan(
+        debian, security, apt or {}, pip or {}, lambda url: known.get(url, set()), public
+    )
 
 
 def found(plan: Origins, kind: str, name: str) -> Origin:
@@ -52,25 +65,55 @@ def wanted(text: str, name: str, path: str, port: int = 80) -> str | None:
 def test_without_any_settings_it_stands_for_the_public_servers() -> None:
     plan = planned(None, None)
     assert plan.names == [
-        "deb.debian.org",
-        "files.pythonhosted.org",
-        "pypi.org",
-        "security.debian.org",
+        "deb.dist.test",
+        "files.pip.test",
+        "index.pip.test",
+        "security.dist.test",
     ]
-    assert found(plan, "index", "pypi.org").upstream == "https://pypi.org/simple"
+    assert found(plan, "index", "index.pip.test").upstream == "https://index.pip.test/simple"
     assert plan.pip is not None
-    assert plan.pip["PIP_INDEX_URL"] == "http://pypi.org/simple/"
-    assert plan.pip["PIP_TRUSTED_HOST"] == "pypi.org files.pythonhosted.org"
+    assert plan.pip["PIP_INDEX_URL"] == "http://index.pip.test/simple/"
+    assert plan.pip["PIP_TRUSTED_HOST"] == "index.pip.test files.pip.test"
     assert "PIP_EXTRA_INDEX_URL" not in plan.pip
+
+
+def test_public_servers_are_what_pip_and_the_distribution_have_built_in() -> None:
+    index, files = packages.pip_defaults()
+    said = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--help"], capture_output=True, text=True
+    )
+    assert f"(default {index})" in " ".join(said.stdout.split())
+    assert files.startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("release", "domain"),
+    [
+        ('ID=debian\nHOME_URL="https://www.dist.test/"\n', "dist.test"),
+        ('ID=other\nHOME_URL="https://www.dist.test/"\n', None),
+        ("ID=debian\n", None),
+    ],
+)
+def test_a_debian_says_where_debian_is_at_home(
+    tmp_path: Path, release: str, domain: str | None
+) -> None:
+    file = tmp_path / "os-release"
+    file.write_text(release, encoding="utf-8")
+    assert packages.debian_domain(file) == domain
+
+
+def test_where_nothing_says_who_has_packages_the_mirror_cannot_be_used() -> None:
+    with pytest.raises(Unusable, match="nothing here says"):
+        planned(None, None, public=Public(index="https://index.pip.test/simple"))
 
 
 def test_debians_own_name_leads_to_this_machines_mirror() -> None:
     plan = planned("http://mirror.test:8080/pub/debian/", None)
     assert found(plan, "debian", "mirror.test").port == 8080
-    own = [o for o in plan.served if (o.name, o.path) == ("deb.debian.org", "/debian")]
+    own = [o for o in plan.served if (o.name, o.path) == ("deb.dist.test", "/debian")]
     assert [o.upstream for o in own] == ["http://mirror.test:8080/pub/debian"]
     text = config.nginx(plan, BUNDLE)
-    asked = wanted(text, "deb.debian.org", "/debian/pool/main/s/sl/sl_5.02-1+b1_amd64.deb")
+    asked = wanted(text, "deb.dist.test", "/debian/pool/main/s/sl/sl_5.02-1+b1_amd64.deb")
     assert asked is not None
     assert "set $dd_url http://mirror.test:8080/pub/debian$1;" in asked
     assert wanted(text, "mirror.test", "/pub/debian/dists/bookworm/InRelease", 8080) is not None
@@ -83,7 +126,7 @@ def test_an_encrypted_debian_mirror_is_passed_through_and_fetched_from() -> None
     text = config.nginx(plan, BUNDLE)
     assert "mirror.test mirror.test:443;" in text
     assert "default 127.0.0.1:9;" in text
-    asked = wanted(text, "deb.debian.org", "/debian/dists/bookworm/InRelease")
+    asked = wanted(text, "deb.dist.test", "/debian/dists/bookworm/InRelease")
     assert asked is not None
     assert "https://mirror.test/debian$1" in asked
 
@@ -100,12 +143,12 @@ def test_apts_proxy_is_asked_and_answered_for() -> None:
     assert "proxy.test" in plan.names
     text = config.nginx(plan, BUNDLE)
     for port in (80, 3142):
-        asked = wanted(text, "deb.debian.org", "/debian/dists/bookworm/InRelease", port)
+        asked = wanted(text, "deb.dist.test", "/debian/dists/bookworm/InRelease", port)
         assert asked is not None
         assert "set $dd_parent http://proxy.test:3142;" in asked
         assert "proxy_pass $dd_parent;" in asked
     # pip's index is reached over TLS, which apt's proxy has no part in.
-    asked = wanted(text, "pypi.org", "/simple/six/")
+    asked = wanted(text, "index.pip.test", "/simple/six/")
     assert asked is not None
     assert "$dd_parent" not in asked
 
@@ -136,9 +179,9 @@ def test_further_indexes_follow_and_files_of_this_machine_do_not() -> None:
     extra = "https://extra.test/simple file:///opt/simple http://127.0.0.1:3141/root/pypi"
     plan = planned(pip={"extra-index-url": extra})
     assert plan.pip is not None
-    assert plan.pip["PIP_INDEX_URL"] == "http://pypi.org/simple/"
+    assert plan.pip["PIP_INDEX_URL"] == "http://index.pip.test/simple/"
     assert plan.pip["PIP_EXTRA_INDEX_URL"] == "http://extra.test/simple/"
-    assert {o.name for o in plan.served if o.kind == "index"} == {"pypi.org", "extra.test"}
+    assert {o.name for o in plan.served if o.kind == "index"} == {"index.pip.test", "extra.test"}
 
 
 @pytest.mark.parametrize(
@@ -164,15 +207,15 @@ def test_what_it_cannot_stand_for_is_said_without_a_password(
 @pytest.mark.parametrize(
     ("name", "path"),
     [
-        ("deb.debian.org", "/debian/dists/bookworm/InRelease"),
-        ("deb.debian.org", "/debian/dists/bookworm/main/binary-amd64/by-hash/SHA256/0a1b"),
-        ("deb.debian.org", "/debian/pool/main/g/gcc/libstdc++6_12.2.0-14+deb12u1~x_amd64.deb"),
-        ("security.debian.org", "/debian-security/dists/bookworm-security/InRelease"),
-        ("pypi.org", "/simple/six/"),
-        ("pypi.org", "/simple/ruamel.yaml/"),
-        ("files.pythonhosted.org", "/packages/ab/cd/six-1.16.0-py2.py3-none-any.whl"),
-        ("files.pythonhosted.org", "/packages/ab/cd/six-1.16.0-py2.py3-none-any.whl.metadata"),
-        ("files.pythonhosted.org", "/packages/ab/cd/six-1.16.0.tar.gz"),
+        ("deb.dist.test", "/debian/dists/bookworm/InRelease"),
+        ("deb.dist.test", "/debian/dists/bookworm/main/binary-amd64/by-hash/SHA256/0a1b"),
+        ("deb.dist.test", "/debian/pool/main/g/gcc/libstdc++6_12.2.0-14+deb12u1~x_amd64.deb"),
+        ("security.dist.test", "/debian-security/dists/bookworm-security/InRelease"),
+        ("index.pip.test", "/simple/six/"),
+        ("index.pip.test", "/simple/ruamel.yaml/"),
+        ("files.pip.test", "/packages/ab/cd/six-1.16.0-py2.py3-none-any.whl"),
+        ("files.pip.test", "/packages/ab/cd/six-1.16.0-py2.py3-none-any.whl.metadata"),
+        ("files.pip.test", "/packages/ab/cd/six-1.16.0.tar.gz"),
     ],
 )
 def test_what_apt_and_pip_ask_for_is_passed_on(name: str, path: str) -> None:
@@ -182,17 +225,17 @@ def test_what_apt_and_pip_ask_for_is_passed_on(name: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("name", "path"),
     [
-        ("deb.debian.org", "/"),
-        ("deb.debian.org", "/debian/"),
-        ("deb.debian.org", "/debian/project/trace/master"),
-        ("deb.debian.org", "/simple/six/"),
-        ("deb.debian.org", "/debian/pool/a b"),
-        ("pypi.org", "/simple/"),
-        ("pypi.org", "/simple/../pypi/six/json"),
-        ("pypi.org", "/simple/six/\r\nHost: x"),
-        ("pypi.org", "/pypi"),
-        ("pypi.org", "/account/login/"),
-        ("files.pythonhosted.org", "/packages/index.html"),
+        ("deb.dist.test", "/"),
+        ("deb.dist.test", "/debian/"),
+        ("deb.dist.test", "/debian/project/trace/master"),
+        ("deb.dist.test", "/simple/six/"),
+        ("deb.dist.test", "/debian/pool/a b"),
+        ("index.pip.test", "/simple/"),
+        ("index.pip.test", "/simple/../pypi/six/json"),
+        ("index.pip.test", "/simple/six/\r\nHost: x"),
+        ("index.pip.test", "/pypi"),
+        ("index.pip.test", "/account/login/"),
+        ("files.pip.test", "/packages/index.html"),
     ],
 )
 def test_nothing_else_is_passed_on(name: str, path: str) -> None:
@@ -207,14 +250,14 @@ def test_indexes_are_asked_again_and_packages_are_not() -> None:
         "/debian/pool/main/s/sl/sl_5.02-1_amd64.deb": "120d",
     }
     for path, fresh in asked.items():
-        assert f"proxy_cache_valid 200 {fresh};" in (wanted(text, "deb.debian.org", path) or "")
+        assert f"proxy_cache_valid 200 {fresh};" in (wanted(text, "deb.dist.test", path) or "")
 
 
 def test_every_name_is_answered_for_and_all_others_do_not_exist() -> None:
     lines = config.dnsmasq(planned()).splitlines()
     assert "address=/#/" in lines
     assert "no-resolv" in lines
-    assert "interface-name=pypi.org,eth1" in lines
+    assert "interface-name=index.pip.test,eth1" in lines
     names = {line.split("=")[1].split(",")[0] for line in lines if line.startswith("interface-")}
     assert names == set(planned().names)
 
@@ -229,9 +272,9 @@ def test_servers_are_found_in_an_indexs_page() -> None:
 
 def test_requests_are_counted_by_where_the_answer_came_from() -> None:
     log = (
-        "200 MISS- pypi.org/simple/six/ 123\n200 HIT- pypi.org/simple/six/ 123\n"
-        "200 REVALIDATED- deb.debian.org/debian/dists/x 1\n403 -- example.test/ 142\n"
-        "404 MISS- pypi.org/simple/no/ 3\nsomething else\n\n"
+        "200 MISS- index.pip.test/simple/six/ 123\n200 HIT- index.pip.test/simple/six/ 123\n"
+        "200 REVALIDATED- deb.dist.test/debian/dists/x 1\n403 -- example.test/ 142\n"
+        "404 MISS- index.pip.test/simple/no/ 3\nsomething else\n\n"
     )
     assert status.counts(log) == (1, 3, 1)
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 
-PYPI = "pypi.org"
-PYPI_FILES = "https://files.pythonhosted.org"
 SECONDS = 10
 PAGE_BYTES = 8_000_000
 
@@ -23,8 +21,6 @@ def servers(index: str, bundle: Path | None) -> set[str]:
     files on the index's own server can be had all the same.
     """
     parts = urlsplit(index)
-    if parts.hostname == PYPI:
-        return {PYPI_FILES}
     url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/pip/"
     request = urllib.request.Request(url, headers={"Accept": "text/html"})
     if parts.username:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,9 +16,6 @@ from urllib.parse import unquote, urlsplit
 from grader.engine import packages
 
 Kind = Literal["debian", "index", "files"]
-DEBIAN = "http://deb.debian.org/debian"
-DEBIAN_SECURITY = "http://deb.debian.org/debian-security"
-PYPI = "https://pypi.org/simple"
 PORTS = {"http": 80, "https": 443}
 NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 PATH = re.compile(r"(/[A-Za-z0-9._~+-]+)*")
@@ -26,6 +23,19 @@ PATH = re.compile(r"(/[A-Za-z0-9._~+-]+)*")
 
 class Unusable(Exception):
     """The mirror cannot stand for this machine's configuration; says why, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Public:
+    """Where distribution and pip look if nobody tells them, as their own files say (URLs).
+
+    `security` are the names of one folder. Empty where nothing here says it.
+    """
+
+    debian: str = ""
+    security: tuple[str, ...] = ()
+    index: str = ""
+    files: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ def read() -> Origins:
     for source in packages.apt_mirrors():
         if any(suite.endswith("-security") for suite in source.suites):
             security = next((uri for uri in source.uris if "debian-security" in uri), security)
+    public = read_public()
     pip = packages.pip_site_config()
     cert = Path(pip["cert"]) if pip.get("cert") else None
     bundle = cert if cert is not None and cert.is_file() else packages.ca_bundle()
@@ -85,9 +96,24 @@ def read() -> Origins:
         security or None,
         packages.apt_proxies(),
         pip,
-        lambda index: links.servers(index, bundle),
+        lambda index: (
+            {public.files}
+            if public.files and urlsplit(index).hostname == urlsplit(public.index).hostname
+            else links.servers(index, bundle)
+        ),
+        public,
     )
     return replace(found, bundle=bundle)
+
+
+def read_public() -> Public:
+    """What this machine's distribution and its pip have built in."""
+    index, files = packages.pip_defaults()
+    domain = packages.debian_domain()
+    if domain is None:
+        return Public(index=index, files=files)
+    names = (f"http://{name}.{domain}/debian-security" for name in ("deb", "security"))
+    return Public(f"http://deb.{domain}/debian", tuple(names), index, files)
 
 
 def plan(
@@ -96,6 +122,7 @@ def plan(
     apt_proxies: Mapping[str, str],
     pip: Mapping[str, str],
     linked: Callable[[str], set[str]],
+    public: Public,
 ) -> Origins:
     """Origins from the settings of apt and pip (as grader.engine.packages gives them).
 
@@ -103,10 +130,10 @@ def plan(
     Raises Unusable.
     """
     parent = apt_proxies.get("Acquire::http::Proxy")
-    served = [*_debian(debian, DEBIAN, parent), *_debian(security, DEBIAN_SECURITY, parent)]
-    # Debian's other name for its security suites.
-    upstream = _http(security) or DEBIAN_SECURITY
-    served.append(_origin("debian", "http://security.debian.org/debian-security", upstream, parent))
+    usual = (public.debian,) if public.debian else ()
+    served = [*_debian(debian, usual, parent), *_debian(security, public.security, parent)]
+    if not served:
+        raise Unusable("nothing here says where Debian's packages are (apt's settings)")
     encrypted = sorted(
         {
             _server(uri)
@@ -120,7 +147,7 @@ def plan(
         proxies = [(_name(parts.hostname or "", parent), parts.port or 80)]
     if pip.get("proxy"):
         raise Unusable("pip reaches its index through a proxy (pip's setting `proxy`)")
-    indexes = [pip.get("index-url") or PYPI, *pip.get("extra-index-url", "").split()]
+    indexes = [pip.get("index-url") or public.index, *pip.get("extra-index-url", "").split()]
     indexes = list(dict.fromkeys(url for url in map(_http, indexes) if url is not None))
     servers: dict[str, None] = {}
     for index in indexes:
@@ -140,12 +167,14 @@ def plan(
     )
 
 
-def _debian(configured: str | None, usual: str, parent: str | None) -> Iterator[Origin]:
-    """As the images name it: by the configured mirror, and by Debian's own name."""
-    upstream = _http(configured) or usual
-    if configured is not None and configured.startswith("http://"):
-        yield _origin("debian", configured, upstream, parent)
-    yield _origin("debian", usual, upstream, parent)
+def _debian(configured: str | None, usual: Sequence[str], parent: str | None) -> Iterator[Origin]:
+    """As the images name it: by the configured mirror, and by Debian's own names."""
+    upstream = _http(configured) or next(iter(usual), None)
+    if upstream is None:
+        return
+    own = [configured] if configured is not None and configured.startswith("http://") else []
+    for name in [*own, *usual]:
+        yield _origin("debian", name, upstream, parent)
 
 
 def _origin(
