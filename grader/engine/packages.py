@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,13 @@ from grader.errors import EngineFault, NoEngine
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where an ordinary user's PATH may not look: dockerd, losetup, ip."""
+
+
+APT_LOCKED = re.compile(r"Could not get lock|Unable to acquire the dpkg|Unable to lock")
+"""What apt and dpkg say when another run of theirs (an automatic upgrade, say) is not done."""
+
+APT_PATIENCE = 900.0
+"""Seconds for which other runs of apt are awaited."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def can_install() -> bool:
 def apt_install(packages: Sequence[str], why: str) -> None:
     """Install distribution packages, saying so; `why` completes the sentence for the user.
 
-    Raises NoEngine where the user may not, EngineFault where apt fails.
+    Other runs of apt are awaited. Raises NoEngine where the user may not, EngineFault where apt fails.
     """
     names = " ".join(packages)
     by_hand = f"sudo apt-get install --no-install-recommends {names}"
@@ -95,13 +103,26 @@ def apt_install(packages: Sequence[str], why: str) -> None:
         base = ["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get", "-q", "-y"]
         install = as_root([*base, "install", "--no-install-recommends", *packages])
         # The lists may be missing or old: refresh them first, go on with old ones if that fails.
-        run_lines(as_root([*base, "update"]), detail)
-        rc, lines = run_lines(install, detail)
+        run_apt(as_root([*base, "update"]), detail)
+        rc, lines = run_apt(install, detail)
     if rc != 0:
         raise EngineFault(
             f"apt could not install {names}:\n" + "\n".join(lines[-8:]),
             remedy=f"Try it by hand: {by_hand}",
         )
+
+
+def run_apt(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
+    """As `run_lines`, again while another run of apt holds what this one needs."""
+    until = time.monotonic() + APT_PATIENCE
+    while True:
+        rc, lines = run_lines(argv, detail)
+        locked = any(APT_LOCKED.search(line) for line in lines)
+        if rc == 0 or not locked or time.monotonic() > until:
+            return rc, lines
+        if callable(detail):
+            detail("waiting for another run of apt to end")
+        time.sleep(1)
 
 
 def run_lines(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
