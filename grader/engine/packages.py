@@ -90,7 +90,8 @@ def can_install() -> bool:
 def apt_install(packages: Sequence[str], why: str) -> None:
     """Install distribution packages, saying so; `why` completes the sentence for the user.
 
-    Other runs of apt are awaited. Raises NoEngine where the user may not, EngineFault where apt fails.
+    Other runs of apt are awaited. Raises NoEngine where the user may not, EngineFault where apt
+    fails.
     """
     names = " ".join(packages)
     by_hand = f"sudo apt-get install --no-install-recommends {names}"
