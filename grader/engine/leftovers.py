@@ -52,13 +52,14 @@ def wait_gone(pid: int, started: int, seconds: float) -> bool:
 
 
 def kill_all(folder: str, containers: Iterable[str]) -> None:
-    """Kill daemon, containerd and shims that run with `folder`, and what is in `containers`."""
+    """Kill an engine's processes, which run with `folder`, and all in `containers`."""
     ids = set(containers)
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    quiet = 0
+    # Two looks: a container that is just being started may not be in its cgroup yet at the first.
+    while time.monotonic() < deadline and quiet < 2:
         found = list(processes(folder, ids))
-        if not found:
-            return
+        quiet = 0 if found else quiet + 1
         for pid in found:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -81,7 +82,7 @@ def processes(folder: str, ids: set[str]) -> Iterable[int]:
         if start_time(int(entry.name)) is None:
             continue
         name = Path(os.fsdecode(argv[0])).name
-        of_engine = name.startswith(("dockerd", "containerd", "docker-proxy")) and any(
+        of_engine = name.startswith(("dockerd", "containerd", "docker-proxy", "runc")) and any(
             mine in word for word in argv[1:]
         )
         in_container = bool(ids) and any(part in ids for part in _words(groups))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.engine import embedded, find, packages
+from grader.engine import embedded, find, leftovers, packages
 
 if TYPE_CHECKING:
     from grader.engine.find import Engine
@@ -45,3 +46,40 @@ def own_place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield place
         finally:
             embedded.shut_down()
+
+
+@pytest.fixture
+def left(engine: Engine) -> Callable[[], set[str]]:
+    """What sandboxes of this data directory are or were there, in engine and system."""
+    place = embedded.place()
+
+    def look() -> set[str]:
+        client = engine.client()
+        mine = {"label": f"drydock.home={place.key}"}
+        found = {
+            *(c["Names"][0] for c in client.api.containers(all=True, filters=mine)),
+            *(n["Name"] for n in client.api.networks(filters=mine)),
+            *(v["Name"] for v in client.api.volumes(filters=mine)["Volumes"] or []),
+            *leftovers.loops(place.home / "disks"),
+            *(str(path) for path in (place.home / "runs").glob("*.json")),
+            *(str(path) for path in (place.home / "disks").glob("*")),
+            *(str(path) for path in place.nodes.glob("*")),
+        }
+        client.close()
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8") if engine.local else ""
+        return found | {line for line in mounts.splitlines() if str(place.home / "disks") in line}
+
+    return look
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    if not packages.is_root():
+        pytest.skip("mounting needs root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", place])
+    if mounted.returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)

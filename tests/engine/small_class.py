@@ -57,6 +57,10 @@ def check_runs(target, submission):
 '''
 
 
+THREE = {"s0000001": "well", "s0000002": "well", "s0000003": "well"}
+PARTS = {(student, exercise) for student in THREE for exercise in ("one", "three")}
+
+
 class Class:
     """`students` maps IDs to what their files say: `well`, `hang`, `crash` or
     `take the worker down`."""
@@ -86,6 +90,10 @@ class Class:
             self.say(student, told)
         self.results.save()
 
+    @property
+    def students(self) -> list[str]:
+        return [entry.person.id for entry in self.results.entries]
+
     def say(self, student: str, told: str) -> None:
         """Let this student's files say something else."""
         for name in ("one", "three"):
@@ -109,12 +117,32 @@ class Class:
             found |= {(one.student, e.id): e for e in one.exercises if e.gradable}
         return found
 
+    @property
+    def written(self) -> set[str]:
+        """All files that a results folder has when its class is graded; the class page has more."""
+        return {
+            "class.json",
+            "grades.csv",
+            "class/index.html",
+            *(f"records/{student}.json" for student in self.students),
+            *(f"feedback/{student}.html" for student in self.students),
+        }
 
-def files(out: Path) -> set[str]:
-    """Names of all in a results folder but the submissions and the lock."""
-    return {
-        str(Path(folder, name).relative_to(out))
-        for folder, _, names in os.walk(out)
-        for name in names
-        if "submissions" not in Path(folder).parts
-    } - {".lock"}
+    @property
+    def files(self) -> set[str]:
+        """Names of all in the results folder but the submissions, the lock and the class page's."""
+        names = {
+            str(Path(folder, name).relative_to(self.out))
+            for folder, _, names in os.walk(self.out)
+            for name in names
+            if "submissions" not in Path(folder).parts
+        }
+        page = "class/index.html"
+        return {name for name in names if not name.startswith("class/") or name == page} - {".lock"}
+
+
+def kept(
+    before: dict[tuple[str, str], ExerciseResult], after: dict[tuple[str, str], ExerciseResult]
+) -> bool:
+    """What was recorded once is what is recorded now: it was not graded again."""
+    return all(after[part] == result for part, result in before.items())

@@ -17,11 +17,9 @@ from grader.checks import eventually
 from grader.engine import packages
 from grader.record import Record
 from tests.engine import kit
-from tests.engine.small_class import Class
-from tests.engine.test_grade_command import PARTS, THREE, left
+from tests.engine.small_class import PARTS, THREE, Class
 
 pytestmark = pytest.mark.engine
-__all__ = ["left"]
 
 
 class Cluster:
