@@ -30,12 +30,15 @@ def run(*args: str | Path, timeout: float = 900) -> subprocess.CompletedProcess[
 
 
 class Running:
-    """A run that is under way; `until` reads what it says, `interrupt` is Ctrl-C."""
+    """A run that is under way; `until` reads what it says, `interrupt` is Ctrl-C.
 
-    def __init__(self, *args: str | Path) -> None:
+    `folder` is where the kit lies: another copy than the tests' own, if wanted.
+    """
+
+    def __init__(self, *args: str | Path, folder: Path = KIT) -> None:
         self.process = subprocess.Popen(
             command(*args),
-            cwd=KIT,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import socket
 import subprocess
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from grader import record
+from grader import paths, record
 from grader.checks import eventually
 from grader.engine import packages
 from grader.record import Record
@@ -36,8 +37,8 @@ class Cluster:
         self.scheduler = kit.Running("worker", "--scheduler", self.address)
         self.scheduler.until("Scheduler at")
 
-    def worker(self) -> kit.Running:
-        running = kit.Running("worker", self.address, "--jobs", "1")
+    def worker(self, folder: Path = paths.KIT) -> kit.Running:
+        running = kit.Running("worker", self.address, "--jobs", "1", folder=folder)
         self.workers.append(running)
         running.until("Grading for")
         return running
@@ -226,3 +227,24 @@ def test_no_scheduler_and_no_worker_are_said_with_what_to_do(
     assert "nox -s worker" in done.stderr
     assert "Traceback" not in done.stderr
     assert record.load(one.results.record_file("s0000001")) == record_before
+
+
+def test_a_worker_with_another_version_of_the_kit_is_named_and_grades_nobody(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    other = tmp_path / "kit"
+    for part in ("grader", "labs", "templates"):
+        shutil.copytree(
+            paths.KIT / part, other / part, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    with (other / "grader" / "checks.py").open("a", encoding="utf-8") as file:
+        file.write("\n# another version\n")
+    one = Class(tmp_path / "class", THREE)
+    cluster.worker()
+    cluster.worker(folder=other)
+    done = one.grade("--cluster", cluster.address)
+    assert done.returncode == 2
+    assert "These workers have another version of the kit: tls://127.0.0.1:" in done.stderr
+    assert "Bring the kit to the same version" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not one.graded()
