@@ -119,6 +119,20 @@ def until(page: Page, condition: str) -> None:
         time.sleep(0.2)
 
 
+def test_a_page_made_of_the_worksheet_shows_them(page: Page, tmp_path: Path) -> None:
+    """As `jupyter nbconvert` makes it, beside the pictures and from disk."""
+    from nbconvert import HTMLExporter
+
+    handout.write(LAB4, longest(1)[0], tmp_path / "mine")
+    body, _ = HTMLExporter().from_filename(str(tmp_path / "mine" / "worksheet.ipynb"))
+    file = tmp_path / "mine" / "worksheet.html"
+    file.write_text(body, encoding="utf-8")
+    page.open(file)
+    shown = page.js("return [...document.images].map(i => [i.naturalWidth, i.width, i.alt.length])")
+    assert len(shown) == len(DRAWN)
+    assert all(natural == width == 720 and words > 60 for natural, width, words in shown)
+
+
 @pytest.mark.parametrize("width", [1366, 900])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_jupyterlab_shows_every_picture(
