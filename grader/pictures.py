@@ -12,6 +12,7 @@ learn whether that page is light or dark.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -62,7 +63,8 @@ def check(files: Mapping[str, bytes], where: Path) -> None:
         if not name.endswith(".md"):
             continue
         for picture in shown(content.decode("utf-8")):
-            if picture.path not in files:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), picture.path))
+            if path not in files:
                 raise KitError(
                     f"{name} shows {picture.path}, and the lab has no such file.",
                     where=str(where),

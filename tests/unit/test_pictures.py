@@ -208,6 +208,16 @@ def test_something_else_with_that_ending_is_no_picture(toy: Lab) -> None:
         handout.contents(toy, ME)
 
 
+def test_a_text_in_a_folder_shows_the_same_pictures(toy: Lab) -> None:
+    (toy.templates / "knots").mkdir()
+    text = toy.templates / "knots" / "README.md"
+    text.write_text("![A quay.](../pictures/quay.svg)\n", "utf-8")
+    assert "knots/README.md" in handout.contents(toy, ME)
+    text.write_text("![A quay.](pictures/quay.svg)\n", "utf-8")
+    with pytest.raises(KitError, match="no such file"):
+        handout.contents(toy, ME)
+
+
 def test_examples_in_code_show_no_picture() -> None:
     text = "![one](a.svg)\n\n```markdown\n![two](b.svg)\n```\n\n![](c.svg)\n"
     assert [(p.path, p.words) for p in pictures.shown(text)] == [("a.svg", "one"), ("c.svg", "")]
