@@ -102,14 +102,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Page, bo
             )
             page.driver.get(f"{address}/lab/tree/worksheet.ipynb?token={jupyter.TOKEN}&reset")
             until(page, f"return document.body.dataset.jpThemeName === {jupyter.THEMES[dark]!r}")
-            until(
-                page, f"return {IMAGES}.length === {len(DRAWN)} && {IMAGES}.every(i => i.complete)"
-            )
+            until(page, LOADED)
 
         yield show
 
 
 IMAGES = "[...document.querySelectorAll('.jp-Notebook .jp-MarkdownOutput img')]"
+LOADED = f"return {IMAGES}.length === {len(DRAWN)} && {IMAGES}.every(i => i.src && i.complete)"
+"""A picture without an address, as JupyterLab has it at first, counts as complete, too."""
 
 
 def until(page: Page, condition: str) -> None:
@@ -133,18 +133,29 @@ def test_a_page_made_of_the_worksheet_shows_them(page: Page, tmp_path: Path) -> 
     assert all(natural == width == 720 and words > 60 for natural, width, words in shown)
 
 
+def settled(page: Page, question: str) -> Any:
+    """The answer once it is the same twice: the page has stopped moving."""
+    before, end = None, time.monotonic() + jupyter.PATIENCE
+    while (answer := page.js(question)) != before:
+        assert time.monotonic() < end, f"Never came to rest: {answer}"
+        before = answer
+        time.sleep(0.5)
+    return answer
+
+
 @pytest.mark.parametrize("width", [1366, 900])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_jupyterlab_shows_every_picture(
     page: Page, lab: Callable[[Page, bool, int], None], dark: bool, width: int
 ) -> None:
     lab(page, dark, width)
-    seen: list[dict[str, Any]] = page.js(
+    seen: list[dict[str, Any]] = settled(
+        page,
         f"return {IMAGES}.map(i => {{ const cell = i.closest('.jp-MarkdownOutput');"
         " const b = i.getBoundingClientRect(), c = cell.getBoundingClientRect();"
         " return {name: new URL(i.src).pathname.split('/').pop(), natural: i.naturalWidth,"
         " shape: i.naturalHeight / i.naturalWidth - b.height / b.width, shown: b.width,"
-        " words: i.alt, over: b.right - c.right, wide: cell.scrollWidth - cell.clientWidth}})"
+        " words: i.alt, over: b.right - c.right, wide: cell.scrollWidth - cell.clientWidth}})",
     )
     assert {image["name"] for image in seen} == {f"{name}.svg" for name in DRAWN}
     for image in seen:
