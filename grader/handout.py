@@ -18,10 +18,11 @@ from typing import Any
 
 import yaml
 
-from grader import __version__, paths
+from grader import __version__, paths, pictures
 from grader.errors import KitError
 from grader.lab import Lab
-from grader.rendering import cannot_write, digest, files_of, render, sha256, write_file
+from grader.machines import nodes_file
+from grader.rendering import DRAWING, cannot_write, digest, files_of, render, sha256, write_file
 from grader.rendering import render_tree as render_tree
 from grader.variant import variant
 
@@ -153,13 +154,18 @@ def write(lab: Lab, student: str, out: Path, *, restore: Sequence[str] = ()) -> 
 
 
 def values(lab: Lab, student: str) -> dict[str, Any]:
-    """What templates know: the student's values, `student` and `lab`."""
-    return {**variant(lab, student), "student": student, "lab": lab}
+    """What templates know: the student's values, `student`, `lab`, and `nodes`.
+
+    `nodes` has the addresses of the class's machines by name; it is empty in a kit without them.
+    """
+    nodes = nodes_file.addresses() if nodes_file.FILE.is_file() else {}
+    return {**variant(lab, student), "student": student, "lab": lab, "nodes": nodes}
 
 
 def contents(lab: Lab, student: str) -> dict[str, bytes]:
     """All files of a student's workspace as the lab hands them out: `{path with /: content}`."""
     files = render(lab.templates, values(lab, student))
+    pictures.check(files, where=lab.templates)
     sheet = files.pop(f"{WORKSHEET}.md", None)
     if sheet is not None:
         from grader import worksheet
@@ -218,8 +224,9 @@ def _fingerprint(lab: Lab, student: str) -> str:
     code = Path(__file__).parent
     sources = [
         code / f"{name}.py"
-        for name in ("handout", "lab", "labfile", "rendering", "variant", "worksheet")
+        for name in ("handout", "lab", "labfile", "pictures", "rendering", "variant", "worksheet")
     ]
+    sources += [*files_of(DRAWING), nodes_file.FILE]
     known = hashlib.sha256(f"{__version__}\0{student}\0".encode())
     for path in [lab.folder / "lab.yaml", *files_of(lab.templates), *sources]:
         known.update(f"{path.name}\0{digest(path)}\0".encode())

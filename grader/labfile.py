@@ -243,7 +243,7 @@ class Reader:
         result: list[Parameter] = []
         for name, spec in value.items():
             key = ("variant", str(name))
-            if self.name(name, key) in ("student", "lab"):
+            if self.name(name, key) in ("student", "lab", "nodes"):
                 self.wrong(
                     key, f"{name!r} is a name that every handout has already.", "Choose another."
                 )

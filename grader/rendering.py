@@ -9,9 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from grader import paths
 from grader.errors import KitError
 
 TEMPLATE = ".j2"
+PICTURE = ".svg"
+DRAWING = paths.TEMPLATES / "pictures"
+"""What the pictures of all labs are drawn with: `{% from "drawing.svg.j2" import … %}`."""
+
 JUNK = {".DS_Store", "Thumbs.db", "__pycache__"}
 
 
@@ -32,10 +37,15 @@ def render(source: Path, values: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def render_file(path: Path, values: Mapping[str, Any]) -> str:
-    """One template as text with line ends \\n; KitError naming file and line if it is wrong."""
+    """One template as text with line ends \\n; KitError naming file and line if it is wrong.
+
+    In pictures (.svg.j2) the values are escaped as XML wants it, and drawing.svg.j2 can be used.
+    """
     import jinja2
 
     environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(DRAWING),
+        autoescape=path.name.endswith(PICTURE + TEMPLATE),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -50,7 +60,7 @@ def render_file(path: Path, values: Mapping[str, Any]) -> str:
     except jinja2.TemplateSyntaxError as error:
         raise KitError(
             f"The template is wrong: {error.message}.",
-            where=f"{path}, line {error.lineno}",
+            where=f"{error.filename or path}, line {error.lineno}",
             remedy="Text that must stay, {{.Name}} say, goes into {% raw %}…{% endraw %}.",
         ) from None
     except jinja2.TemplateError as error:
