@@ -109,7 +109,7 @@ class Scene:
         fail(reason, expected=expected, actual=actual, hint=hint, log=self.story)
 
     def wants(self, there: bool, otherwise: str) -> None:
-        """A precondition of the step; where not even the start went well, the check waits for it."""
+        """A precondition of the step; without a good start the check waits for that."""
         if there:
             return
         if not self.play.passed("life_started"):
