@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
+ONE_OFF = "com.docker.compose.oneoff"
 
 LOG_BYTES = 200_000
 """How much of a container's log is read; the rest is not waited for."""
@@ -70,6 +71,11 @@ class Container:
     def service(self) -> str:
         """The service of the compose project, empty if it is none's."""
         return str((self._config.get("Labels") or {}).get(SERVICE, ""))
+
+    @property
+    def one_off(self) -> bool:
+        """Made by `docker compose run` for one command."""
+        return (self._config.get("Labels") or {}).get(ONE_OFF) == "True"
 
     @property
     def hostname(self) -> str:

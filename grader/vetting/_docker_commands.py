@@ -7,47 +7,8 @@ A command's flags are written as they are typed: `-q --quiet` is a switch with a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Flag:
-    """`kind` is that of its value, None for a switch."""
-
-    name: str
-    short: str | None
-    kind: str | None
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a command is written.
-
-    `words` is the kind of the words that are not flags: `none`, `any`, `service`, `scale`
-    (NAME=COUNT), `address`, `image` (and then a command, which ends the flags). A `waiting`
-    command waits for tasks unless it is told --detach.
-    """
-
-    flags: dict[str, Flag]
-    words: str = "any"
-    waiting: bool = False
-
-
-def _flags(*groups: str) -> dict[str, Flag]:
-    found: dict[str, Flag] = {}
-    short: str | None = None
-    for word in " ".join((*groups, "--help")).split():
-        if not word.startswith("--"):
-            short = word
-            continue
-        name, _, kind = word.partition("=")
-        flag = Flag(name, short, kind or None)
-        found[name] = flag
-        if short:
-            found[short] = flag
-        short = None
-    return found
-
+from grader.vetting.commandline import Form
+from grader.vetting.commandline import flags as _flags
 
 _LISTED = "-f --filter=text --format=text -q --quiet"
 _LOOK = "-f --format=text"

@@ -19,7 +19,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from grader.vetting._docker_commands import FORMS, GROUPS, INSTEAD, NOT_THESE, Flag, Form
+from grader.vetting._docker_commands import FORMS, GROUPS, INSTEAD, NOT_THESE
+from grader.vetting.commandline import Flag, Form, NotAllowed, read
 from grader.vetting.dockerfile import reference
 
 MAX_TASKS = 20
@@ -52,15 +53,6 @@ _ASKS = frozenset(
 """Programs that are given the name of another machine."""
 
 
-class NotAllowed(Exception):
-    """A command that is not run: why, and what to do instead."""
-
-    def __init__(self, reason: str, hint: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-
-
 @dataclass(frozen=True)
 class Vetted:
     """A command that may be run.
@@ -84,24 +76,7 @@ class Vetted:
 def vet(words: Sequence[str], images: Collection[str]) -> Vetted:
     """Look at a command, `docker` first; `images` are all names the lab has. NotAllowed."""
     command, form, at = _command(words)
-    flags: list[tuple[str, str]] = []
-    rest: list[str] = []
-    end = None
-    while at < len(words):
-        word = words[at]
-        at += 1
-        if word == "--":
-            end = at - 1
-            rest += words[at:]
-            break
-        if word.startswith("-") and word != "-":
-            at = _flag(command, form, words, at, flags)
-            continue
-        if form.words == "image":
-            end = at - 1
-            rest = list(words[at - 1 :])
-            break
-        rest.append(word)
+    flags, rest, end = read(f"docker {command}", form, words, at, NOT_THESE)
     for name, value in flags:
         _value(form.flags[name], value, images)
     _rest(form, rest, images)
@@ -149,58 +124,6 @@ def _instead(name: str) -> str:
         return f"Did you mean `docker {near[0]}`?"
     kinds = ", ".join(f"`docker {group} …`" for group in ("swarm", "node", "service"))
     return f"It is about {kinds} and commands that only look, such as `docker ps`."
-
-
-def _flag(
-    command: str, form: Form, words: Sequence[str], at: int, flags: list[tuple[str, str]]
-) -> int:
-    """Read the flag before `at` into `flags`; where the next word begins."""
-    word = words[at - 1]
-    if word.startswith("--"):
-        name, equals, value = word.partition("=")
-        flag = _known(command, form, name)
-        if flag.kind is None or equals:
-            flags.append((flag.name, value))
-            return at
-        return _with_next(flag, words, at, flags)
-    letters = word[1:]
-    while letters:
-        flag = _known(command, form, "-" + letters[0])
-        letters = letters[1:]
-        if flag.kind is None:
-            if letters.startswith("="):
-                flags.append((flag.name, letters[1:]))
-                return at
-            flags.append((flag.name, ""))
-        elif letters:
-            flags.append((flag.name, letters.removeprefix("=")))
-            return at
-        else:
-            return _with_next(flag, words, at, flags)
-    return at
-
-
-def _with_next(flag: Flag, words: Sequence[str], at: int, flags: list[tuple[str, str]]) -> int:
-    if at >= len(words):
-        raise NotAllowed(f"{flag.name} has no value.", f"Write {flag.name} VALUE.")
-    flags.append((flag.name, words[at]))
-    return at + 1
-
-
-def _known(command: str, form: Form, name: str) -> Flag:
-    flag = form.flags.get(name)
-    if flag is not None:
-        return flag
-    hint = NOT_THESE.get(name)
-    if hint is None and name == "-f" and command.endswith("logs"):
-        hint = NOT_THESE["--follow"]
-    if hint is None:
-        longs = [long for long in form.flags if long.startswith("--")]
-        near = difflib.get_close_matches(name, longs, n=1, cutoff=0.7)
-        hint = (
-            f"Did you mean {near[0]}?" if near else "Leave it out: the exercise needs none of it."
-        )
-    raise NotAllowed(f"`docker {command}` takes no {name} in this exercise.", hint)
 
 
 # Values ---------------------------------------------------------------------------------------

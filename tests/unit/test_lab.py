@@ -61,7 +61,7 @@ def test_lab4_has_what_it_promises() -> None:
     lab = labs.load("lab4")
     assert [(e.id, e.points, e.folders) for e in lab.exercises] == [
         ("webserver", 15, ["webserver"]),
-        ("compose", 25, ["counter", "blog"]),
+        ("compose", 25, ["counter", "blog", "compose"]),
         ("swarm", 25, ["swarm"]),
         ("rollout", 20, ["rollout"]),
     ]

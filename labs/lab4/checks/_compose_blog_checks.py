@@ -37,7 +37,7 @@ def check_blog_services(submission: Path) -> None:
 
 
 @check(
-    points=1,
+    points=0.5,
     needs=["blog_images", "blog_services"],
     hint="`docker compose ps -a` shows what ended, `docker compose logs SERVICE` why.",
 )
@@ -49,7 +49,7 @@ def check_blog_starts(blog: Blog, stage: Any) -> None:
 
 
 @check(
-    points=1,
+    points=0.5,
     needs=["blog_starts"],
     hint="WORDPRESS_DB_HOST, _USER, _PASSWORD and _NAME must be those that db was made with, and"
     " both services need a network in common.",
@@ -79,7 +79,7 @@ def check_blog_port(blog: Blog, variant: dict[str, Any]) -> None:
 
 
 @check(
-    points=1.5,
+    points=1,
     needs=["blog_starts"],
     hint="Give db a `healthcheck:` that asks the database, and wordpress a `depends_on:` with"
     " `db:` and below it `condition: service_healthy`.",
@@ -123,7 +123,7 @@ def check_blog_volume(blog: Blog, variant: dict[str, Any]) -> None:
 
 
 @check(
-    points=1,
+    points=0.5,
     needs=["blog_starts"],
     hint="Remove ports: from db. WordPress reaches it inside their network without any.",
 )
@@ -139,7 +139,7 @@ def check_blog_not_published(blog: Blog) -> None:
 
 
 @check(
-    points=1.5,
+    points=1,
     needs=["blog_starts"],
     hint="wordpress is in both networks, db in the back network only. List the networks of each"
     " service under its `networks:`.",
@@ -209,7 +209,7 @@ def check_blog_database(blog: Blog, variant: dict[str, Any]) -> None:
 
 
 @check(
-    points=1.5,
+    points=1,
     needs=["blog_starts"],
     hint="Give both services a restart policy, such as `restart: unless-stopped`.",
 )
@@ -237,7 +237,7 @@ def check_blog_restarts(blog: Blog) -> None:
 
 
 @check(
-    points=1.5,
+    points=1,
     needs=["blog_installs"],
     hint="`down` removes containers, and what is in no named volume is lost. MariaDB and MySQL"
     " keep everything in /var/lib/mysql.",

@@ -35,7 +35,7 @@ def check_counter_services(submission: Path) -> None:
 
 
 @check(
-    points=1,
+    points=0.5,
     needs=["counter_images"],
     hint="`docker compose up -d`, then `docker compose ps -a` and `docker compose logs` show it.",
 )
@@ -54,7 +54,7 @@ def check_counter_starts(counter: Counter, stage: Any) -> None:
 
 
 @check(
-    points=1.5,
+    points=1,
     needs=["counter_starts"],
     hint="app.py looks for a host called redis: the service must have that name, run, and be in a"
     " network with web.",
@@ -68,7 +68,7 @@ def check_counter_counts(counter: Counter) -> None:
 
 
 @check(
-    points=1,
+    points=0.5,
     needs=["counter_starts"],
     hint="`up` makes a container anew if its settings or its image are not what they were: look for"
     " a value or file that changes by itself.",
@@ -90,7 +90,7 @@ def check_counter_unchanged(counter: Counter) -> None:
 
 
 @check(
-    points=1,
+    points=0.5,
     needs=["counter_counts"],
     hint="On SIGTERM redis saves what it knows to /data, unless it is told not to save.",
 )
@@ -103,7 +103,7 @@ def check_counter_restart(counter: Counter) -> None:
 
 
 @check(
-    points=2,
+    points=1.5,
     needs=["counter_counts"],
     hint="Redis keeps its data in /data. A named volume there outlives the container, an anonymous"
     " one is not found again by the next container.",
@@ -120,7 +120,7 @@ def check_counter_recreate(counter: Counter) -> None:
     counter.goes_on(before, "after `docker compose rm --stop --force redis` and `up -d`")
 
 
-@check(points=1, needs=["counter_counts"])
+@check(points=0.5, needs=["counter_counts"])
 def check_counter_stop_start(counter: Counter) -> None:
     """`docker compose stop` stops the counter, and after `start` it goes on counting."""
     counter.ensure_up()
@@ -134,7 +134,7 @@ def check_counter_stop_start(counter: Counter) -> None:
 
 
 @check(
-    points=1.5,
+    points=1,
     needs=["counter_counts"],
     hint="Several containers cannot share one host port or one container_name: publish a range of"
     ' host ports, "FIRST-LAST:5000".',

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-from _swarm_book import Allowed, Book, Part
+from _swarm_book import Allowed, Book, Part, argv
 from _swarm_probe import Probe
 
 from grader import runbook
@@ -291,10 +291,10 @@ class Play(Round):
             values = self._values(allowed.command.names)
         except NoManager:
             return Ran(allowed, None, ", ".join(sorted(allowed.command.names)))
-        argv = allowed.argv(values)
+        words = argv(allowed, values)
         deadline = time.monotonic() + OWN_FAULT_SECONDS * self.target.patience
         while True:
-            done = confined(node, argv, timeout=self._patience, cwd="/")
+            done = confined(node, words, timeout=self._patience, cwd="/")
             if done.timed_out:
                 self._patience = AFTER_A_LONG_ONE * self.target.patience
             again = not done.ok and _ENGINES_OWN.search(done.out)

@@ -1,15 +1,18 @@
-"""Exercise compose: the counter (web and redis), then the blog (wordpress and db).
+"""Exercise compose: the counter (web and redis), the blog (wordpress and db), and a runbook.
 
 What counts is what the applications do. One at a time runs on the node, and most checks go one
 step further with it. The checks themselves are in _compose_counter_checks.py and
-_compose_blog_checks.py; _compose_app.py has what both applications share.
+_compose_blog_checks.py; _compose_app.py has what both applications share. The runbook is played
+on an application of the kit's own (see _compose_life.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import _book as books
 import pytest
 from _compose_app import App
 from _compose_counter import Counter
@@ -18,6 +21,15 @@ from _compose_counter_checks import *  # noqa: F403 - checks run in the order of
 # isort: split
 from _compose_blog import Blog
 from _compose_blog_checks import *  # noqa: F403
+
+# isort: split
+from _compose_life import FILE, HOST, Play
+from _compose_life_checks import *  # noqa: F403
+from _compose_life_steps import JUDGES
+
+from grader import handout, rendering
+from grader.checks import CheckFailed, needs_first
+from grader.vetting import composecli
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +50,28 @@ def blog(node: Any, submission: Path, lab: Any, placed: list[App]) -> Blog:
         app.clear()
     placed.append(blog := Blog(node, submission, lab))
     return blog
+
+
+@pytest.fixture(scope="module")
+def life_book(submission: Path) -> books.Book[composecli.Vetted]:
+    return books.read(submission, FILE, [HOST], composecli.vet)
+
+
+@pytest.fixture(scope="module")
+def life(
+    node: Any,
+    student: str,
+    lab: Any,
+    placed: list[App],
+    stage: Callable[[str], Any],
+    request: pytest.FixtureRequest,
+) -> Play:
+    try:
+        book = request.getfixturevalue("life_book")
+    except CheckFailed:
+        needs_first("life_runbook")
+    for app in placed:
+        app.clear()
+    values = handout.values(lab, student)
+    files = rendering.render(lab.templates / "compose", values)
+    return Play(node, book, files, values, JUDGES, stage)

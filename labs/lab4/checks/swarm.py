@@ -17,9 +17,10 @@ import _swarm_nodes as nodes
 import _swarm_publish as publish
 import _swarm_services as services
 import pytest
+from _book import readable
 from _swarm_play import Judge, Play, Round
 
-from grader.checks import check, fail
+from grader.checks import check
 from grader.engine.images import catalogue
 
 JUDGES = (
@@ -81,14 +82,7 @@ def play(
 @check(points=0.5, needs_engine=False)
 def check_runbook(book: books.Book) -> None:
     """swarm/runbook.txt can be read, and all its commands are commands of this exercise."""
-    if book.problems:
-        first = book.problems[0]
-        fail(
-            f"Line {first.line} cannot be run: {first.reason}" if first.line else first.reason,
-            expected="docker commands of this exercise, each behind the node it is typed on",
-            actual=books.in_words(book.problems),
-            hint=first.hint,
-        )
+    readable(book, "docker commands of this exercise, each behind the node it is typed on")
 
 
 # The swarm --------------------------------------------------------------------------------------

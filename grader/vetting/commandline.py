@@ -1,0 +1,142 @@
+"""How command lines are read against a table of commands: flags as the docker CLI takes them.
+
+`--name web`, `--name=web`, `-p 80`, `-p80`, `-dq`, `--` before words that begin with a dash. In a
+table flags are written as they are typed: `-q --quiet` is a switch with a short form,
+`--name=service` takes a value of the kind `service`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class NotAllowed(Exception):
+    """A command that is not run: why, and what to do instead."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Flag:
+    """`kind` is that of its value, None for a switch."""
+
+    name: str
+    short: str | None
+    kind: str | None
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a command is written.
+
+    `words` is the kind of the words that are not flags: `none`, `any`, `service`, `scale`
+    (NAME=COUNT), `address`, `image` and `inside` (a service), which end the flags: a command
+    follows. A `waiting` command waits for tasks unless it is told --detach.
+    """
+
+    flags: dict[str, Flag]
+    words: str = "any"
+    waiting: bool = False
+
+
+def flags(*groups: str) -> dict[str, Flag]:
+    """The table of flags that are written as they are typed; see the module's docstring."""
+    found: dict[str, Flag] = {}
+    short: str | None = None
+    for word in " ".join((*groups, "--help")).split():
+        if not word.startswith("--"):
+            short = word
+            continue
+        name, _, kind = word.partition("=")
+        flag = Flag(name, short, kind or None)
+        found[name] = flag
+        if short:
+            found[short] = flag
+        short = None
+    return found
+
+
+def read(
+    command: str, form: Form, words: Sequence[str], at: int, not_these: Mapping[str, str]
+) -> tuple[list[tuple[str, str]], list[str], int | None]:
+    """What stands behind a command, from `words[at]` on: its flags with their values, the other
+    words, and where in `words` flags end before the last word (None: nowhere).
+
+    `not_these` says why flags that one may look for are not taken. NotAllowed.
+    """
+    found: list[tuple[str, str]] = []
+    rest: list[str] = []
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if word == "--":
+            return found, [*rest, *words[at:]], at - 1
+        if word.startswith("-") and word != "-":
+            at = _flag(command, form, words, at, found, not_these)
+        elif form.words in ("image", "inside"):
+            return found, list(words[at - 1 :]), at - 1
+        else:
+            rest.append(word)
+    return found, rest, None
+
+
+def _flag(
+    command: str,
+    form: Form,
+    words: Sequence[str],
+    at: int,
+    found: list[tuple[str, str]],
+    not_these: Mapping[str, str],
+) -> int:
+    """Read the flag before `at` into `found`; where the next word begins."""
+    word = words[at - 1]
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        flag = _known(command, form, name, not_these)
+        if flag.kind is None or equals:
+            found.append((flag.name, value))
+            return at
+        return _with_next(flag, words, at, found)
+    letters = word[1:]
+    while letters:
+        flag = _known(command, form, "-" + letters[0], not_these)
+        letters = letters[1:]
+        if flag.kind is None:
+            if letters.startswith("="):
+                found.append((flag.name, letters[1:]))
+                return at
+            found.append((flag.name, ""))
+        elif letters:
+            found.append((flag.name, letters.removeprefix("=")))
+            return at
+        else:
+            return _with_next(flag, words, at, found)
+    return at
+
+
+def _with_next(flag: Flag, words: Sequence[str], at: int, found: list[tuple[str, str]]) -> int:
+    if at >= len(words):
+        raise NotAllowed(f"{flag.name} has no value.", f"Write {flag.name} VALUE.")
+    found.append((flag.name, words[at]))
+    return at + 1
+
+
+def _known(command: str, form: Form, name: str, not_these: Mapping[str, str]) -> Flag:
+    flag = form.flags.get(name)
+    if flag is not None:
+        return flag
+    hint = not_these.get(name)
+    if hint is None and name == "-f" and command.endswith("logs"):
+        hint = not_these["--follow"]
+    if hint is None:
+        longs = [long for long in form.flags if long.startswith("--")]
+        near = difflib.get_close_matches(name, longs, n=1, cutoff=0.7)
+        hint = (
+            f"Did you mean {near[0]}?" if near else "Leave it out: the exercise needs none of it."
+        )
+    raise NotAllowed(f"`{command}` takes no {name} in this exercise.", hint)

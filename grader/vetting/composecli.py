@@ -1,0 +1,216 @@
+"""Which compose commands of a runbook are run: an allow-list of commands, flags and values.
+
+    >>> vetted = vet(["docker-compose", "up", "-d", "--scale", "page=3"])
+    >>> vetted.command, vetted.argv
+    ('up', ('docker', 'compose', 'up', '-d', '--scale', 'page=3'))
+    >>> vet(["docker", "compose", "up"])
+    NotAllowed: `docker compose up` would never end here.
+
+They are typed in the folder of one project, which is the kit's own: no command names another
+file, folder, project or engine, mounts or publishes anything, or waits for somebody who types.
+Whether a service is there, or a number makes sense, is left to compose to say.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grader.vetting.commandline import Form, NotAllowed, flags, read
+
+MAX_CONTAINERS = 12
+"""The most containers that a service may be scaled to."""
+
+FILE = re.compile(r"(?:\./)?compose\.ya?ml")
+"""The project's own file: to name it changes nothing."""
+
+_TIME = "-t --timeout=text"
+_UP = """
+    --build --no-build --force-recreate --no-recreate --always-recreate-deps --no-deps
+    --remove-orphans --scale=scale --pull=pull --quiet-pull -V --renew-anon-volumes -y --yes
+"""
+_INSIDE = "-T --no-TTY -d --detach -e --env=text -u --user=text -w --workdir=text"
+
+FORMS: dict[str, Form] = {
+    "up": Form(
+        flags(_UP, _TIME, "-d --detach --wait --wait-timeout=text --no-start --no-color"),
+    ),
+    "create": Form(flags(_UP)),
+    "build": Form(flags("--no-cache --pull -q --quiet --progress=text --with-dependencies")),
+    "down": Form(flags(_TIME, "--remove-orphans -v --volumes --rmi=text")),
+    "start": Form(flags()),
+    "stop": Form(flags(_TIME)),
+    "restart": Form(flags(_TIME, "--no-deps")),
+    "kill": Form(flags("-s --signal=text --remove-orphans")),
+    "rm": Form(flags("-f --force -s --stop -v --volumes")),
+    "pause": Form(flags()),
+    "unpause": Form(flags()),
+    "scale": Form(flags("--no-deps"), "scale"),
+    "run": Form(
+        flags(
+            _INSIDE,
+            "--rm --no-deps --name=text --entrypoint=text -i --interactive -l --label=text",
+            "--quiet-pull --build --remove-orphans --use-aliases",
+        ),
+        "inside",
+    ),
+    "exec": Form(flags(_INSIDE, "-i --interactive --index=text"), "inside"),
+    "ps": Form(
+        flags(
+            "-a --all -q --quiet --services --orphans --no-trunc",
+            "--status=text --filter=text --format=text",
+        )
+    ),
+    "images": Form(flags("-q --quiet --format=text")),
+    "top": Form(flags()),
+    "logs": Form(
+        flags(
+            "-t --timestamps -n --tail=text --since=text --until=text",
+            "--no-color --no-log-prefix --index=text",
+        )
+    ),
+    "port": Form(flags("--index=text --protocol=text")),
+    "config": Form(flags("-q --quiet --services --images --volumes --format=text"), "none"),
+    "ls": Form(flags("-a --all -q --quiet --filter=text --format=text"), "none"),
+    "version": Form(flags("-f --format=text --short"), "none"),
+}
+
+LOOKS = {
+    "ps": Form(flags("-a --all -q --quiet --no-trunc -f --filter=text --format=text"), "none"),
+    "images": Form(flags("-a --all -q --quiet --no-trunc -f --filter=text --format=text")),
+}
+"""Commands that only look, behind `docker` without compose."""
+
+INSTEAD = {
+    "attach": "It ends with what it watches: `docker compose logs SERVICE` shows what was said.",
+    "cp": "Nothing is copied in this exercise.",
+    "events": "It never ends; the kit watches by itself.",
+    "pull": "The lab's images are there already.",
+    "push": "There is no registry in this exercise.",
+    "watch": "It never ends: `docker compose up -d --build` builds what has changed.",
+    "stats": "It never ends: `docker compose top SERVICE` shows processes.",
+    "compose": "Write `docker compose` once.",
+}
+
+NOT_THESE = {
+    "--follow": "It never ends: leave it out, and use --tail to see the last lines.",
+    "-f": "It never ends if it means --follow: leave it out, and use --tail.",
+    "--abort-on-container-exit": "It waits for containers to end: write -d instead.",
+    "--attach": "It waits for containers to end: write -d instead.",
+    "--volume": "Nothing of the machine is handed to a container of this exercise.",
+    "-v": "Nothing of the machine is handed to a container of this exercise.",
+    "--publish": "Ports are published by compose.yaml.",
+    "-p": "Ports are published by compose.yaml.",
+    "--service-ports": "The ports are taken by the service's own containers.",
+    "--privileged": "Containers need no rights over their machine.",
+    "--cap-add": "Containers need no rights over their machine.",
+    "--dry-run": "It does nothing: leave it out.",
+}
+
+
+@dataclass(frozen=True)
+class Vetted:
+    """A command that may be run: its name behind `docker compose`, and what is run."""
+
+    command: str
+    argv: tuple[str, ...]
+    flags: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+
+
+def vet(words: Sequence[str]) -> Vetted:
+    """Look at a command, `docker` or `docker-compose` first. NotAllowed says why not, and what
+    to write instead."""
+    program, rest = (words[0] if words else ""), list(words[1:])
+    if program == "docker-compose":
+        return _compose(rest)
+    if program == "docker" and rest[:1] == ["compose"]:
+        return _compose(rest[1:])
+    if program == "docker" and rest and rest[0] in LOOKS:
+        found, others, _ = read(f"docker {rest[0]}", LOOKS[rest[0]], rest, 1, NOT_THESE)
+        return Vetted(f"docker {rest[0]}", ("docker", *rest), tuple(found), tuple(others))
+    if program == "docker":
+        name = rest[0] if rest else ""
+        raise NotAllowed(
+            f"`docker {name}`".replace(" `", "`") + " is no command of this exercise.",
+            f"Did you mean `docker compose {name}`?"
+            if name in FORMS
+            else "It is about `docker compose …`, and `docker ps` to look.",
+        )
+    raise NotAllowed(
+        f"`{program}` is not docker.",
+        "A runbook has `docker compose` commands only; # begins a comment.",
+    )
+
+
+def _compose(words: list[str]) -> Vetted:
+    before, words = _global(words)
+    if not words:
+        raise NotAllowed("`docker compose` alone does nothing.", "Write the whole command.")
+    name = words[0]
+    form = FORMS.get(name)
+    if form is None:
+        near = difflib.get_close_matches(name, FORMS, n=1, cutoff=0.7)
+        raise NotAllowed(
+            f"`docker compose {name}` is no command of this exercise.",
+            INSTEAD.get(name)
+            or (f"Did you mean `docker compose {near[0]}`?" if near else "See the worksheet."),
+        )
+    found, others, _ = read(f"docker compose {name}", form, words, 1, NOT_THESE)
+    for flag, value in found:
+        kind = form.flags[flag].kind
+        if kind == "scale":
+            _scale(value)
+        elif kind == "pull" and value == "always":
+            raise NotAllowed("There is nothing to pull from.", "Leave --pull out.")
+    if form.words == "scale":
+        for word in others:
+            _scale(word)
+    _ends(name, {flag for flag, _ in found}, others)
+    return Vetted(name, ("docker", "compose", *before, *words), tuple(found), tuple(others))
+
+
+def _global(words: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before the command: the project's own file may be named, and no other."""
+    before: list[str] = []
+    while words and words[0].startswith("-"):
+        name, equals, value = words[0].partition("=")
+        taken = 1
+        if not equals and len(words) > 1:
+            value, taken = words[1], 2
+        if name not in ("-f", "--file") or not FILE.fullmatch(value):
+            raise NotAllowed(
+                f"`{words[0]}` before the command points to another project.",
+                "Leave it out: commands are typed in the folder compose/, whose compose.yaml"
+                " is used by itself.",
+            )
+        before += words[:taken]
+        words = words[taken:]
+    return before, words
+
+
+def _scale(text: str) -> None:
+    count = text.partition("=")[2]
+    if count.isdecimal() and int(count[:9]) > MAX_CONTAINERS:
+        raise NotAllowed(
+            f"{count} containers are more than this exercise needs.",
+            f"Ask for {MAX_CONTAINERS} at most.",
+        )
+
+
+def _ends(name: str, given: set[str], words: list[str]) -> None:
+    """Refuse what would wait for ever, or for somebody who answers."""
+    if name == "up" and not given & {"--detach", "--wait", "--no-start"}:
+        raise NotAllowed(
+            "`docker compose up` would never end here: it shows what containers say.",
+            "Write `docker compose up -d`, so that it goes on in the background.",
+        )
+    if name == "rm" and "--force" not in given:
+        raise NotAllowed(
+            "`docker compose rm` asks whether you are sure, and nobody is there to answer.",
+            "Write `docker compose rm -f`.",
+        )
+    if name == "exec" and len(words) < 2:
+        raise NotAllowed("`docker compose exec` needs a service and a command.", "Write both.")

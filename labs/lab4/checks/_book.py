@@ -1,0 +1,119 @@
+"""The submitted runbook: read, vetted, and what is not run of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from grader import runbook
+from grader.checks import fail
+from grader.runbook import Command, Problem
+from grader.vetting.commandline import NotAllowed
+
+V = TypeVar("V")
+"""What vetting makes of a command that may be run."""
+
+
+@dataclass(frozen=True)
+class Allowed(Generic[V]):
+    """A command that is run."""
+
+    command: Command
+    vetted: V
+
+
+@dataclass(frozen=True)
+class Part(Generic[V]):
+    """A step: its commands that are run, and the problems with others."""
+
+    name: str
+    line: int
+    commands: tuple[Allowed[V], ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Book(Generic[V]):
+    """The steps in their order; `problems` are those of all steps by line."""
+
+    parts: tuple[Part[V], ...]
+    problems: tuple[Problem, ...]
+
+    def named(self, name: str) -> list[Part[V]]:
+        wanted = runbook.normal(name)
+        return [part for part in self.parts if runbook.normal(part.name) == wanted]
+
+    def miss(self, name: str, known: Collection[str]) -> None:
+        """End the check: there is no such step. `known` are the names the exercise has."""
+        names = [part.name for part in self.parts if part.name]
+        graded = {runbook.normal(k) for k in known}
+        others = [n for n in names if runbook.normal(n) not in graded]
+        near = difflib.get_close_matches(name, others, n=1, cutoff=0.6)
+        hint = f"Write # step: {name}"
+        if near:
+            hint += f" (your step “{near[0]}” may be meant)"
+        fail(
+            f"The runbook has no step “{name}”.",
+            expected=f"# step: {name}",
+            actual="steps: " + (", ".join(names) or "none"),
+            hint=hint + ", and below it the commands.",
+        )
+
+
+def read(
+    submission: Path, file: str, nodes: Collection[str], vet: Callable[[list[str]], V]
+) -> Book[V]:
+    """Read and vet a runbook; ends the check where there is none. `nodes` are those on which
+    commands may be typed; `vet` looks at the words of one and raises NotAllowed."""
+    path = submission / file
+    folder = file.partition("/")[0]
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError:
+        fail(
+            f"There is no file {file}.",
+            hint=f"Delete the folder {folder}/ to get the starter back.",
+        )
+    except UnicodeDecodeError:
+        fail(f"{file} is not a text in UTF-8.", hint="Save it as plain text, in UTF-8.")
+    book = runbook.parse(text, nodes)
+    parts: list[Part[V]] = []
+    every = list(book.problems)
+    ends = [*(step.line for step in book.steps[1:]), 10**9]
+    for step, end in zip(book.steps, ends, strict=False):  # There may be no step at all.
+        found = [_vetted(command, vet) for command in step.commands]
+        refused = [entry for entry in found if isinstance(entry, Problem)]
+        every += refused
+        unread = [p for p in book.problems if step.line <= p.line < end]
+        allowed = tuple(entry for entry in found if isinstance(entry, Allowed))
+        problems = tuple(sorted([*refused, *unread], key=lambda p: p.line))
+        parts.append(Part(step.name, step.line, allowed, problems))
+    return Book(tuple(parts), tuple(sorted(every, key=lambda p: p.line)))
+
+
+def _vetted(command: Command, vet: Callable[[list[str]], V]) -> Allowed[V] | Problem:
+    try:
+        return Allowed(command, vet([str(word) for word in command.words]))
+    except NotAllowed as refused:
+        return Problem(command.line, refused.reason, refused.hint)
+
+
+def in_words(problems: Sequence[Problem]) -> str:
+    """A line each: `line 12: why`."""
+    return "\n".join((f"line {p.line}: " if p.line else "") + p.reason for p in problems)
+
+
+def readable(book: Book[V], expected: str) -> None:
+    """End the check if there is a command that is not run."""
+    if not book.problems:
+        return
+    first = book.problems[0]
+    fail(
+        f"Line {first.line} cannot be run: {first.reason}" if first.line else first.reason,
+        expected=expected,
+        actual=in_words(book.problems),
+        hint=first.hint,
+    )
