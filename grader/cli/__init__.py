@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(arguments).parse_args(arguments)
         return int(args.run(args))
     except KitError as error:
-        _tell(error)
+        tell(error)
         return error.exit_code
     except BrokenPipeError:
         return 1
@@ -69,7 +69,8 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _tell(error: KitError) -> None:
+def tell(error: KitError) -> None:
+    """What is wrong, where, and what to do, on standard error."""
     place = f"{error.where}: " if error.where else ""
     print(f"{place}{error.what}", file=sys.stderr)
     if error.remedy:
