@@ -7,12 +7,13 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from grader import __version__
 from grader.errors import KitError
 
-COMMANDS = {
+_ALL = {
     "check": "hand out if need be, grade a workspace, show points, reasons and hints",
     "submit": "pack a workspace into the archive to hand in",
     "grade": "grade a class: everything that was handed in, side by side",
@@ -27,8 +28,14 @@ COMMANDS = {
     "engine": "start, stop or look at the kit's own Docker engine",
     "doctor": "say what is there, what is missing, and what mends it",
     "examples": "run the lab's own solutions and mistakes and compare with what is expected",
+    "release": "make the zip that students get: no solutions, no tutors' commands",
 }
 """Each command's module in this package and what `--help` says of it."""
+
+COMMANDS = {
+    name: about for name, about in _ALL.items() if Path(__file__).with_name(f"{name}.py").is_file()
+}
+"""Those that are here: a student's release has some of them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
