@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 class Request:
     """What to grade. `exercises` empty means all; `jobs` is how many run side by side.
 
-    `machines` is a kind of `grader.machines`, or None for sandboxes; on machines `fresh` gives
-    them up to the exercises, otherwise what runs there is looked at (see `Target.live`).
+    `machines` is a kind of `grader.machines`, "local" for the student's own engine, or None for
+    sandboxes; on machines `fresh` gives them up to the exercises, otherwise what runs there is
+    looked at (see `Target.live`).
     `keep_older` keeps a result of the same files that another version of kit or lab gave.
     `scratch` is an existing folder for temporary files (None: the system's).
     """
@@ -101,7 +102,7 @@ def plan(request: Request) -> Plan:
     for exercise in request.lab.exercises:
         if request.exercises and exercise.id not in request.exercises:
             continue
-        if request.machines and not exercise.machines:
+        if not exercise.runs_on(request.machines):
             continue
         files[exercise.id] = submission.read(request.workspace, exercise.folders)
         key = exercise_key(request.lab, exercise, files[exercise.id], values)
@@ -163,6 +164,8 @@ def provide(request: Request) -> Provider:
 
     if request.machines is None:
         return supply.provide_targets(request.engine_url)
+    if request.machines == "local":
+        return supply.provide_local(request.engine_url, request.workspace)
     options = {"engine_url": request.engine_url, "hosts_file": request.hosts_file}
     return supply.Machines(request.machines, options, live=not request.fresh)
 

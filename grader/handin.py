@@ -1,19 +1,17 @@
 """Handing in: a workspace becomes one archive that the grader takes, byte for byte the same again.
 
-Names, contents and executable bits of the files decide the archive's bytes, and nothing else: it
-is not compressed, since compressors differ, its times are all the same, its order is the names'.
+How it is written is grader.packing's.
 """
 
 from __future__ import annotations
 
 import hashlib
-import stat
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import handout, manifest, submission
+from grader import handout, manifest, packing, submission
 from grader.errors import KitError
 from grader.intake import archive, members
 from grader.junk import is_junk
@@ -22,8 +20,6 @@ from grader.manifest import Manifest
 
 OWN = (handout.STATE, manifest.NAME)
 """The kit's own notes: no work of the student's."""
-
-_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -138,25 +134,16 @@ def _snapshot(workspace: Path, dest: Path) -> tuple[archive.Tray, list[str]]:
 
 def _write(lab: Lab, student: str, folder: Path, dest: Path) -> int:
     """Write the archive of a snapshot; the number of files in it."""
-    paths = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
-    contents = {each: path.read_bytes() for each, path in paths}
-    sums = {each: hashlib.sha256(content).hexdigest() for each, content in contents.items()}
-    with zipfile.ZipFile(dest, "x", zipfile.ZIP_STORED) as packed:
-        packed.writestr(_entry(manifest.NAME, False), Manifest(lab.id, student, sums).to_json())
-        for each, path in paths:
-            executable = members.of_file(path, each).executable
-            if executable is None:  # Windows knows no such thing
-                executable = contents[each].startswith(b"#!")
-            packed.writestr(_entry(each, executable), contents[each])
-    return len(paths)
-
-
-def _entry(path: str, executable: bool) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(path, _TIME)
-    entry.create_system = 3
-    entry.create_version = entry.extract_version = 20
-    entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
-    return entry
+    files: dict[str, packing.Packed] = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            name = path.relative_to(folder).as_posix()
+            files[name] = packing.Packed(content, packing.executable(path, content))
+    sums = {each: hashlib.sha256(file.content).hexdigest() for each, file in sorted(files.items())}
+    told = Manifest(lab.id, student, sums).to_json()
+    packing.write(files, dest, (manifest.NAME, told.encode()))
+    return len(files)
 
 
 def _see_it_taken(packed: Path, dest: Path) -> None:

@@ -19,7 +19,8 @@ class Exercise:
 
     `folders` are the workspace's folders it grades, `images` those that a submission may build
     on or run, `nodes` how many Docker nodes it needs, `seconds` the most that grading may take;
-    `machines`: it can be graded on the student's own machines, too.
+    `machines`: it can be graded on the student's own machines, too; `local`: what the student has
+    started of it on their own engine can be looked at.
     """
 
     id: str
@@ -30,6 +31,13 @@ class Exercise:
     nodes: int
     seconds: int
     machines: bool = False
+    local: bool = False
+
+    def runs_on(self, target: str | None) -> bool:
+        """Whether it can be graded on that kind of target; None: in a sandbox."""
+        if target is None:
+            return True
+        return self.local if target == "local" else self.machines
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ class Reader:
                 item,
                 key,
                 {"id", "title", "points", "folders", "images"},
-                {"nodes", "seconds", "machines"},
+                {"nodes", "seconds", "machines", "local"},
             )
             exercise = Exercise(
                 id=self.name(entry["id"], (*key, "id")),
@@ -226,6 +226,7 @@ class Reader:
                 nodes=self.number(entry.get("nodes", 1), (*key, "nodes")),
                 seconds=self.number(entry.get("seconds", seconds), (*key, "seconds")),
                 machines=self.truth(entry.get("machines", False), (*key, "machines")),
+                local=self.truth(entry.get("local", False), (*key, "local")),
             )
             if exercise.id in {e.id for e in result}:
                 self.wrong((*key, "id"), f"There are two exercises {exercise.id!r}.")

@@ -7,12 +7,14 @@ happens, so that a run which dies has lost nothing that was already known.
 
 from __future__ import annotations
 
+import importlib
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,6 +145,17 @@ class ChecksPlugin:
 
     # How checks are collected and run ---------------------------------------------------
 
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        """Checks of `_EXERCISE_hidden.py` come after the exercise's own, with its fixtures.
+
+        A student's release lacks that file: so what stands there, and nothing else, is hidden.
+        """
+        if not isinstance(collector, pytest.Module):
+            return
+        path = collector.path.with_name(f"_{collector.path.stem}_hidden.py")
+        if path.is_file():
+            hide(collector.obj, path.stem)
+
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         names = [check_name(item) for item in items]
         for item in items:
@@ -259,6 +272,16 @@ def _waits(results: list[CheckResult]) -> tuple[Why, Cause]:
         names = ", ".join(result.id for result in results)
         return "needs", Cause(reason=_NEEDS.format(names))
     return first.why, Cause(reason=first.cause.reason, hint=first.cause.hint)
+
+
+def hide(module: ModuleType, name: str) -> None:
+    """Add what the module called `name` has to `module`, its checks as hidden ones."""
+    for key, value in vars(importlib.import_module(name)).items():
+        spec = getattr(value, "check_spec", None)
+        if isinstance(spec, CheckSpec):
+            value.check_spec = replace(spec, visibility="hidden")
+        if not key.startswith("_") and not hasattr(module, key):
+            setattr(module, key, value)
 
 
 def check_name(item: pytest.Item) -> str:

@@ -1,11 +1,12 @@
-"""Where exercises run: sandboxes that are made for them, or machines that are there."""
+"""Where exercises run: sandboxes that are made for them, machines or an engine that are there."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.errors import EngineFault, KitError, NoEngine
@@ -13,6 +14,7 @@ from grader.lab import Exercise
 from grader.plugin import Unavailable
 
 if TYPE_CHECKING:
+    from grader.engine.find import Engine
     from grader.targets.node import Target
 
 
@@ -91,6 +93,55 @@ class Machines:
                 yield target
             finally:
                 target.close()
+
+
+Pulse = Callable[[], object]
+
+
+class Local:
+    """The student's own engine, as it is: each exercise looks at what runs of it there."""
+
+    unavailable: Unavailable | None = None
+
+    def __init__(self, engine: Engine, workspace: Path) -> None:
+        self.engine = engine
+        self.workspace = workspace.resolve()
+
+    @contextmanager
+    def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
+        from grader.targets.local import LocalTarget
+
+        target = LocalTarget(self.engine, self.workspace)
+        try:
+            yield target
+        finally:
+            target.close()
+
+    def pulse(self) -> object:
+        """What changes when a Compose project of that engine does: its containers' states.
+
+        None where the engine does not answer just now.
+        """
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        from grader.modules.compose_projects import states
+
+        try:
+            with contextlib.closing(self.engine.client(timeout=10)) as client:
+                return states(client)
+        except (DockerException, RequestException):
+            return None
+
+
+def provide_local(engine_url: str | None, workspace: Path) -> Provider:
+    """The student's own engine, found as their docker command finds it; none is started."""
+    from grader.engine import personal
+
+    try:
+        return Local(personal.find_personal(engine_url), workspace)
+    except (NoEngine, EngineFault) as error:
+        return NoTargets(error)
 
 
 def provide_targets(engine_url: str | None) -> Provider:

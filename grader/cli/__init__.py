@@ -7,12 +7,13 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from grader import __version__
 from grader.errors import KitError
 
-COMMANDS = {
+_ALL = {
     "check": "hand out if need be, grade a workspace, show points, reasons and hints",
     "submit": "pack a workspace into the archive to hand in",
     "grade": "grade a class: everything that was handed in, side by side",
@@ -27,8 +28,14 @@ COMMANDS = {
     "engine": "start, stop or look at the kit's own Docker engine",
     "doctor": "say what is there, what is missing, and what mends it",
     "examples": "run the lab's own solutions and mistakes and compare with what is expected",
+    "release": "make the zip that students get: no solutions, no tutors' commands",
 }
 """Each command's module in this package and what `--help` says of it."""
+
+COMMANDS = {
+    name: about for name, about in _ALL.items() if Path(__file__).with_name(f"{name}.py").is_file()
+}
+"""Those that are here: a student's release has some of them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(arguments).parse_args(arguments)
         return int(args.run(args))
     except KitError as error:
-        _tell(error)
+        tell(error)
         return error.exit_code
     except BrokenPipeError:
         return 1
@@ -69,7 +76,8 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _tell(error: KitError) -> None:
+def tell(error: KitError) -> None:
+    """What is wrong, where, and what to do, on standard error."""
     place = f"{error.where}: " if error.where else ""
     print(f"{place}{error.what}", file=sys.stderr)
     if error.remedy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader import grading, handout, machines, paths, student
 from grader import lab as labs
@@ -14,11 +14,17 @@ from grader.errors import KitError
 from grader.lab import Lab
 from grader.record import Record, write_atomically
 
+if TYPE_CHECKING:
+    from grader.supply import Provider
+
 SANDBOX = "sandbox"
+LOCAL = "local"
 EXAMPLE = """examples:
   python -m grader check lab4
   python -m grader check lab4 --student s1234567 --exercise compose
   python -m grader check lab4 --fresh --verbose
+  python -m grader check lab4 --watch                    again on each save, until Ctrl-C
+  python -m grader check lab4 --target local             what runs on your own Docker now
   python -m grader check lab4 --target vagrant           your own swarm, as it is now
   python -m grader check lab4 --target vagrant --fresh   your files, played on it anew
 
@@ -49,18 +55,23 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--engine", metavar="URL", help="the Docker engine to use")
     parser.add_argument(
         "--target",
-        choices=(SANDBOX, *machines.KINDS),
+        choices=(SANDBOX, LOCAL, *machines.KINDS),
         default=SANDBOX,
-        help="where: a sandbox (default), or your own machines, which are only looked at; with"
-        " --fresh they are taken for the exercises, and the swarm that is there is given up",
+        help="where: a sandbox (default); local: your own Docker, where what you have started is"
+        " only looked at; or your own machines, which are only looked at, too: with --fresh they"
+        " are taken for the exercises, and the swarm that is there is given up",
+    )
+    parser.add_argument(
+        "--watch", action="store_true", help="grade again on each save and say what changed"
     )
     parser.add_argument("--hosts", type=Path, metavar="FILE", help="the list for --target hosts")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="exercises side by side")
     parser.add_argument("--verbose", action="store_true", help="list every check")
-    parser.add_argument(
-        "--demo", action="store_true", help="grade the demo student's finished solution instead"
-    )
-    parser.set_defaults(run=run)
+    if (paths.KIT / "grader" / "examples.py").is_file():  # A student's release has no solutions.
+        parser.add_argument(
+            "--demo", action="store_true", help="grade the demo student's finished solution instead"
+        )
+    parser.set_defaults(run=run, demo=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,11 +82,7 @@ def run(args: argparse.Namespace) -> int:
             raise KitError(
                 f"{lab.id} has no exercise {name!r}.", remedy=f"There are: {', '.join(known)}."
             )
-        if args.target != SANDBOX and not lab.exercise(name).machines:
-            raise KitError(
-                f"The exercise {name} is graded in a sandbox only.",
-                remedy="Leave --target out.",
-            )
+    _refuse_target(lab, args)
     if args.demo:
         who, workspace, out = _demo(lab, args)
     else:
@@ -95,14 +102,45 @@ def run(args: argparse.Namespace) -> int:
         machines=args.target if args.target != SANDBOX else None,
         hosts_file=args.hosts,
     )
+    if args.watch:
+        from grader.cli import check_watch
+
+        return check_watch.run(request, out, verbose=args.verbose)
     planned = grading.plan(request)
     if planned.to_run:
-        found = _grade(request, planned)
+        found = grade(request, planned, grading.provide(request))
     else:
         assert planned.previous is not None
         found = planned.previous
         say(f"Nothing has changed since {found.finished}; --fresh grades anew.")
-    return _show(found, out, fresh=bool(planned.to_run), verbose=args.verbose)
+    return show(found, out, fresh=bool(planned.to_run), verbose=args.verbose)
+
+
+def _refuse_target(lab: Lab, args: argparse.Namespace) -> None:
+    """KitError where a target cannot show what is asked for."""
+    if args.target == SANDBOX:
+        return
+    able = [exercise.id for exercise in lab.exercises if exercise.runs_on(args.target)]
+    for name in args.exercise or [None] * (not able):
+        if name not in able:
+            which = f"The exercise {name}" if name else f"No exercise of {lab.id}"
+            cannot = "has nothing that can be looked at on" if name else "can be graded on"
+            raise KitError(
+                f"{which} {cannot} --target {args.target}.",
+                remedy=f"Leave --target out: a sandbox shows all of it. --target {args.target}"
+                f" shows {', '.join(able) or 'nothing'}.",
+            )
+    if args.fresh and args.target == LOCAL:
+        raise KitError(
+            "--target local only looks, so there is nothing for --fresh to do.",
+            remedy="Leave --fresh out: each look is a new one. Without --target local your files"
+            " are run in a sandbox.",
+        )
+    if args.watch and args.target != LOCAL:
+        raise KitError(
+            "--watch sees what is saved and what your own Docker runs, not what machines do.",
+            remedy="Type your step there, then give this command again without --watch.",
+        )
 
 
 def _own(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
@@ -129,27 +167,36 @@ def _demo(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
     return lab.demo_student, workspace, args.out or paths.results() / lab.id / "demo"
 
 
-def _grade(request: grading.Request, planned: grading.Plan) -> Record:
+def grade(request: grading.Request, planned: grading.Plan, provider: Provider) -> Record:
+    """Run what the plan says, with bars or lines that show how far it is."""
     from grader.reports.progress import following
 
     kept = [exercise for exercise in planned.keys if exercise not in {e.id for e in planned.to_run}]
     if kept:
         say(f"Unchanged and kept: {', '.join(kept)}.")
-    stop = grading.Stop()
-    provider = grading.provide(request)
     with following(planned.to_run) as progress:
-        return grading.grade(request, planned, provider, progress, stop)
+        return grading.grade(request, planned, provider, progress, grading.Stop())
 
 
-def _show(found: Record, out: Path, *, fresh: bool, verbose: bool) -> int:
+def show(found: Record, out: Path, *, fresh: bool, verbose: bool) -> int:
+    """Write the page if there is something new, print the record; the exit code."""
     from grader.reports import terminal
 
+    page = write_page(found, out, fresh=fresh)
+    terminal.render(found, console=None, page=page, verbose=verbose)
+    return exit_code(found)
+
+
+def write_page(found: Record, out: Path, *, fresh: bool = True) -> Path:
     page = out / "feedback.html"
     if fresh or not page.exists():
         from grader.reports import feedback
 
         write_atomically(page, feedback.render(found))
-    terminal.render(found, console=None, page=page, verbose=verbose)
+    return page
+
+
+def exit_code(found: Record) -> int:
     if not found.gradable:
         return 3
     return 0 if found.score >= found.max_score else 1

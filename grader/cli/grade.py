@@ -152,10 +152,10 @@ class _Grading:
         if self.args.submissions is None:
             found = class_results.load(self.out)
         else:
-            from grader import intake
+            from grader.intake.gather import gather
 
             with self.show.stage("unpack") as stage:
-                found = intake.gather(
+                found = gather(
                     self.args.submissions,
                     self.lab,
                     self.out,

@@ -120,14 +120,14 @@ def find(url: str | None = None) -> Engine | None:
     if url == EMBEDDED:
         return own()
     if url is not None:
-        engine = probe(url, "option", _tls_of_environment(url))
+        engine = probe(url, "option", tls_of_environment(url))
         if engine is None:
             raise EngineFault(
                 f"No Docker engine answers at {url}.",
                 remedy="Correct the option, or leave it out: the kit then looks for an engine.",
             )
         return engine
-    return _environments() or _contexts(chosen=True) or own() or _contexts(chosen=False)
+    return _environments() or of_context(chosen=True) or own() or of_context(chosen=False)
 
 
 def _environments() -> Engine | None:
@@ -137,19 +137,19 @@ def _environments() -> Engine | None:
     if named.startswith(f"unix://{embedded.place().nodes}/"):
         say("DOCKER_HOST is a node of your swarm: looking elsewhere for the kit's engine.")
         return None
-    engine = probe(named, "environment", _tls_of_environment(named))
+    engine = probe(named, "environment", tls_of_environment(named))
     if engine is None:
         say(f"No engine answers at DOCKER_HOST={named}: looking elsewhere.")
     return engine
 
 
-def _tls_of_environment(url: str) -> str | None:
+def tls_of_environment(url: str) -> str | None:
     if url.startswith(("unix://", "npipe://")) or not os.environ.get("DOCKER_TLS_VERIFY"):
         return None
     return os.environ.get("DOCKER_CERT_PATH") or None
 
 
-def _contexts(*, chosen: bool) -> Engine | None:
+def of_context(*, chosen: bool) -> Engine | None:
     """The current context's engine, if that is one that somebody chose (or not, as asked)."""
     from docker.context import ContextAPI
     from docker.errors import DockerException
@@ -196,7 +196,7 @@ def _rather_embedded() -> bool:
     and no context was chosen: then it is started again rather than exchanged."""
     where = embedded.place()
     used = where.data.is_dir() and any(where.data.iterdir())
-    return used and _contexts(chosen=True) is None and packages.may_be_root()
+    return used and of_context(chosen=True) is None and packages.may_be_root()
 
 
 def _start_embedded() -> None:

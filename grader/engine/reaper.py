@@ -115,6 +115,12 @@ def _folder() -> Path:
     return embedded.place().home / "runs"
 
 
+def engine_url(run: str) -> str | None:
+    """The engine on which a run is, None if there is no such run."""
+    url = _note(run).get("engine")
+    return str(url) if url else None
+
+
 def kept(purpose: str) -> Kept | None:
     """The kept run of that purpose (the newest, should there be several), or None."""
     from grader.engine.find import Engine

@@ -107,6 +107,13 @@ class Container:
         return self.running and self.restarts == 0
 
     @property
+    def restart_policy(self) -> str:
+        """`always`, `unless-stopped` or `on-failure`; empty where it stays ended."""
+        policy = (self.data.get("HostConfig") or {}).get("RestartPolicy") or {}
+        name = str(policy.get("Name") or "")
+        return "" if name == "no" else name
+
+    @property
     def exit_code(self) -> int:
         return int(self._state.get("ExitCode", 0))
 
@@ -152,6 +159,11 @@ class Container:
         """Names of the networks it is on, with its IPv4 address (empty if it has none)."""
         joined = self._network.get("Networks") or {}
         return {name: str(n.get("IPAddress", "")) for name, n in sorted(joined.items())}
+
+    def names_in(self, network: str) -> list[str]:
+        """Under which names the other containers of a network find it."""
+        joined = (self._network.get("Networks") or {}).get(network) or {}
+        return [*(joined.get("Aliases") or []), *(joined.get("DNSNames") or [])]
 
     @property
     def mounts(self) -> list[Mount]:

@@ -142,13 +142,15 @@ class Unanswered:
     """Checks of one exercise that were not graded for one and the same cause.
 
     `start` is the check with which it began; `count` is 0 where not even the checks are known.
-    `unseen`: not one cause, but each check's own why it cannot be seen on a live target.
+    `unseen`: not one cause, but each check's own why it cannot be seen on a live target, of the
+    kind `target`.
     """
 
     start: CheckResult
     count: int
     points: float
     unseen: bool = False
+    target: str = ""
 
     @property
     def what(self) -> str:
@@ -166,8 +168,15 @@ class Unanswered:
         """Why, as one or two sentences."""
         start = self.start
         if self.unseen:
+            why = "--verbose and the page say why of each"
+            if self.target == "local":
+                return (
+                    f"They would change what is running, or it does not show them ({why})."
+                    " Without --target local your files are run in a sandbox. The points are left"
+                    " out of the sum."
+                )
             return (
-                "What is there now does not show them; --verbose and the page say why of each."
+                f"What is there now does not show them; {why}."
                 " With --fresh your files are played. The points are left out of the sum."
             )
         if start.outcome == "failed":
@@ -203,6 +212,7 @@ def unanswered(exercise: ExerciseResult) -> list[Unanswered]:
             len(checks),
             sum(check.max_points for check in checks),
             unseen=key == ("target", None) and len(checks) > 1,
+            target=str(exercise.target.get("kind", "")),
         )
         for key, checks in groups.items()
     ]

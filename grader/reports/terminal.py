@@ -21,7 +21,18 @@ from grader.reports.summary import Todo, points, points_word
 STYLES: dict[Outcome, str] = {"passed": "green", "failed": "red", "not_graded": "yellow"}
 
 _PLAIN = str.maketrans(
-    {"…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'", "‹": "<", "›": ">"}
+    {
+        "→": "->",
+        "…": "...",
+        "–": "-",
+        "—": "-",
+        "“": '"',
+        "”": '"',
+        "‘": "'",
+        "’": "'",
+        "‹": "<",
+        "›": ">",
+    }
 )
 
 
@@ -35,12 +46,12 @@ def render(
 
     `verbose` lists every check. Without a console it goes to standard output.
     """
-    _Printer(console or Console(highlight=False)).everything(
+    Printer(console or Console(highlight=False)).everything(
         summary.for_student(record), page, verbose
     )
 
 
-class _Printer:
+class Printer:
     """Prints to one console, in the characters that it has."""
 
     def __init__(self, console: Console) -> None:
@@ -71,9 +82,12 @@ class _Printer:
             if drawn:
                 what = f"{drawn} timelines" if drawn > 1 else "A timeline"
                 self.line(f"{what} of what your stack did: see the page.")
-            # A path has to stay in one piece.
-            shown = self.fit(f"Feedback page: {page}")
-            self.console.print(shown, soft_wrap=True, markup=False, highlight=False)
+            self.where(page)
+
+    def where(self, page: Path) -> None:
+        # A path has to stay in one piece.
+        shown = self.fit(f"Feedback page: {page}")
+        self.console.print(shown, soft_wrap=True, markup=False, highlight=False)
 
     def table(self, record: Record) -> None:
         # Rich takes ASCII lines by itself where the encoding has no others.

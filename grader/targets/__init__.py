@@ -1,7 +1,7 @@
 """Where a submission runs: targets give nodes, and checks ask nodes.
 
 `node.py` says what every node can do; each target module (sandbox,
-machines) says how its nodes are reached.
+machines, local) says how its nodes are reached.
 """
 
 from __future__ import annotations
@@ -22,4 +22,8 @@ def attach(description: dict[str, Any]) -> Target:
         from grader.targets.machines import MachinesTarget
 
         return MachinesTarget.attach(description)
+    if kind == "local":
+        from grader.targets.local import LocalTarget
+
+        return LocalTarget.attach(description)
     raise ValueError(f"unknown kind of target: {kind!r}")

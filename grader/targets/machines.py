@@ -34,6 +34,8 @@ Power = Callable[[str, bool], None]
 class Remote:
     """A machine over SSH (see grader.targets.node.Node)."""
 
+    workspace: Path | None = None
+
     def __init__(self, link: Link, power: Power | None = None) -> None:
         self.link = link
         self.name = link.machine.name

@@ -46,6 +46,12 @@ class Node(Protocol):
     """`manager1`, `worker1`, `worker2`."""
 
     @property
+    def workspace(self) -> Path | None:
+        """Where the student's own files lie, on a node where what they have started from there is
+        looked at. None where the grader brings the files."""
+        ...
+
+    @property
     def address(self) -> str:
         """IPv4 address to which the grader sends requests for published ports."""
         ...

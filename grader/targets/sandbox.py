@@ -22,6 +22,8 @@ FREEZES = 25
 class Member:
     """A sandbox's node with the eyes of testinfra (see grader.targets.node.Node)."""
 
+    workspace: Path | None = None
+
     def __init__(self, node: SandboxNode) -> None:
         self.inner = node
         self.name = node.name

@@ -19,8 +19,7 @@ from filelock import FileLock
 
 from grader import results
 from grader.errors import KitError
-from grader.intake import gather
-from grader.intake.gather import digest_of
+from grader.intake.gather import digest_of, gather
 from tests.unit import made_class, toy_lab
 from tests.unit.test_intake_archive import written
 
@@ -577,7 +576,7 @@ def test_killed_at_any_moment_it_comes_to_the_same_end(klass):
     source = moodle(klass)
     script = (
         "import sys\nfrom pathlib import Path\nfrom grader import lab\n"
-        "from grader.intake import gather\n"
+        "from grader.intake.gather import gather\n"
         "p = [Path(a) for a in sys.argv[1:]]\n"
         "gather(p[0], lab.load(p[1]), p[2], p[3], lambda *_: print(*_, flush=True))\n"
     )
@@ -618,7 +617,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from grader import grading, lab
-from grader.intake import gather
+from grader.intake.gather import gather
 source, folder, out = map(Path, sys.argv[1:])
 loaded = lab.load(folder)
 if os.geteuid() == 0:  # whom rights do not stop
@@ -654,7 +653,7 @@ import resource, sys
 from pathlib import Path
 from grader import grading, lab
 from grader.errors import KitError
-from grader.intake import gather
+from grader.intake.gather import gather
 source, folder, out = map(Path, sys.argv[1:])
 loaded = lab.load(folder)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))

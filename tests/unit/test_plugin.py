@@ -308,3 +308,40 @@ def test_a_function_without_the_decorator_is_the_authors_mistake(tmp_path: Path)
     code, _, told = run(tmp_path, "def check_bare():\n    pass\n")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "no @check decorator" in told
+
+
+def test_hidden_checks_come_from_their_file_with_the_others_fixtures(tmp_path: Path) -> None:
+    hidden = """
+    from grader.checks import check, fail
+
+
+    @check(points=2, needs=["there"], needs_engine=False)
+    def check_secret(number):
+        \"\"\"What nobody is told.\"\"\"
+        if number != 8:
+            fail("It is not 8.")
+    """
+    (tmp_path / "_toy_hidden.py").write_text(textwrap.dedent(hidden), encoding="utf-8")
+    checks = """
+    import sys
+    sys.path.insert(0, {folder!r})
+
+
+    @pytest.fixture(scope="module")
+    def number():
+        return 7
+
+
+    @check(points=1, needs_engine=False)
+    def check_there(number):
+        \"\"\"There is a number.\"\"\"
+    """.replace("{folder!r}", repr(str(tmp_path)))
+    _, events, said = run(tmp_path, checks)
+    found = results(events)
+    assert list(found) == ["toy.there", "toy.secret"], said
+    assert found["toy.secret"]["outcome"] == "failed"
+    assert found["toy.secret"]["visibility"] == "hidden", "its file says so"
+    assert found["toy.there"]["visibility"] == "visible"
+    (tmp_path / "_toy_hidden.py").unlink()
+    _, events, _ = run(tmp_path, checks)
+    assert list(results(events)) == ["toy.there"], "as in a student's release"

@@ -14,14 +14,19 @@ from grader.checks import eventually, fail
 from grader.engine.images import catalogue
 from grader.modules import http
 from grader.modules.compose import ComposeProject
+from grader.modules.compose_projects import NotRunning, projects, started_from
 from grader.modules.container import Container, Published
 from grader.modules.packages import blame_the_network
+from grader.targets.local import hands_off
 from grader.targets.node import Completed
 from grader.vetting import compose as vetting
 from grader.vetting import dockerfile
 from grader.vetting.yamlfile import Refused
 
 T = TypeVar("T")
+
+LASTS = 3.0
+"""Seconds that a container of one's own has to run on, if it was restarted before."""
 
 ROOT = "/drydock"
 """Where submitted folders lie on the node."""
@@ -111,6 +116,7 @@ class App:
     """One of the two applications: its project on the node and its containers.
 
     `at_rest` is true while it runs as `up` left it: checks that need it so call `ensure_up`.
+    `own`: it is what the student has started, and only looked at.
     """
 
     def __init__(self, node: Any, submission: Path, folder: str, lab: Any) -> None:
@@ -119,6 +125,22 @@ class App:
         self.limits: Mapping[str, int] = lab.limits
         self.file = read(submission, folder)
         dockerfiles = refuse_foreign_images(submission, folder, lab)
+        self.at_rest = False
+        self.own = node.workspace is not None
+        self.project = self._started() if self.own else self._placed(submission, dockerfiles)
+
+    def _started(self) -> ComposeProject:
+        """The student's own project, or the end of the check with why there is none."""
+        folder = self.node.workspace / self.folder
+        try:
+            found = started_from(projects(self.node), folder, self.folder)
+        except NotRunning as none:
+            fail(none.reason, expected=none.expected, actual=none.actual, hint=none.hint)
+        return ComposeProject(self.node, found.name, str(folder), self.file.files)
+
+    def _placed(self, submission: Path, dockerfiles: dict[str, bytes]) -> ComposeProject:
+        """The project on the node, its files copied there."""
+        node, folder = self.node, self.folder
         place = f"{ROOT}/{folder}"
         node.put(submission / folder, place)
         if dockerfiles:
@@ -127,14 +149,13 @@ class App:
         vetted = f"{ROOT}/.vetted/{folder}"
         names = [*self.file.files, *filter(None, [self.file.env_file])]
         node.put({name: (submission / folder / name).read_bytes() for name in names}, vetted)
-        self.project = ComposeProject(
+        return ComposeProject(
             node,
             folder,
             place,
             [f"{vetted}/{name}" for name in self.file.files],
             self.file.env_file and f"{vetted}/{self.file.env_file}",
         )
-        self.at_rest = False
 
     # Commands -----------------------------------------------------------------------------
 
@@ -147,10 +168,20 @@ class App:
         command = " ".join(["up", "-d", *arguments])
         self.must(self.project.up(*arguments, timeout=seconds), command)
 
+    def first_up(self) -> None:
+        """The first `up`, unless it is the student's own: then it is looked at as it is."""
+        if not self.own:
+            self.up()
+
     def ensure_up(self) -> None:
-        """As after `up -d`, whatever an earlier check left behind."""
+        """As after `up -d`, whatever an earlier check left behind, to do something with it next."""
         if not self.at_rest:
             self.up()
+
+    def hands_off(self) -> None:
+        """End the check as not graded if it would change the student's own application."""
+        if self.own:
+            hands_off()
 
     def must(self, done: Completed, command: str) -> None:
         """End the check if a compose command did not work."""
@@ -163,8 +194,11 @@ class App:
         fail(reason + self.note(), actual=done.tail(), hint=hint, log=self.story(done))
 
     def clear(self) -> None:
-        """Take the project away with all its containers, so that its ports are free again."""
-        if not self.containers():
+        """Take the project away with all its containers, so that its ports are free again.
+
+        The student's own applications run side by side.
+        """
+        if self.own or not self.containers():
             return
         if not self.project.down("--remove-orphans", "--timeout", "5").ok:
             for container in self.project.containers():
@@ -175,6 +209,17 @@ class App:
 
     def containers(self, *services: str) -> list[Container]:
         return self.project.containers(*services)
+
+    def runs_well(self, container: Container) -> bool:
+        """Running for good. One's own may have been started again once, by its policy."""
+        if not self.own or not container.restarts:
+            return container.runs_well
+        start = (container.id, container.started_at)
+
+        def runs_on() -> bool:
+            return start in {(c.id, c.started_at) for c in self.containers() if c.running}
+
+        return bool(eventually(runs_on, within=0, stable_for=LASTS))
 
     def one(self, service: str) -> Container:
         """The container of a service, or the end of the check if there is none."""
@@ -236,7 +281,7 @@ class App:
 
         A port that is published for the node itself is visited from the node.
         """
-        if port.only_inside:
+        if port.only_inside and self.node.address != port.host_ip:
             return self._visit_from_node(port, path, form, timeout)
         method = "GET" if form is None else "POST"
         return http.request(

@@ -14,7 +14,7 @@ from _compose_app import App, settle
 
 from grader.checks import eventually, fail
 from grader.modules.container import Container, Event, Published, events
-from grader.modules.http import Answer
+from grader.modules.http import Answer, connects
 from grader.modules.probe import run_probe
 from grader.targets.node import Completed
 
@@ -46,7 +46,7 @@ class Blog(App):
     def first_up(self) -> None:
         """The first `up`, in which the database is made."""
         since = time.time()
-        self.up()
+        super().first_up()
         self.events = events(self.node, since, time.time())
 
     def must_run(self) -> None:
@@ -55,7 +55,7 @@ class Blog(App):
 
         def runs_on(c: Container) -> bool:
             sure = c.health == "healthy" or time.monotonic() - ready > SETTLE
-            return c.runs_well and (sure or self.answers(c.service, within=0))
+            return self.runs_well(c) and (sure or self.answers(c.service, within=0))
 
         def both() -> bool:
             found = self.containers("wordpress", "db")
@@ -117,10 +117,15 @@ class Blog(App):
         words = " ".join(html.unescape(text).split())[:200]
         return f"status {answer.status} at port {ports[0].host_port}: {words}"
 
+    def reached(self, answer: Answer) -> bool:
+        """Whether it is the installation page; or, of one's own blog, a page after that."""
+        return answer.ok and ("install.php" in answer.text or (self.own and "/wp-" in answer.text))
+
     def install(self) -> None:
         """Install WordPress with a title of the moment, as the form in the browser does."""
         if self.installed:
             return
+        self.hands_off()
         password = secrets.token_urlsafe(18)
         form = {
             "weblog_title": self.title,
@@ -155,6 +160,13 @@ class Blog(App):
                 return network.name
         return None
 
+    def database_answers(self, db: Container) -> bool:
+        """Whether the database answers on the host itself. What answers at its port on the
+        student's own computer may be another one."""
+        if self.own:
+            return "host" in db.networks
+        return connects(self.node.address, DATABASE_PORT)
+
     def ask_database(self, image: str, user: str, password: str, database: str) -> Completed:
         """The blog's title, asked of the database by a client of the grader's own."""
         networks = list(self.one("db").networks)
@@ -174,6 +186,17 @@ class Blog(App):
         return run_probe(self.node, db.image, argv, environment=environment, timeout=10).ok
 
     # Being killed -------------------------------------------------------------------------
+
+    def require_restart_policies(self) -> None:
+        """End the check if the engine would not start one of the containers again."""
+        without = [c for c in (self.one("db"), self.one("wordpress")) if not c.restart_policy]
+        if without:
+            services = " and ".join(c.service for c in without)
+            fail(
+                f"If its program ended, {services} would not come back.",
+                expected="a restart policy for both",
+                actual=f"none for {services}",
+            )
 
     def kill(self, *found: Container) -> None:
         """End the containers' first processes as a crash would.

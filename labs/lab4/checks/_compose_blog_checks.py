@@ -9,7 +9,6 @@ from _compose_app import read, refuse_foreign_images, require_services
 from _compose_blog import DATABASE_PORT, Blog, healthy_at, started_at
 
 from grader.checks import check, fail
-from grader.modules.http import connects
 from grader.modules.probe import reachable
 
 # Its files ----------------------------------------------------------------------------------
@@ -56,7 +55,7 @@ def check_blog_starts(blog: Blog, stage: Any) -> None:
 )
 def check_blog_page(blog: Blog) -> None:
     """WordPress shows its installation page: it has reached its database."""
-    if not blog.wait_for(lambda page: page.ok and "install.php" in page.text):
+    if not blog.wait_for(blog.reached):
         fail(
             "There is no installation page.",
             expected="WordPress' installation page at a published port of wordpress",
@@ -89,6 +88,7 @@ def check_blog_order(blog: Blog) -> None:
     db, wordpress = blog.one("db"), blog.one("wordpress")
     if not db.healthcheck:
         fail("The service db has no health check.", actual=db.in_words)
+    blog.hands_off()
     healthy, started = healthy_at(blog.events, db.id), started_at(blog.events, wordpress.id)
     if healthy is None or started is None or started < healthy:
         fail(
@@ -130,7 +130,7 @@ def check_blog_volume(blog: Blog, variant: dict[str, Any]) -> None:
 def check_blog_not_published(blog: Blog) -> None:
     """The database is not published on the host."""
     db = blog.one("db")
-    if db.published or connects(blog.node.address, DATABASE_PORT):
+    if db.published or blog.database_answers(db):
         fail(
             "The database can be reached from outside.",
             expected="no port of db published",
@@ -215,6 +215,9 @@ def check_blog_database(blog: Blog, variant: dict[str, Any]) -> None:
 )
 def check_blog_restarts(blog: Blog) -> None:
     """Both containers come back by themselves after their program was killed."""
+    if blog.own:
+        blog.require_restart_policies()
+        return
     blog.ensure_up()
     killed = [blog.one("db"), blog.one("wordpress")]
     blog.at_rest = False

@@ -8,7 +8,7 @@ from typing import Any
 
 from _compose_app import App, settle
 
-from grader.checks import fail
+from grader.checks import cannot_show, fail
 from grader.modules.container import Container
 from grader.modules.http import Answer
 
@@ -25,7 +25,8 @@ class Counter(App):
 
     def must_run(self) -> None:
         """End the check unless all containers run well; one that did its work may have ended."""
-        bad = [c for c in self.containers() if not c.runs_well and (c.running or c.exit_code)]
+        found = self.containers()
+        bad = [c for c in found if not self.runs_well(c) and (c.running or c.exit_code)]
         if bad or not self.webs():
             fail(
                 "Not all containers run on.",
@@ -33,6 +34,13 @@ class Counter(App):
                 actual="; ".join(c.in_words for c in bad) or "no container of web",
                 log=self.story(),
             )
+
+    def scale(self, wanted: int) -> None:
+        """`up --scale`; one's own is graded when it was scaled by hand."""
+        if not self.own:
+            self.up("--scale", f"web={wanted}")
+        elif len(self.webs()) != wanted:
+            cannot_show(f"Say `docker compose up -d --scale web={wanted}` first, then look again.")
 
     def webs(self) -> list[Container]:
         """The running containers of web."""

@@ -42,7 +42,7 @@ def check_counter_services(submission: Path) -> None:
 def check_counter_starts(counter: Counter, stage: Any) -> None:
     """`docker compose up -d` builds and starts the counter, and web answers at a host port."""
     with stage("deploy"):
-        counter.up()
+        counter.first_up()
     if not counter.answers("web", within=30, path="/health"):
         fail(
             "web does not answer.",
@@ -143,7 +143,7 @@ def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
     """With `--scale web=N` there are N containers of web: each answers, all count together."""
     wanted = variant["counter_replicas"]
     last = counter.count("before scaling") if counter.at_rest else 0
-    counter.up("--scale", f"web={wanted}")
+    counter.scale(wanted)
     webs = counter.webs()
     if len(webs) != wanted:
         fail(

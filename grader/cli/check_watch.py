@@ -1,0 +1,84 @@
+"""`check --watch`: again on each save, with what that has changed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from grader import grading, supply
+from grader.cli import check, tell
+from grader.console import say
+from grader.errors import KitError
+from grader.record import Record
+from grader.reports import changes
+from grader.supply import Provider
+from grader.watching import Saved, Watch
+
+MOST_NAMES = 3
+
+
+def run(request: grading.Request, out: Path, *, verbose: bool) -> int:
+    """Grade, and again each time something was saved, until Ctrl-C; the last grading's exit code.
+
+    What a user cannot help while typing (a file that is half written) is said, and watched on.
+    """
+    code: int | None = None
+    try:
+        planned = grading.plan(request)
+        watched = [e for e in request.lab.exercises if e.id in planned.keys]
+        provider = grading.provide(request) if planned.to_run else None
+        watch = Watch(request.workspace, watched, _pulse(provider))
+        found = _grade(request, planned, provider)
+        code = check.show(found, out, fresh=bool(planned.to_run), verbose=verbose)
+        while True:
+            what = "your files and your Docker" if request.machines else "your files"
+            say(f"\nWatching {what}: save, and it is graded again. Ctrl-C ends it.")
+            saved = watch.wait()
+            say(f"{time.strftime('%H:%M:%S')} {_in_words(saved)}")
+            try:
+                again = _again(request, saved)
+                planned = grading.plan(again)
+                if not planned.to_run:
+                    say("It says the same as before: nothing to grade.")
+                    continue
+                if provider is None or provider.unavailable:
+                    provider = grading.provide(again)
+                before, found = found, _grade(again, planned, provider)
+                changes.render(before, found, check.write_page(found, out))
+                code = check.exit_code(found)
+            except KitError as error:
+                tell(error)
+                code = error.exit_code
+    except KeyboardInterrupt:
+        if code is None:
+            raise
+        say("\nNo longer watching.")
+        return code
+
+
+def _grade(request: grading.Request, planned: grading.Plan, provider: Provider | None) -> Record:
+    if not planned.to_run:
+        assert planned.previous is not None
+        return planned.previous
+    assert provider is not None
+    return check.grade(request, planned, provider)
+
+
+def _again(request: grading.Request, saved: Saved) -> grading.Request:
+    """What is to be graded now: on a sandbox the exercises that were saved, else all of it."""
+    if request.machines:
+        return request
+    return replace(request, exercises=sorted(saved.exercises), fresh=False)
+
+
+def _pulse(provider: Provider | None) -> supply.Pulse | None:
+    return provider.pulse if isinstance(provider, supply.Local) else None
+
+
+def _in_words(saved: Saved) -> str:
+    """`saved: counter/compose.yaml`; `your containers have changed`."""
+    if not saved.files:
+        return "your containers have changed"
+    names, more = saved.files[:MOST_NAMES], len(saved.files) - MOST_NAMES
+    return "saved: " + ", ".join(names) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,108 @@
+"""The student's own engine: the one that their `docker` command speaks to. It is only looked at.
+
+>>> client = looking(find_personal(), refuse)
+>>> client.api.containers()
+[…]
+>>> client.api.stop("web-1")  # calls refuse() and sends nothing
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+from grader.engine import embedded, find, reaper
+from grader.errors import NoEngine
+
+if TYPE_CHECKING:
+    import docker
+
+    from grader.engine.find import Engine
+
+HERE = "127.0.0.1"
+LOOKS = ("GET", "HEAD")
+"""What changes nothing: all else of the Engine API makes, starts, stops or removes."""
+
+REMEDY = (
+    "Start it (Docker Desktop; or on Linux: sudo systemctl start docker) until `docker ps` works."
+    " Without --target local you are graded in a sandbox, and need no engine of your own."
+)
+
+
+def find_personal(url: str | None = None) -> Engine:
+    """The engine of the option, of DOCKER_HOST, or of the current context; started is none.
+
+    NoEngine, with what to do, where none answers: another one than the student's would show
+    something else.
+    """
+    if url is not None:
+        found = find.find(url)
+    elif named := os.environ.get("DOCKER_HOST"):
+        found = find.probe(named, "environment", find.tls_of_environment(named))
+        if found is None:
+            raise NoEngine(
+                f"No Docker engine answers at DOCKER_HOST={named}.",
+                remedy=f"Correct or unset DOCKER_HOST. {REMEDY}",
+            )
+    else:
+        found = find.of_context(chosen=True) or find.of_context(chosen=False)
+    if found is None:
+        raise NoEngine("No Docker engine of your own answers here.", remedy=REMEDY)
+    return found
+
+
+def looking(engine: Engine, refuse: Callable[[], NoReturn]) -> docker.DockerClient:
+    """A client that asks and changes nothing: instead of any other request, `refuse` is called."""
+    client = engine.client()
+    api: Any = client.api
+    ask = api.request
+
+    def only_looks(method: str, *args: Any, **options: Any) -> Any:
+        if method.upper() not in LOOKS:
+            refuse()
+        return ask(method, *args, **options)
+
+    api.request = only_looks
+    return client
+
+
+def address(engine: Engine) -> str:
+    """Where the ports answer that its containers publish: an IPv4 address.
+
+    Docker Desktop and rootless engines publish on this computer, too. NoEngine if the engine's
+    host has no address.
+    """
+    if engine.url.startswith(("unix://", "npipe://")):
+        return _of_node(engine.url.removeprefix("unix://")) or HERE
+    host = urlsplit(engine.url).hostname or ""
+    try:
+        return socket.gethostbyname(host)
+    except OSError:
+        raise NoEngine(f"The engine's host {host!r} has no address.", remedy=REMEDY) from None
+
+
+def _of_node(path: str) -> str | None:
+    """The address of the kit's own node (`swarm up`) whose engine has that socket."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    place = PurePosixPath(path)
+    nodes = PurePosixPath(embedded.place().nodes.as_posix())
+    if not place.is_relative_to(nodes) or len(place.relative_to(nodes).parts) < 2:
+        return None
+    run, name = place.relative_to(nodes).parts[:2]
+    url = reaper.engine_url(run)
+    if url is None:
+        return None
+    try:
+        with contextlib.closing(find.connect(url, timeout=20)) as outer:
+            found = outer.api.inspect_container(f"drydock-{run}-{name}")
+    except (DockerException, RequestException):
+        return None
+    joined = found["NetworkSettings"]["Networks"].values()
+    return next((str(each["IPAddress"]) for each in joined), None)

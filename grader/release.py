@@ -1,0 +1,239 @@
+"""The student release: one zip with a lab and what of the kit its students need, and no more.
+
+What is needed is found, not listed: the student's commands and the lab's checks, and all that they
+import. So a solution, a hidden check or a tutor's command is in it only if it was put there.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import __version__, packing, paths, rendering
+from grader.errors import KitError
+from grader.junk import is_junk
+from grader.lab import Lab
+from grader.packing import Packed
+
+COMMANDS = ("check", "submit", "handout", "swarm", "images", "engine", "doctor")
+"""What a student's command line has."""
+
+TUTORS_OWN = frozenset({"grader.examples"})
+"""Imported by a student's command only where it is there: what it gives is for tutors."""
+
+BY_NAME = ("machines",)
+"""Packages of which a module is imported by a name that is known only while the kit runs."""
+
+HIDDEN = "_hidden.py"
+"""How a file of checks ends that students do not get (see grader.plugin)."""
+
+REPORTS_LEFT_OUT = ("answers", "class")
+"""Pages that only tutors make."""
+
+ALSO = ("LICENSE", ".gitattributes", ".gitignore", "Vagrantfile", "vagrant")
+DOCS = ("students.md", "machines.md")
+KEPT_SECTIONS = ("build-system", "project", "tool.setuptools", "tool.setuptools.dynamic")
+
+
+@dataclass(frozen=True)
+class Release:
+    """The zip `file`: its size in bytes, its number of files, and how many hidden checks' files
+    stayed here."""
+
+    file: Path
+    size: int
+    files: int
+    hidden: int
+
+
+def name(lab: Lab) -> str:
+    return f"drydock-{lab.id}-{__version__}.zip"
+
+
+def make(lab: Lab, dest: Path) -> Release:
+    """Write the release to `dest`, whole or not at all; over an older one. KitError."""
+    files = contents(lab)
+    root = f"drydock-{lab.id}"
+    if dest.exists() and not _is_release(dest):
+        raise KitError(
+            "The file that is there is no release: it stays as it is.",
+            where=str(dest),
+            remedy="Move it away, or choose another name with --out.",
+        )
+    try:
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=dest.parent, prefix=".release-") as scratch:
+            packed = Path(scratch) / "release.zip"
+            packing.write({f"{root}/{path}": file for path, file in files.items()}, packed)
+            packed.replace(dest)
+    except OSError as error:
+        raise KitError(
+            f"The release cannot be written: {error.strerror or error}.",
+            where=str(error.filename or dest),
+            remedy="Mend that, or choose another file with --out.",
+        ) from None
+    hidden = len(list((lab.folder / "checks").glob(f"*{HIDDEN}")))
+    return Release(dest, dest.stat().st_size, len(files), hidden)
+
+
+def _is_release(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as packed:
+            return any(re.fullmatch(r"drydock-\w+/noxfile\.py", n) for n in packed.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def contents(lab: Lab) -> dict[str, Packed]:
+    """All files of the release by path with /. KitError if one of them tells what it must not."""
+    checks = _checks(lab)
+    files = {f"labs/{lab.id}/lab.yaml": _read(lab.folder / "lab.yaml")}
+    files |= {f"labs/{lab.id}/checks/{path.name}": _read(path) for path in checks}
+    files |= _tree(lab.templates, f"templates/{lab.id}")
+    files |= _tree(paths.TEMPLATES / "images", "templates/images")
+    files |= {
+        path: file
+        for path, file in _tree(paths.TEMPLATES / "reports", "templates/reports").items()
+        if Path(path).name.split(".")[0] not in REPORTS_LEFT_OUT
+    }
+    for module in sorted(_needed(checks)):
+        path = _modules()[module]
+        files[path.relative_to(paths.KIT).as_posix()] = _read(path)
+    for each in ALSO:
+        path = paths.KIT / each
+        files |= _tree(path, each) if path.is_dir() else {each: _read(path)}
+    files = {path: file for path, file in files.items() if not path.startswith("vagrant/box/")}
+    files |= _written(lab)
+    return dict(sorted(files.items()))
+
+
+def _checks(lab: Lab) -> list[Path]:
+    """The lab's files of checks without those of hidden ones; KitError where others hide one."""
+    found = []
+    for path in sorted((lab.folder / "checks").glob("*.py")):
+        if path.name.endswith(HIDDEN):
+            continue
+        for node in ast.walk(_parsed(path)):
+            if isinstance(node, ast.keyword) and node.arg == "visibility":
+                exercise = path.stem.lstrip("_").split("_")[0]
+                raise KitError(
+                    "Here is a hidden check, in a file that students get.",
+                    where=f"{path}, line {node.value.lineno}",
+                    remedy=f"Move it to _{exercise}{HIDDEN} in that folder, which stays with you.",
+                )
+        found.append(path)
+    return found
+
+
+def _needed(checks: Iterable[Path]) -> set[str]:
+    """The kit's modules that a student's commands and these checks import, however far down."""
+    modules = _modules()
+    waiting = ["grader.__main__", "grader.check_run", *(f"grader.cli.{c}" for c in COMMANDS)]
+    waiting += [m for m in modules if m.startswith(tuple(f"grader.{name}." for name in BY_NAME))]
+    waiting += [module for path in checks for module in _imports(path)]
+    found: set[str] = set()
+    while waiting:
+        module = waiting.pop()
+        if module in found or module in TUTORS_OWN or module not in modules:
+            continue
+        found.add(module)
+        waiting += [module.rpartition(".")[0], *_imports(modules[module])]
+    return found
+
+
+def _modules() -> dict[str, Path]:
+    """The kit's modules by their dotted names."""
+    found = {}
+    for path in sorted((paths.KIT / "grader").rglob("*.py")):
+        parts = path.relative_to(paths.KIT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def _imports(path: Path) -> set[str]:
+    """Everything that a file imports, anywhere in it; names as if each were a module."""
+    found: set[str] = set()
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as error:
+        raise KitError(
+            f"This is no Python: {error.msg}.", where=f"{path}, line {error.lineno}"
+        ) from None
+
+
+def _written(lab: Lab) -> dict[str, Packed]:
+    """What is made for students: README, noxfile, pyproject, and the pages about their commands."""
+    values = {"lab": lab}
+    made = rendering.render(paths.TEMPLATES / "release", values)
+    made["pyproject.toml"] = _sections((paths.KIT / "pyproject.toml").read_text("utf-8")).encode()
+    sessions = set(re.findall(r"@nox\.session\ndef (\w+)", made["noxfile.py"].decode("utf-8")))
+    for page in DOCS:
+        text = (paths.KIT / "docs" / page).read_text(encoding="utf-8")
+        made[f"docs/{page}"] = _for_students(text, sessions).encode("utf-8")
+    return {path: Packed(content) for path, content in made.items()}
+
+
+def _sections(text: str) -> str:
+    """A pyproject.toml without what is for working on the kit."""
+    parts = re.split(r"(?m)^(?=\[)", text)
+    return "".join(p for p in parts if p[1:].partition("]")[0] in KEPT_SECTIONS)
+
+
+def _for_students(text: str, sessions: set[str]) -> str:
+    """A page without rows about sessions, and links to pages, that this release does not have."""
+    kept = "".join(
+        line
+        for line in text.splitlines(keepends=True)
+        if not line.startswith("|") or sessions.issuperset(re.findall(r"nox -s (\w+)", line))
+    )
+    there = {*DOCS, *(f"../{each}" for each in ALSO)}
+
+    def link(found: re.Match[str]) -> str:
+        if found["to"] in there:
+            return found[0]
+        # A sentence that is nothing but the link says nothing without it.
+        alone = found["before"] and found["after"]
+        return "" if alone else f"{found['before']}{found['text']}{found['after']}"
+
+    pattern = (
+        r"(?P<before>(?:(?<=\.)\s+)?)\[(?P<text>[^]]*)\]"
+        r"\((?!https?:|#)(?P<to>[^)#]*)[^)]*\)(?P<after>\.?)"
+    )
+    return re.sub(pattern, link, kept)
+
+
+def _tree(folder: Path, at: str) -> dict[str, Packed]:
+    return {
+        f"{at}/{path.relative_to(folder).as_posix()}": _read(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(is_junk(p) for p in path.relative_to(folder).parts)
+    }
+
+
+def _read(path: Path) -> Packed:
+    content = path.read_bytes()
+    return Packed(content, packing.executable(path, content))
+
+
+def modules_left_out(files: Mapping[str, Packed]) -> list[str]:
+    """The kit's modules that are not in a release, by their dotted names."""
+    there = set(files)
+    return [
+        module
+        for module, path in _modules().items()
+        if path.relative_to(paths.KIT).as_posix() not in there
+    ]

@@ -1,0 +1,65 @@
+"""The student release on a clean machine's path: unpacked, and the README's two lines said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader import record, release
+from grader import lab as labs
+
+pytestmark = pytest.mark.engine
+
+LAB = labs.load("lab4")
+STUDENT = "s2468101"
+
+
+def test_a_student_unpacks_it_and_says_the_two_lines(image_set: Any, tmp_path: Path) -> None:
+    place = tmp_path / "Übungen, Woche 5"
+    with zipfile.ZipFile(release.make(LAB, tmp_path / "lab4.zip").file) as packed:
+        packed.extractall(place)
+    kit = place / "drydock-lab4"
+    venv.create(tmp_path / "clean", with_pip=True)
+    python = tmp_path / "clean" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+
+    def say(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(python), "-m", *words],
+            cwd=kit,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=900,
+            check=False,
+        )
+
+    installed = say("pip", "install", "--quiet", "nox")
+    assert installed.returncode == 0, installed.stderr
+    listed = say("nox", "-l")
+    assert "* lab4 ->" in listed.stdout, listed.stdout + listed.stderr
+    assert "demo" not in listed.stdout
+    graded = say("nox", "-s", "lab4", "--", "--student", STUDENT, "--exercise", "compose")
+    assert graded.returncode == 0, graded.stdout + graded.stderr
+    assert "Traceback" not in graded.stdout + graded.stderr
+    assert "First things to do" in graded.stdout
+    results = kit / "results" / "lab4" / STUDENT
+    found = record.load(results / "record.json")
+    assert found is not None
+    assert found.gradable
+    assert 0 < found.score < found.max_score, "they are starters"
+    assert (results / "feedback.html").is_file()
+    assert (kit / "workspaces" / "lab4" / STUDENT / "worksheet.ipynb").is_file()
+    packed_up = say("nox", "-s", "submit", "--", "--student", STUDENT)
+    assert packed_up.returncode == 0, packed_up.stdout + packed_up.stderr
+    assert (results / f"lab4-{STUDENT}.zip").is_file()
+    assert sys.prefix not in graded.stdout + graded.stderr, "nothing of this kit's own was used"
