@@ -69,13 +69,16 @@ def main(job_file: str) -> int:
     )
     checks = lab.folder / "checks" / f"{job.exercise}.py"
     sys.path.insert(0, str(checks.parent))
+    # A file of its own: on Windows os.devnull is no path that pytest could take.
+    settings = Path(job_file).with_name("pytest.ini")
+    settings.write_text("[pytest]\n", encoding="utf-8")
     code = pytest.main(
         [
             str(checks),
             "--rootdir",
             str(lab.folder),
             "-c",
-            os.devnull,
+            str(settings),
             "-p",
             "no:cacheprovider",
             "-o",

@@ -1,0 +1,42 @@
+"""Python as it is on Windows, as far as Linux can show it: put on PYTHONPATH as sitecustomize.py.
+
+What POSIX alone has is not there: for the kit its modules, for everybody what os, signal and socket
+have of it. So it is for the kit's own child processes, too.
+"""
+
+import builtins
+import importlib
+import os
+import signal
+import socket
+
+MODULES = {"fcntl", "grp", "pwd", "pty", "resource", "syslog", "termios", "tty"}
+MISSING = {
+    os: (
+        *("chown", "chroot", "fork", "forkpty", "getegid", "geteuid", "getgid", "getgroups"),
+        *("getpgid", "getuid", "killpg", "lchown", "mkfifo", "mknod", "nice", "setegid", "seteuid"),
+        *("setgid", "setsid", "setuid", "statvfs", "sysconf", "uname", "getloadavg"),
+        *("sched_getaffinity", "O_NOFOLLOW"),
+    ),
+    signal: ("SIGHUP", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGALRM", "alarm", "pause"),
+    socket: ("AF_UNIX",),
+}
+
+KIT = os.environ["DRYDOCK_TEST_KIT"]
+real_import = builtins.__import__
+
+
+def on_windows(name, globals=None, locals=None, fromlist=(), level=0):
+    asked_by = str((globals or {}).get("__file__") or "")
+    if name in MODULES and asked_by.startswith(KIT):
+        raise ModuleNotFoundError(f"No module named {name!r} (as on Windows)", name=name)
+    return real_import(name, globals, locals, fromlist, level)
+
+
+# A library that chooses by the system what it imports has chosen by then.
+importlib.import_module("platformdirs")
+builtins.__import__ = on_windows
+for module, names in MISSING.items():
+    for missing in names:
+        if hasattr(module, missing):
+            delattr(module, missing)
