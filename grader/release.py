@@ -95,7 +95,8 @@ def contents(lab: Lab) -> dict[str, Packed]:
     files = {f"labs/{lab.id}/lab.yaml": _read(lab.folder / "lab.yaml")}
     files |= {f"labs/{lab.id}/checks/{path.name}": _read(path) for path in checks}
     files |= _tree(lab.templates, f"templates/{lab.id}")
-    files |= _tree(paths.TEMPLATES / "images", "templates/images")
+    for each in ("images", "pictures"):
+        files |= _tree(paths.TEMPLATES / each, f"templates/{each}")
     files |= {
         path: file
         for path, file in _tree(paths.TEMPLATES / "reports", "templates/reports").items()

@@ -73,28 +73,54 @@ class Image:
         """What EXPOSE says: `['80/tcp']`."""
         return sorted((self.data.get("Config") or {}).get("ExposedPorts") or {})
 
-    def left_in_layers(self, base: str | None, folder: str) -> list[str]:
-        """Files below `folder` in any layer that lies on the image `base` (None: on nothing).
+    @property
+    def environment(self) -> dict[str, str]:
+        """What ENV says."""
+        said = (self.data.get("Config") or {}).get("Env") or []
+        return dict(entry.split("=", 1) for entry in said if "=" in entry)
 
-        Also those that a later layer hides: they are shipped with the image all the same.
-        Paths from the image's root, each once. EngineFault where the engine keeps layers
-        in another way than as folders.
+    @property
+    def size(self) -> int:
+        """Bytes of all its layers, those of the image it builds on among them."""
+        return int(self.data["Size"])
+
+    @property
+    def layers(self) -> dict[str, str]:
+        """Its layers from the bottom to the top: digest, and folder on the node.
+
+        EngineFault where the engine keeps layers in another way than as folders.
         """
-        below = len(Image(self.node, base).data["RootFS"]["Layers"]) if base else 0
-        own = len(self.data["RootFS"]["Layers"]) - below
         driver = (self.data.get("GraphDriver") or {}).get("Data") or {}
         if "UpperDir" not in driver:
             raise EngineFault("The engine does not say where an image's layers are.")
-        layers = [driver["UpperDir"], *filter(None, driver.get("LowerDir", "").split(":"))]
-        found: set[str] = set()
-        for layer in layers[:own]:
-            listed = self.node.run(
-                ["find", f"{layer}/{folder}", "-type", "f", "-size", "+0", "-printf", "%P\\n"],
-                timeout=60,
-            )
-            if listed.ok:
-                found.update(f"{folder}/{line}" for line in listed.out.splitlines() if line)
-        return sorted(found)
+        folders = [driver["UpperDir"], *filter(None, driver.get("LowerDir", "").split(":"))]
+        return dict(zip(self.data["RootFS"]["Layers"], reversed(folders), strict=True))
+
+    def left_in_layers(self, base: str | None, *folders: str) -> list[str]:
+        """Files below `folders` in any layer that lies on the image `base` (None: on nothing).
+
+        Also those that a later layer hides: they are shipped with the image all the same.
+        Paths from the image's root, each once. EngineFault as for `layers`.
+        """
+        below = len(Image(self.node, base).data["RootFS"]["Layers"]) if base else 0
+        layers = list(self.layers.values())[below:]
+        places = [f"{layer}/{folder}" for layer in layers for folder in folders]
+        if not places:
+            return []
+        # Its exit code tells of folders that are not there: most are not.
+        listed = self.node.run(
+            ["find", *places, "-type", "f", "-size", "+0", "-printf", "%p\\n"], timeout=60
+        )
+        if listed.timed_out:
+            raise EngineFault("The node does not answer: find")
+        return sorted(
+            {
+                line.removeprefix(f"{layer}/")
+                for line in listed.out.splitlines()
+                for layer in layers
+                if line.startswith(f"{layer}/")
+            }
+        )
 
     def remove(self) -> None:
         """Remove it; nothing happens if it is gone or in use."""

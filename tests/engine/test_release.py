@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from grader import record, release
 from grader import lab as labs
+from grader import record, release
 
 pytestmark = pytest.mark.engine
 

@@ -27,6 +27,7 @@ def with_value(name: str, value: str) -> str:
     ("exercise", "student"),
     [
         ("webserver", LAB.demo_student),
+        ("scientific", LAB.demo_student),
         ("compose", with_value("db_engine", "mysql")),
         ("compose", with_value("db_engine", "mariadb")),
         ("swarm", LAB.demo_student),

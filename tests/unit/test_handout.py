@@ -28,6 +28,12 @@ STARTERS = {
     "webserver/provision.sh",
     "webserver/Dockerfile",
     "webserver/site/index.php",
+    "scientific/Dockerfile",
+    "scientific/analysis.py",
+    "scientific/data/curve.csv",
+    "scientific/data/signal.csv",
+    "scientific/data/system.json",
+    "scientific/data/table.csv",
     "counter/app.py",
     "counter/requirements.txt",
     "counter/Dockerfile",
@@ -43,13 +49,20 @@ STARTERS = {
     "rollout/voting.yaml",
 }
 
-
-SAME_FOR_ALL = {
+GIVEN = (
+    *("app.py", "analysis.py", ".csv", ".json", "requirements.txt", "index.php", "front.conf"),
+    *("compose/Dockerfile", "compose/compose.yaml", "compose/page.html"),
+)
+"""Ends of names of starters with nothing to do in them."""
+FOR_ALL = {
     "counter/requirements.txt",
     "counter/Dockerfile",
     "compose/Dockerfile",
     "rollout/front.conf",
+    "scientific/analysis.py",
+    *(name for name in STARTERS if name.startswith("scientific/data/")),
 }
+"""Starters that are the same for every student."""
 
 
 @pytest.fixture
@@ -107,14 +120,19 @@ def test_files_are_for_linux(out: Path) -> None:
 def test_starters_are_valid(out: Path) -> None:
     """A student starts from files that work as far as they go."""
     handout.write(LAB4, ME, out)
-    compile((out / "counter/app.py").read_text(encoding="utf-8"), "app.py", "exec")
+    for script in ("counter/app.py", "scientific/analysis.py"):
+        compile((out / script).read_text(encoding="utf-8"), script, "exec")
     for name, service in (("counter", "web"), ("blog", "wordpress")):
         composed = yaml.safe_load((out / name / "compose.yaml").read_text(encoding="utf-8"))
         assert list(composed["services"]) == [service]
     for name, services in (("stack", ["front", "app"]), ("voting", ["vote"])):
         stack = yaml.safe_load((out / f"rollout/{name}.yaml").read_text(encoding="utf-8"))
         assert list(stack["services"]) == services
-    for exercise, name in (("webserver", "webserver"), ("compose", "counter")):
+    for exercise, name in (
+        ("webserver", "webserver"),
+        ("scientific", "scientific"),
+        ("compose", "counter"),
+    ):
         lines = (out / name / "Dockerfile").read_text(encoding="utf-8").splitlines()
         said = [line for line in lines if line and not line.startswith("#")]
         assert said[0].split()[0] == "FROM"
@@ -123,8 +141,7 @@ def test_starters_are_valid(out: Path) -> None:
     if bash:
         subprocess.run([bash, "-n", str(out / "webserver/provision.sh")], check=True)
     for name in sorted(STARTERS - {"README.md", "worksheet.ipynb", "variant.yaml"}):
-        given = name.endswith(("app.py", "requirements.txt", "index.php", "front.conf"))
-        given = given or (name.startswith("compose/") and not name.endswith("runbook.txt"))
+        given = name.endswith(GIVEN)
         assert ("TODO" in (out / name).read_text(encoding="utf-8")) is not given, name
 
 
@@ -132,9 +149,7 @@ def test_the_same_student_gets_the_same_bytes() -> None:
     assert handout.contents(LAB4, ME) == handout.contents(LAB4, ME)
     other = handout.contents(LAB4, "s7654321")
     assert all(
-        other[n] != c
-        for n, c in handout.contents(LAB4, ME).items()
-        if n in STARTERS - SAME_FOR_ALL
+        other[n] != c for n, c in handout.contents(LAB4, ME).items() if n in STARTERS - FOR_ALL
     )
 
 

@@ -61,10 +61,12 @@ def test_lab4_has_what_it_promises() -> None:
     lab = labs.load("lab4")
     assert [(e.id, e.points, e.folders) for e in lab.exercises] == [
         ("webserver", 15, ["webserver"]),
+        ("scientific", 15, ["scientific"]),
         ("compose", 25, ["counter", "blog", "compose"]),
         ("swarm", 25, ["swarm"]),
         ("rollout", 20, ["rollout"]),
     ]
+    assert lab.points == 100
     for exercise in lab.exercises:
         for folder in exercise.folders:
             assert (lab.templates / folder).is_dir()
@@ -137,7 +139,7 @@ def test_an_unknown_lab_lists_the_known(tmp_path: Path) -> None:
 
 
 def test_an_unknown_exercise_lists_the_known() -> None:
-    with pytest.raises(KitError, match="webserver, compose"):
+    with pytest.raises(KitError, match="webserver, scientific, compose"):
         labs.load("lab4").exercise("kubernetes")
 
 

@@ -135,6 +135,7 @@ def test_the_topics_come_in_the_lectures_order(nb: Any) -> None:
         "The counter application",
         "The blog application",
         "A web server, on a machine and in an image",
+        "A scientific environment in an image",
         "Docker Swarm",
     ]
 
