@@ -20,6 +20,9 @@ from dataclasses import dataclass
 
 from grader.vetting.commandline import Form, NotAllowed, flags, read
 
+OFF = ("0", "f", "F", "false", "FALSE", "False")
+"""The values that turn a switch off."""
+
 MAX_CONTAINERS = 12
 """The most containers that a service may be scaled to."""
 
@@ -39,7 +42,7 @@ FORMS: dict[str, Form] = {
     ),
     "create": Form(flags(_UP)),
     "build": Form(flags("--no-cache --pull -q --quiet --progress=text --with-dependencies")),
-    "down": Form(flags(_TIME, "--remove-orphans -v --volumes --rmi=text")),
+    "down": Form(flags(_TIME, "--remove-orphans -v --volumes --rmi=rmi")),
     "start": Form(flags()),
     "stop": Form(flags(_TIME)),
     "restart": Form(flags(_TIME, "--no-deps")),
@@ -165,10 +168,17 @@ def _compose(words: list[str]) -> Vetted:
             _scale(value)
         elif kind == "pull" and value == "always":
             raise NotAllowed("There is nothing to pull from.", "Leave --pull out.")
+        elif kind == "rmi" and value != "local":
+            # A machine that is graded on keeps its images for whoever is graded next.
+            raise NotAllowed(
+                f"--rmi {value} removes the lab's own images, which there is nothing to pull from.",
+                "Leave it out, or write --rmi local: it removes what was built here.",
+            )
     if form.words == "scale":
         for word in others:
             _scale(word)
-    _ends(name, {flag for flag, _ in found}, others)
+    # The last of several counts, and `--detach=false` is no --detach.
+    _ends(name, {flag for flag, value in dict(found).items() if value not in OFF}, others)
     return Vetted(name, ("docker", "compose", *before, *words), tuple(found), tuple(others))
 
 

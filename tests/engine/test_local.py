@@ -33,7 +33,7 @@ STUDENT = LAB.demo_student
 V = variant(LAB, STUDENT)
 
 FILES = {"counter_file", "counter_images", "counter_services"}
-FILES |= {name.replace("counter", "blog") for name in FILES}
+FILES |= {name.replace("counter", "blog") for name in FILES} | {"life_runbook"}
 COUNTER = {"counter_starts", "counter_counts", "counter_ports"}
 BLOG = {
     "blog_starts", "blog_page", "blog_port", "blog_volume", "blog_not_published", "blog_front",
