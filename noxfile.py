@@ -38,9 +38,11 @@ def kit(
 
 @nox.session
 def lab4(session: nox.Session) -> None:
-    """Hand out and grade your lab 4: nox -s lab4 [-- --student ID --exercise NAME --fresh]."""
+    """Hand out and grade your lab 4: nox -s lab4 [-- --exercise NAME --fresh --watch]."""
     install(session)
-    kit(session, "check", "lab4", *session.posargs, ok=(0, 1))
+    # Ctrl-C is the usual end of --watch.
+    patience = 60 if "--watch" in session.posargs else 0.3
+    kit(session, "check", "lab4", *session.posargs, ok=(0, 1), patience=patience)
 
 
 @nox.session
@@ -107,6 +109,13 @@ def export(session: nox.Session) -> None:
     """A class's points for an LMS: nox -s export -- FORMAT RESULTS [--worksheet FILE]."""
     install(session)
     kit(session, "export", *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Make the zip that students get: nox -s release [-- LAB --out FILE]."""
+    install(session)
+    kit(session, "release", *(session.posargs or ["lab4"]))
 
 
 @nox.session

@@ -160,7 +160,8 @@ def test_commands_are_listed_with_their_place(nb: Any) -> None:
     assert (ports.folder, ports.may_fail) == ("counter", True)
     joined = [c.node for c in found if c.line.startswith("docker swarm join ")]
     assert joined == ["worker1", "worker2"]
-    assert {c.folder for c in found if c.kind == "cell"} == {"", "counter", "blog", "webserver"}
+    folders = {"", "counter", "blog", "webserver", "scientific"}
+    assert {c.folder for c in found if c.kind == "cell"} == folders
     assert [*worksheet.shown_files(nb)] == ["stack.yaml"]
 
 

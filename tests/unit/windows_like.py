@@ -5,6 +5,7 @@ have of it. So it is for the kit's own child processes, too.
 """
 
 import builtins
+import contextlib
 import importlib
 import os
 import signal
@@ -33,8 +34,10 @@ def on_windows(name, globals=None, locals=None, fromlist=(), level=0):
     return real_import(name, globals, locals, fromlist, level)
 
 
-# A library that chooses by the system what it imports has chosen by then.
-importlib.import_module("platformdirs")
+# Libraries that choose by the system what they import have chosen by then.
+for library in ("platformdirs", "send2trash"):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(library)
 builtins.__import__ = on_windows
 for module, names in MISSING.items():
     for missing in names:

@@ -29,8 +29,8 @@ MOST_BYTES = 1_000_000
 
 _INSTRUCTION = re.compile(
     r"^[ \t]*(FROM|RUN|COPY|ADD|ARG|ENV|CMD|ENTRYPOINT|USER|WORKDIR|EXPOSE|LABEL|VOLUME|SHELL"
-    r"|STOPSIGNAL|HEALTHCHECK|ONBUILD)[ \t]+(?!import\b)",
-    re.MULTILINE,
+    r"|STOPSIGNAL|HEALTHCHECK|ONBUILD)[ \t]+(?![\w.]* *import\b)",
+    re.MULTILINE | re.IGNORECASE,
 )
 _STATED = re.compile(
     r"(?<![\w.\-])(?P<name>[A-Za-z][\w.\-]*)(\[[^\]]*\])?"
@@ -83,7 +83,9 @@ def _texts(folder: Path) -> Iterable[str]:
     """The commands of the Dockerfile, and the files that they install from."""
     dockerfile = _read(folder / "Dockerfile")
     parts = _INSTRUCTION.split(dockerfile)
-    instructions = list(zip(parts[1::2], (_joined(rest) for rest in parts[2::2]), strict=True))
+    instructions = list(
+        zip(map(str.upper, parts[1::2]), (_joined(rest) for rest in parts[2::2]), strict=True)
+    )
     values: dict[str, str] = {}
     commands = []
     for name, rest in instructions:

@@ -180,7 +180,7 @@ def inside(node: Any, image: Image, target: Any) -> Inside:
             said = container.log()
         finally:
             container.remove()
-    _no_python(said)
+    return _no_python(said)
 
 
 def _no_python(said: str) -> NoReturn:
