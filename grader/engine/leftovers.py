@@ -65,7 +65,23 @@ def kill_all(folder: str, containers: Iterable[str]) -> None:
                 os.kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 continue
+            thaw(pid)
         time.sleep(0.05)
+
+
+def thaw(pid: int) -> None:
+    """Let a process go on that is frozen (a paused container's, a node without power): where
+    cgroups are of version 1, not even KILL ends one before that."""
+    try:
+        groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+        for line in groups.splitlines():
+            _, controllers, path = line.split(":", 2)
+            if "freezer" in controllers.split(","):
+                state = Path("/sys/fs/cgroup/freezer", path.lstrip("/"), "freezer.state")
+                if path.strip("/") and state.read_text(encoding="utf-8").strip() != "THAWED":
+                    state.write_text("THAWED", encoding="utf-8")
+    except OSError:
+        return
 
 
 def processes(folder: str, ids: set[str]) -> Iterable[int]:

@@ -88,11 +88,16 @@ def _sleeper(engine: find.Engine) -> tuple[str, int]:
         return str(made.id), int(made.attrs["State"]["Pid"])
 
 
-@pytest.mark.parametrize("victims", ["dockerd", "dockerd and containerd"])
+@pytest.mark.parametrize(
+    "victims", ["dockerd", "dockerd and containerd", "dockerd of a paused container"]
+)
 def test_a_killed_engine_is_replaced_with_all_it_left(
     own: find.Engine, own_place: Place, victims: str
 ) -> None:
     container, process = _sleeper(own)
+    if "paused" in victims:
+        with contextlib.closing(own.client()) as client:
+            client.api.pause(container)
     before = _pid(own_place)
     containerd = [
         pid
