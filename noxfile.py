@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
 
 HERE = Path(__file__).parent
+LABS = sorted(file.parent.name for file in (HERE / "labs").glob("*/lab.yaml"))
 nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lab4"]
@@ -36,27 +38,40 @@ def kit(
     )
 
 
-@nox.session
-def lab4(session: nox.Session) -> None:
-    """Hand out and grade your lab 4: nox -s lab4 [-- --exercise NAME --fresh --watch]."""
-    install(session)
-    # Ctrl-C is the usual end of --watch.
-    patience = 60 if "--watch" in session.posargs else 0.3
-    kit(session, "check", "lab4", *session.posargs, ok=(0, 1), patience=patience)
+def named(words: list[str]) -> list[str]:
+    """The words with a lab in front: lab4 unless the first one is another lab's name."""
+    return words if words[:1] and words[0] in LABS else ["lab4", *words]
+
+
+def practical(lab: str) -> Callable[[nox.Session], None]:
+    """The session that students call by their lab's name."""
+
+    def graded(session: nox.Session) -> None:
+        install(session)
+        # Ctrl-C is the usual end of --watch.
+        patience = 60 if "--watch" in session.posargs else 0.3
+        kit(session, "check", lab, *session.posargs, ok=(0, 1), patience=patience)
+
+    graded.__doc__ = f"Hand out and grade your {lab}: nox -s {lab} [-- --exercise NAME --watch]."
+    return graded
+
+
+for each in LABS:
+    nox.session(name=each)(practical(each))
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Grade the demo student's finished lab 4: what full marks look like."""
+    """Grade the demo student's finished lab: what full marks look like: nox -s demo [-- LAB]."""
     install(session)
-    kit(session, "check", "lab4", "--demo", *session.posargs)
+    kit(session, "check", *named(session.posargs), "--demo")
 
 
 @nox.session
 def submit(session: nox.Session) -> None:
     """Pack your lab 4 to hand it in: nox -s submit [-- --student ID]."""
     install(session)
-    kit(session, "submit", *(session.posargs or ["lab4"]))
+    kit(session, "submit", *named(session.posargs))
 
 
 @nox.session
@@ -80,7 +95,7 @@ def worker(session: nox.Session) -> None:
 def handout(session: nox.Session) -> None:
     """Write a workspace, or give a file back: nox -s handout -- lab4 [--restore FILE]."""
     install(session)
-    kit(session, "handout", *(session.posargs or ["lab4"]))
+    kit(session, "handout", *named(session.posargs))
 
 
 @nox.session
@@ -115,7 +130,7 @@ def export(session: nox.Session) -> None:
 def release(session: nox.Session) -> None:
     """Make the zip that students get: nox -s release [-- LAB --out FILE]."""
     install(session)
-    kit(session, "release", *(session.posargs or ["lab4"]))
+    kit(session, "release", *named(session.posargs))
 
 
 @nox.session
@@ -150,7 +165,7 @@ def vm_tests(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Run every example of the lab and compare it with what is expected."""
     install(session)
-    kit(session, "examples", "lab4", *session.posargs)
+    kit(session, "examples", *named(session.posargs))
 
 
 @nox.session

@@ -29,11 +29,14 @@ _ALL = {
     "doctor": "say what is there, what is missing, and what mends it",
     "examples": "run the lab's own solutions and mistakes and compare with what is expected",
     "release": "make the zip that students get: no solutions, no tutors' commands",
+    "new-lab": "make the skeleton of a lab, which is graded at once",
 }
 """Each command's module in this package and what `--help` says of it."""
 
 COMMANDS = {
-    name: about for name, about in _ALL.items() if Path(__file__).with_name(f"{name}.py").is_file()
+    name: about
+    for name, about in _ALL.items()
+    if Path(__file__).with_name(f"{name.replace('-', '_')}.py").is_file()
 }
 """Those that are here: a student's release has some of them."""
 
@@ -70,7 +73,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     wanted = next((word for word in arguments if not word.startswith("-")), None)
     for name, about in COMMANDS.items():
         if name == wanted:
-            importlib.import_module(f"grader.cli.{name}").add_parser(subparsers)
+            importlib.import_module(f"grader.cli.{name.replace('-', '_')}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=about, add_help=False)
     return parser

@@ -1,0 +1,64 @@
+"""`new-lab`: what it writes, and what it does not write over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader import cli, handout, newlab
+from grader import lab as labs
+from grader.errors import KitError
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_it_makes_a_lab_that_can_be_handed_out(tmp_path: Path) -> None:
+    folder, _ = newlab.make("lab5", 'Practical "5"', tmp_path)
+    lab = labs.load(folder)
+    assert (lab.id, lab.title) == ("lab5", "Practical '5'")
+    files = handout.contents(lab, "s1234567")
+    assert {"README.md", "worksheet.ipynb", "variant.yaml", "hello/Dockerfile"} <= files.keys()
+    assert not any(b"LABNAME" in c or b"LABTITLE" in c for c in files.values())
+    assert files != handout.contents(lab, "s7654321")
+
+
+@pytest.mark.parametrize("name", ["", "Lab5", "5lab", "lab-5", "../lab5", "images", "new-lab", "ö"])
+def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KitError) as refused:
+        newlab.make(name, None, tmp_path)
+    assert refused.value.remedy
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("part", ["labs", "templates"])
+def test_what_is_there_already_stays_as_it_is(tmp_path: Path, part: str) -> None:
+    mine = tmp_path / part / "lab5" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", encoding="utf-8")
+    before = tree(tmp_path)
+    with pytest.raises(KitError) as refused:
+        newlab.make("lab5", None, tmp_path)
+    assert str(mine.parent) in str(refused.value)
+    assert tree(tmp_path) == before
+
+
+def test_a_place_that_cannot_be_written_to_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("", encoding="utf-8")
+    assert cli.main(["new-lab", "lab5", "--in", str(file)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert tree(tmp_path) == {"file": b""}
+
+
+def test_the_command_says_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["new-lab", "lab5", "--in", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert f"check {tmp_path / 'labs' / 'lab5'} --demo" in told
+    assert labs.load(tmp_path / "labs" / "lab5").title == "lab5"
