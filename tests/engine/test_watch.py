@@ -40,6 +40,6 @@ def test_a_save_is_graded_and_what_it_changed_is_said(image_set: Any, tmp_path: 
     watched.until("Watching your files:")
     after = record.load(out / "record.json")
     assert after is not None
-    assert after.score > before.score + 8
+    assert after.score > before.score + 7
     assert watched.interrupt() == 1, "the blog is not done yet"
     assert "Traceback" not in watched.said
