@@ -99,14 +99,26 @@ def read_state(where: Place) -> State | None:
 
 def health(where: Place, timeout: float | None = None) -> Health:
     """`stopped`: never started or stopped cleanly; `dead`: its process is gone but what it
-    left is there; `hung`: the process lives and its API does not answer."""
+    left is there; `hung`: the process lives and its API does not answer, or somebody has removed
+    its data."""
     state = read_state(where)
     alive = state is not None and leftovers.start_time(state.pid) == state.started
-    if alive and answers(where.url, timeout or HUNG_SECONDS):
+    if alive and there(where.data) and answers(where.url, timeout or HUNG_SECONDS):
         return "running"
     if alive:
         return "hung"
     return "dead" if state is not None or where.socket.exists() else "stopped"
+
+
+def there(path: Path) -> bool:
+    """Whether it is there, as far as one may look."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def answers(url: str, timeout: float) -> bool:

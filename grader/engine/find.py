@@ -167,9 +167,9 @@ def of_context(*, chosen: bool) -> Engine | None:
 
 
 def own() -> Engine | None:
-    """The kit's own engine, if it runs and answers."""
+    """The kit's own engine, if it runs, answers, and has its data."""
     where = embedded.place()
-    if not where.socket.exists():
+    if not where.socket.exists() or not embedded.there(where.data):
         return None
     return probe(where.url, "embedded")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -162,6 +163,21 @@ def test_data_that_no_daemon_can_read_is_replaced(own: find.Engine, own_place: P
     with contextlib.closing(engine.client()) as client:
         assert client.ping()
     assert not own_place.data.with_name("data.broken").exists()
+
+
+def test_one_whose_data_were_removed_is_replaced(own: find.Engine, own_place: Place) -> None:
+    """As by somebody who needs room on their disk."""
+    before = _pid(own_place)
+    shutil.rmtree(own_place.data.parent, ignore_errors=True)
+    assert embedded.health(own_place) == "hung"
+
+    again = find.ensure(find.EMBEDDED)
+
+    assert _daemons(own_place) == [_pid(own_place)] != [before]
+    assert own_place.data.is_dir()
+    container, _ = _sleeper(again)
+    with contextlib.closing(again.client()) as client:
+        client.containers.get(container).remove(force=True)
 
 
 def test_stopping_leaves_nothing_on_the_machine(own: find.Engine, own_place: Place) -> None:
