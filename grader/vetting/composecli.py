@@ -34,7 +34,7 @@ _UP = """
     --build --no-build --force-recreate --no-recreate --always-recreate-deps --no-deps
     --remove-orphans --scale=scale --pull=pull --quiet-pull -V --renew-anon-volumes -y --yes
 """
-_INSIDE = "-T --no-TTY -d --detach -e --env=text -u --user=text -w --workdir=text"
+_INSIDE = "-t --tty -T --no-TTY -d --detach -e --env=text -u --user=text -w --workdir=text"
 
 FORMS: dict[str, Form] = {
     "up": Form(
@@ -161,7 +161,7 @@ def _compose(words: list[str]) -> Vetted:
             INSTEAD.get(name)
             or (f"Did you mean `docker compose {near[0]}`?" if near else "See the worksheet."),
         )
-    found, others, _ = read(f"docker compose {name}", form, words, 1, NOT_THESE)
+    found, others, end = read(f"docker compose {name}", form, words, 1, NOT_THESE)
     for flag, value in found:
         kind = form.flags[flag].kind
         if kind == "scale":
@@ -179,7 +179,25 @@ def _compose(words: list[str]) -> Vetted:
             _scale(word)
     # The last of several counts, and `--detach=false` is no --detach.
     _ends(name, {flag for flag, value in dict(found).items() if value not in OFF}, others)
+    if "--tty" in dict(found):
+        words = _without_terminal(form, words, found, end)
     return Vetted(name, ("docker", "compose", *before, *words), tuple(found), tuple(others))
+
+
+def _without_terminal(
+    form: Form, words: list[str], found: list[tuple[str, str]], end: int | None
+) -> list[str]:
+    """The command without --tty: right where somebody types it, but a runbook has no terminal.
+
+    A value stays with its flag, and what stands behind the flags stays as it is.
+    """
+    kept = [words[0]]
+    for flag, value in found:
+        if form.flags[flag].kind is not None:
+            kept.append(f"{flag}={value}")
+        elif flag != "--tty":
+            kept.append(f"{flag}={value}" if value else flag)
+    return kept if end is None else [*kept, *words[end:]]
 
 
 def _global(words: list[str]) -> tuple[list[str], list[str]]:

@@ -68,6 +68,23 @@ def test_flags_are_read_as_compose_reads_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "run"),
+    [
+        ("run -it --rm store redis-cli -t", "run --interactive --rm store redis-cli -t"),
+        ("run --rm -ti store sh", "run --rm --interactive store sh"),
+        ("run -t --rm=true store", "run --rm=true store"),
+        ("exec -it store sh -c 'ls -t'", "exec --interactive store sh -c 'ls -t'"),
+        # A value never takes the next word, and what stands behind -- becomes no flag.
+        ("run -t -e '' store env", "run --env= store env"),
+        ("run -te A=b store env", "run --env=A=b store env"),
+        ("run -t -- -v /:/host store", "run -- -v /:/host store"),
+    ],
+)
+def test_a_terminal_is_not_asked_for_where_there_is_none(line: str, run: str) -> None:
+    assert look(f"docker compose {line}").argv == tuple(shlex.split(f"docker compose {run}"))
+
+
+@pytest.mark.parametrize(
     ("line", "says"),
     [
         ("docker compose up", "never end"),
@@ -174,6 +191,9 @@ def test_whatever_is_typed_it_is_run_as_it_is_or_refused(words: list[str]) -> No
     if why is not None:
         assert why.reason
         assert why.hint
+        return
+    if "--tty" in dict(vetted.flags):
+        assert not {"-t", "--tty"} & set(vetted.argv[: len(vetted.argv) - len(vetted.words)])
         return
     rest = words[1:] if words[0] == "docker-compose" else words[2:]
     assert vetted.argv in (("docker", "compose", *rest), tuple(words))
