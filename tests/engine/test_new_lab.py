@@ -50,7 +50,7 @@ def test_a_new_lab_is_handed_out_graded_and_proven_as_the_page_says(
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-        said[line.split()[0]] = done.stdout
+        said[line.split()[0]] = done.stdout + done.stderr
     (record,) = (kit / "results" / "lab5").glob("**/record.json")
     graded = json.loads(record.read_text(encoding="utf-8"))
     assert (graded["score"], graded["max_score"]) == (5, 5)
