@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from grader.paths import KIT
@@ -48,13 +49,18 @@ class Running:
         )
         self.said = ""
 
-    def until(self, words: str) -> None:
-        """Read on until it has said `words`."""
+    def until(self, words: str, timeout: float = 600) -> None:
+        """Read on until it has said `words`; after `timeout` seconds it is ended."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.said += line
-            if words in line:
-                return
+        watchdog = threading.Timer(timeout, self.process.kill)
+        watchdog.start()
+        try:
+            for line in self.process.stdout:
+                self.said += line
+                if words in line:
+                    return
+        finally:
+            watchdog.cancel()
         raise AssertionError(f"it ended without saying {words!r}:\n{self.said}")
 
     def interrupt(self) -> int:
