@@ -14,7 +14,9 @@ Stopped(seconds=0.2, exit_code=0)
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +76,11 @@ class Image:
         return sorted((self.data.get("Config") or {}).get("ExposedPorts") or {})
 
     @property
+    def labels(self) -> dict[str, str]:
+        """What LABEL says."""
+        return dict((self.data.get("Config") or {}).get("Labels") or {})
+
+    @property
     def environment(self) -> dict[str, str]:
         """What ENV says."""
         said = (self.data.get("Config") or {}).get("Env") or []
@@ -122,6 +129,23 @@ class Image:
             }
         )
 
+    def run(self, argv: Sequence[str], *, seconds: float) -> Completed:
+        """`docker run --rm IMAGE ARGV…`, without a network and ended after `seconds`."""
+        name = f"run-{secrets.token_hex(4)}"
+        options = [
+            "--rm",
+            "--name",
+            name,
+            "--network",
+            "none",
+            "--label",
+            "drydock.role=submission",
+        ]
+        done = self.node.run(["docker", "run", *options, self.id, *argv], timeout=seconds)
+        if done.timed_out:
+            self.node.run(["docker", "rm", "--force", name], timeout=60)
+        return done
+
     def remove(self) -> None:
         """Remove it; nothing happens if it is gone or in use."""
         from docker.errors import APIError
@@ -133,14 +157,25 @@ class Image:
                 raise EngineFault(f"An image cannot be removed: {error}") from error
 
 
-def build_image(node: Node, context: str, tag: str, *, seconds: float, keep: int = 64_000) -> Build:
+def build_image(
+    node: Node,
+    context: str,
+    tag: str,
+    *,
+    seconds: float,
+    arguments: Mapping[str, str] | None = None,
+    keep: int = 64_000,
+) -> Build:
     """`docker build` of the folder `context` on the node, ended after `seconds`.
 
-    Nothing is pulled but what the Dockerfile names and the node does not have: vet it before.
+    `arguments` are given as `--build-arg`. Nothing is pulled but what the Dockerfile names and the
+    node does not have: vet it before, with the same arguments.
     """
+    given = [word for k, v in (arguments or {}).items() for word in ("--build-arg", f"{k}={v}")]
+    named = ["--file", "Dockerfile", "--tag", tag]
     done = confined(
         node,
-        ["docker", "build", "--progress=plain", "--file", "Dockerfile", "--tag", tag, "."],
+        ["docker", "build", "--progress=plain", *given, *named, "."],
         cwd=context,
         timeout=seconds,
         keep=keep,
@@ -175,8 +210,17 @@ class Running(Inside):
     port: int
 
     @classmethod
-    def start(cls, node: Node, image: Image, port: int, health_interval: float = 1.0) -> Running:
+    def start(
+        cls,
+        node: Node,
+        image: Image,
+        port: int,
+        health_interval: float = 1.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> Running:
         """Start it; its `port` is published on a port of the node that is free.
+
+        `environment` is given as `--env`.
 
         A HEALTHCHECK of the image is asked each `health_interval` seconds, so that its answer
         comes soon; all else of it is the image's. WillNotStart if the engine cannot.
@@ -191,6 +235,7 @@ class Running(Inside):
                 image.id,
                 labels={"drydock.role": "submission"},
                 ports=[port],
+                environment=dict(environment or {}),
                 healthcheck=often if check else None,
                 host_config=api.create_host_config(port_bindings={port: None}),
             )

@@ -38,12 +38,13 @@ MAX_LOG = 200_000
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the container; `pid` is its number on the node.
+    """A process of the container; `pid` is its number on the node, `user` who runs it (0: root).
 
     `program` is the name without folder, version and what follows: `php-fpm`, `nginx`, `bash`.
     """
 
     pid: int
+    user: int
     command: str
 
     @property
@@ -95,14 +96,16 @@ class Inside:
         first = self.first_process()
         if not first:
             return []
-        listed = self._ask(["ps", "-e", "-o", "pidns=", "-o", "pid=", "-o", "stat=", "-o", "args="])
-        rows = [line.split(None, 3) for line in listed.out.splitlines()]
-        named = [row for row in rows if len(row) == 4]
+        columns = [f"{name}=" for name in ("pidns", "pid", "stat", "uid", "args")]
+        listed = self._ask(["ps", "-e", *(word for name in columns for word in ("-o", name))])
+        rows = [line.split(None, 4) for line in listed.out.splitlines()]
+        named = [row for row in rows if len(row) == 5]
         space = next((row[0] for row in named if row[1] == str(first)), None)
         if space in (None, "-"):
             return []
         alive = [row for row in named if row[0] == space and not row[2].startswith("Z")]
-        return sorted((Process(int(r[1]), r[3].strip()) for r in alive), key=lambda p: p.pid)
+        found = (Process(int(r[1]), int(r[3]), r[4].strip()) for r in alive)
+        return sorted(found, key=lambda p: p.pid)
 
     def listening(self) -> list[Socket]:
         """Its TCP sockets that listen, by address and port; none if it does not run."""

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from _book import Allowed, Book, Part
-
 from grader import runbook
 from grader.checks import CheckFailed, NeedsFirst, fail, needs_first
 from grader.modules.compose import ComposeProject, Named
 from grader.modules.confined import confined
 from grader.modules.container import Container
+from grader.playbook import Allowed, Book, Part
 from grader.targets.node import Completed
 from grader.vetting.composecli import Vetted
 

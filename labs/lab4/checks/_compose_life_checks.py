@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from _book import Book, readable
 from _compose_life import Play
 
 from grader.checks import check, fail
+from grader.playbook import Book, readable
 from grader.vetting.composecli import Vetted
 
 

@@ -15,10 +15,10 @@ import pytest
 from _scientific_data import DataSet, data_set
 from _scientific_pins import plain
 from _scientific_says import meaning, must_have_worked
-from _webserver_files import text_of
 
 from grader.checks import eventually, fail
 from grader.errors import EngineFault
+from grader.handed_in import text_of
 from grader.modules.image import Build, Image, Running, build_image
 from grader.modules.packages import blame_the_network
 from grader.targets.node import Completed

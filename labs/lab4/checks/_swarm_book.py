@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-import _book as books
-from _book import Book, Part
-
+from grader import playbook as books
+from grader.playbook import Book, Part
 from grader.vetting import dockercli
 from grader.vetting.dockercli import Vetted
 
@@ -20,7 +19,7 @@ NODES = ("manager1", "worker1", "worker2")
 
 
 def read(submission: Path, images: Collection[str]) -> Book[Vetted]:
-    """See `_book.read`. `images`: all names the lab has."""
+    """See `grader.playbook.read`. `images`: all names the lab has."""
     return books.read(submission, FILE, NODES, lambda words: dockercli.vet(words, images))
 
 

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _webserver_files import text_of
-from _webserver_page import Page
 
 from grader.checks import CheckFailed, cannot_show, fail
 from grader.engine.images import catalogue
 from grader.explain import explain
+from grader.handed_in import text_of
 from grader.modules.image import Build, Image, Running, WillNotStart, build_image
 from grader.modules.machine import Machine
 from grader.modules.own_machine import OwnMachine
 from grader.modules.packages import blame_the_network
 from grader.modules.tree import changes, difference
+from grader.php_page import Page
 from grader.targets.node import Completed
 from grader.targets.slate import FILES
 from grader.vetting.dockerfile import Vetted, vet
@@ -199,26 +199,3 @@ def folder_on(machine: Machine) -> str:
 def run_script(machine: Machine, lab: Any, limit: float) -> Completed:
     keep = lab.limits["output_kb"] * 1000
     return machine.script("provision.sh", cwd=folder_on(machine), seconds=limit, keep=keep)
-
-
-def must_have_worked(done: Completed, what: str, limit: float, otherwise: str) -> None:
-    """Fail if the script or build did not end well, with the cause and the output's end."""
-    if done.ok:
-        return
-    known = explain(done.out)
-    if done.timed_out:
-        fail(
-            f"{what} had not ended after {limit:.0f} s and was stopped.",
-            expected=f"an end within {limit:.0f} s",
-            actual=f"its last words: {done.tail(1) or 'none'}",
-            hint="Look for an endless loop, a command that waits for an answer, or a server started"
-            " in the foreground (nginx -g 'daemon off;' never returns).",
-            log=done.tail(60),
-        )
-    fail(
-        known.reason if known else f"{what} ended with exit code {done.rc}.",
-        expected="exit code 0",
-        actual=f"exit code {done.rc}",
-        hint=known.hint if known else otherwise,
-        log=done.tail(60),
-    )

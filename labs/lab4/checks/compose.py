@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import _book as books
 import pytest
 from _compose_app import App
 from _compose_counter import Counter
@@ -28,6 +27,7 @@ from _compose_life_checks import *  # noqa: F403
 from _compose_life_steps import JUDGES
 
 from grader import handout, rendering
+from grader import playbook as books
 from grader.checks import CheckFailed, needs_first
 from grader.vetting import composecli
 

@@ -17,11 +17,11 @@ import _swarm_nodes as nodes
 import _swarm_publish as publish
 import _swarm_services as services
 import pytest
-from _book import readable
 from _swarm_play import Judge, Play, Round
 
 from grader.checks import check
 from grader.engine.images import catalogue
+from grader.playbook import readable
 
 JUDGES = (
     Judge("nodes", "create the swarm", nodes.nodes, live=nodes.nodes),

@@ -6,22 +6,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-from _webserver_files import text_of
-from _webserver_page import Page, a_number, must_be_executed, running_programs
-from _webserver_run import BARE, NOT_RUN, Second, must_have_worked, vetted_dockerfile
+from _webserver_run import BARE, NOT_RUN, Second, vetted_dockerfile
 
 from grader.checks import cannot_show, check, fail
 from grader.explain import explain
+from grader.handed_in import text_of
 from grader.modules.image import Build, Image, Running
 from grader.modules.machine import Machine
+from grader.php_page import Page, a_number, must_be_executed, running_programs
 from grader.targets.node import Completed
 from grader.vetting.dockerfile import SCRATCH
+from grader.web_container import must_become_healthy, must_serve, must_stop
+from grader.worked import must_have_worked
 
 pytest_plugins = ["_webserver_run"]
-
-PROBES_WITHIN = 30
-STOPS_WITHIN = 10
-"""Seconds that `docker stop` waits before it kills."""
 
 # The machine: 7 points -------------------------------------------------------------------
 
@@ -214,67 +212,13 @@ def check_image_builds(build: Build, build_seconds: float) -> None:
 @check(points=1.5, needs=["image_builds"])
 def check_container_page(container: Running, page: Page, image: Image) -> None:
     """A container of the image serves your page on its port 80."""
-    n = a_number()
-    page.wait_for(lambda: container.published, n, alive=lambda: container.now().running)
-    state = container.now()
-    log = container.log(lines=60)
-    if not state.running:
-        known = explain(log)
-        fail(
-            known.reason if known else "The container ended by itself.",
-            expected="a container that goes on running",
-            actual=f"exit code {state.exit_code}; started with: {' '.join(image.command)}",
-            hint=known.hint
-            if known
-            else "A container lives as long as its first process. 'service nginx start' returns at"
-            " once; nginx -g 'daemon off;' stays in the foreground.",
-            log=log,
-        )
-    answer = page.ask(container.published, n)
-    heard = [s.port for s in container.listening() if s.from_outside]
-    if answer is None and heard and 80 not in heard:
-        fail(
-            "Inside the container nobody listens on port 80.",
-            expected="port 80",
-            actual=f"ports with a listener: {', '.join(map(str, heard))}",
-            hint="listen 80; in the image's nginx configuration. Your own port comes in when the"
-            " container is run: --publish PORT:80",
-            log=log,
-        )
-    page.must_be_mine(answer, 80, at=container.published, log=log)
+    must_serve(container, image, page)
 
 
 @check(points=1, needs=["container_page"])
 def check_becomes_healthy(container: Running, image: Image, page: Page) -> None:
     """The container becomes healthy by the image's own HEALTHCHECK."""
-    if not image.healthcheck:
-        fail(
-            "The image has no HEALTHCHECK.",
-            expected="HEALTHCHECK CMD …",
-            actual="none",
-            hint="Ask for the page: HEALTHCHECK CMD curl -fsS http://localhost/ || exit 1"
-            " (and install curl in the image).",
-        )
-    patience = (image.healthcheck.get("Retries") or 3) + 5
-
-    def settled() -> bool:
-        return container.now().health == "healthy" or container.failing_probes >= patience
-
-    page.wait(settled, PROBES_WITHIN)
-    if container.now().health != "healthy":
-        probe = container.last_probe
-        said = str(probe.get("Output", "")).strip()
-        known = explain(said)
-        fail(
-            "The page answers, but the HEALTHCHECK fails.",
-            expected="healthy",
-            actual=f"{container.now().health}; exit code {probe.get('ExitCode')}: {said[-300:]}",
-            hint=known.reason + " " + known.hint
-            if known
-            else "It runs inside the container, where the page is http://localhost/ on port 80:"
-            " try it with docker exec.",
-            log=said,
-        )
+    must_become_healthy(container, image, page)
 
 
 @check(points=1, needs=["container_page"])
@@ -307,19 +251,7 @@ def check_access_log(container: Running, page: Page) -> None:
 @check(points=1, needs=["container_page"])
 def check_stops_in_time(container: Running) -> None:
     """docker stop ends the container in time, and need not kill it."""
-    before = running_programs(container)
-    if not container.now().running:
-        fail("The container has ended by itself before it was stopped.", log=container.log())
-    stopped = container.stop(STOPS_WITHIN)
-    if stopped.killed:
-        fail(
-            f"The container did not react to docker stop and was killed after {STOPS_WITHIN} s.",
-            expected=f"an end within {STOPS_WITHIN} s of the stop signal",
-            actual=f"exit code {stopped.exit_code} after {stopped.seconds} s; {before}",
-            hint="The signal goes to the first process only, and a shell does not pass it on. Write"
-            ' CMD ["…"] as a list, and let a start script end with: exec nginx -g "daemon off;"',
-            log=container.log(lines=40),
-        )
+    must_stop(container)
 
 
 @check(points=1, needs=["container_page"])

@@ -1,4 +1,4 @@
-"""The submitted runbook: read, vetted, and what is not run of it."""
+"""A submitted runbook: read, vetted, and what is not run of it."""
 
 from __future__ import annotations
 

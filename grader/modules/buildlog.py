@@ -1,0 +1,49 @@
+"""What `docker build --progress=plain` tells of a build, step by step.
+
+>>> steps = read(build.done.out)
+>>> [(step.name, step.cached) for step in steps]
+[('[1/2] FROM docker.io/library/debian:bookworm', True), ('[2/2] RUN make', False)]
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_NAME = re.compile(r"#(\d+) (\[.+)")
+_CACHED = re.compile(r"#(\d+) CACHED")
+_SAID = re.compile(r"#(\d+) \d+\.\d+ ?(.*)")
+
+_MANAGES = re.compile(r"\b(apt|apt-get|aptitude|dpkg|apk|pip3?)\b.*\b(install|add)\b|\bdpkg -i\b")
+_INSTALLED = re.compile(
+    r"(Get:\d+ \S+://|Unpacking \S+ \(|Setting up \S+ \(|Successfully installed )"
+)
+
+
+@dataclass
+class Step:
+    """A step: its name with the instruction, whether it came from the cache, what it printed."""
+
+    name: str
+    cached: bool = False
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def installs(self) -> bool:
+        """Whether packages were fetched or installed in it just now."""
+        if self.cached:
+            return False
+        return bool(_MANAGES.search(self.name)) or any(_INSTALLED.match(line) for line in self.said)
+
+
+def read(text: str) -> list[Step]:
+    """The steps in the order in which they began. Those whose beginning is missing have no name."""
+    steps: dict[str, Step] = {}
+    for line in text.splitlines():
+        if found := _NAME.fullmatch(line.rstrip()):
+            steps.setdefault(found[1], Step("")).name = found[2]
+        elif found := _CACHED.fullmatch(line.rstrip()):
+            steps.setdefault(found[1], Step("")).cached = True
+        elif found := _SAID.fullmatch(line.rstrip()):
+            steps.setdefault(found[1], Step("")).said.append(found[2])
+    return list(steps.values())

@@ -1,0 +1,97 @@
+"""What a container with a page has to do, whatever lab asks for it: answer, be well, end.
+
+Each function ends the check where it is not so, with the likely cause.
+"""
+
+from __future__ import annotations
+
+from grader.checks import fail
+from grader.explain import explain
+from grader.modules.image import Image, Running
+from grader.php_page import Page, a_number, running_programs
+
+PROBES_WITHIN = 30
+STOPS_WITHIN = 10
+"""Seconds that `docker stop` waits before it kills."""
+
+
+def must_serve(container: Running, image: Image, page: Page) -> None:
+    """The container runs, and serves the page at its port."""
+    port, n = container.port, a_number()
+    page.wait_for(lambda: container.published, n, alive=lambda: container.now().running)
+    state = container.now()
+    log = container.log(lines=60)
+    if not state.running:
+        known = explain(log)
+        fail(
+            known.reason if known else "The container ended by itself.",
+            expected="a container that goes on running",
+            actual=f"exit code {state.exit_code}; started with: {' '.join(image.command)}",
+            hint=known.hint
+            if known
+            else "A container lives as long as its first process. 'service nginx start' returns at"
+            " once; nginx -g 'daemon off;' stays in the foreground.",
+            log=log,
+        )
+    answer = page.ask(container.published, n)
+    heard = [s.port for s in container.listening() if s.from_outside]
+    if answer is None and heard and port not in heard:
+        fail(
+            f"Inside the container nobody listens on port {port}.",
+            expected=f"port {port}",
+            actual=f"ports with a listener: {', '.join(map(str, heard))}",
+            hint=f"listen {port}; in the image's nginx configuration. A port of the host comes in"
+            f" when the container is run: --publish PORT:{port}",
+            log=log,
+        )
+    page.must_be_mine(answer, port, at=container.published, log=log)
+
+
+def must_become_healthy(container: Running, image: Image, page: Page) -> None:
+    """The image's own HEALTHCHECK finds it well."""
+    where = "http://localhost" + (f":{container.port}" if container.port != 80 else "")
+    if not image.healthcheck:
+        fail(
+            "The image has no HEALTHCHECK.",
+            expected="HEALTHCHECK CMD …",
+            actual="none",
+            hint=f"Ask for the page: HEALTHCHECK CMD curl -fsS {where}/ || exit 1"
+            " (and install curl in the image).",
+        )
+    patience = (image.healthcheck.get("Retries") or 3) + 5
+
+    def settled() -> bool:
+        return container.now().health == "healthy" or container.failing_probes >= patience
+
+    page.wait(settled, PROBES_WITHIN)
+    if container.now().health != "healthy":
+        probe = container.last_probe
+        said = str(probe.get("Output", "")).strip()
+        known = explain(said)
+        fail(
+            "The page answers, but the HEALTHCHECK fails.",
+            expected="healthy",
+            actual=f"{container.now().health}; exit code {probe.get('ExitCode')}: {said[-300:]}",
+            hint=known.reason + " " + known.hint
+            if known
+            else f"It runs inside the container, where the page is {where}/: try it with docker"
+            " exec.",
+            log=said,
+        )
+
+
+def must_stop(container: Running) -> None:
+    """`docker stop` ends it without a kill."""
+    before = running_programs(container)
+    if not container.now().running:
+        fail("The container has ended by itself before it was stopped.", log=container.log())
+    stopped = container.stop(STOPS_WITHIN)
+    if stopped.killed:
+        fail(
+            f"The container did not react to docker stop and was killed after {STOPS_WITHIN} s.",
+            expected=f"an end within {STOPS_WITHIN} s of the stop signal",
+            actual=f"exit code {stopped.exit_code} after {stopped.seconds} s; {before}",
+            hint="The signal goes to the first process only, and a shell does not pass it on. Write"
+            ' CMD ["…"] as a list, and let a start script end with: exec nginx -g "daemon off;"',
+            log=container.log(lines=40),
+        )
