@@ -1,0 +1,52 @@
+"""A folder with a Dockerfile: read, copied to the node, and built there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grader.checks import fail
+from grader.engine.images import catalogue
+from grader.handed_in import text_of
+from grader.modules.image import Build, build_image
+from grader.modules.packages import blame_the_network
+from grader.vetting.dockerfile import Vetted, vet
+
+
+def vetted(
+    submission: Path, exercise: str, lab: Any, arguments: Mapping[str, str] | None = None
+) -> Vetted:
+    """The Dockerfile of an exercise's folder of its own name; ends the check if it may not be
+    built. `arguments` are those of the build."""
+    allowed = catalogue.load().all_names(lab.exercise(exercise).images)
+    found = vet(text_of(submission / exercise, "Dockerfile"), allowed, arguments)
+    if found.problems:
+        first = found.problems[0]
+        fail(
+            first.reason,
+            expected="a Dockerfile that builds on an image of this lab",
+            actual="; ".join(p.reason for p in found.problems),
+            hint=first.hint,
+        )
+    return found
+
+
+def seconds_of(lab: Any, target: Any) -> float:
+    """How long one build may take."""
+    return float(lab.limits["build_seconds"] * target.patience)
+
+
+def build(
+    node: Any,
+    context: str,
+    tag: str,
+    lab: Any,
+    seconds: float,
+    arguments: Mapping[str, str] | None = None,
+) -> Build:
+    """Build the folder `context` of the node; a mirror that is down is nobody's fault."""
+    keep = lab.limits["output_kb"] * 1000
+    made = build_image(node, context, tag, seconds=seconds, arguments=arguments, keep=keep)
+    blame_the_network(node, made.done)
+    return made
