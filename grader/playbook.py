@@ -64,10 +64,15 @@ class Book(Generic[V]):
 
 
 def read(
-    submission: Path, file: str, nodes: Collection[str], vet: Callable[[list[str]], V]
+    submission: Path,
+    file: str,
+    nodes: Collection[str],
+    vet: Callable[[list[str]], V],
+    names: Collection[str] = runbook.VARIABLES,
 ) -> Book[V]:
     """Read and vet a runbook; ends the check where there is none. `nodes` are those on which
-    commands may be typed; `vet` looks at the words of one and raises NotAllowed."""
+    commands may be typed, `names` what stands for a value; `vet` looks at the words of a command
+    and raises NotAllowed."""
     path = submission / file
     folder = file.partition("/")[0]
     try:
@@ -79,7 +84,7 @@ def read(
         )
     except UnicodeDecodeError:
         fail(f"{file} is not a text in UTF-8.", hint="Save it as plain text, in UTF-8.")
-    book = runbook.parse(text, nodes)
+    book = runbook.parse(text, nodes, names)
     parts: list[Part[V]] = []
     every = list(book.problems)
     ends = [*(step.line for step in book.steps[1:]), 10**9]

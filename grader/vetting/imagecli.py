@@ -1,0 +1,257 @@
+"""Which docker commands about images and a registry are run: an allow-list, as for others.
+
+    >>> rules = Rules(images={"registry:2"}, registry=5100)
+    >>> vet(["docker", "push", "localhost:5100/harbour/page:1.0"], rules).command
+    'push'
+    >>> vet(["docker", "push", "harbour/page:1.0"], rules)
+    NotAllowed: harbour/page:1.0 would be pushed to Docker Hub.
+
+Containers may be started of the lab's images, in the background, with ports, variables and named
+volumes; nothing of the machine is handed to them. What is pushed and pulled has the registry's
+address in its name. Whether an image is there is left to docker to say.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from grader.vetting.commandline import Form, NotAllowed, flags, read
+from grader.vetting.dockerfile import reference
+
+OFF = ("0", "f", "F", "false", "FALSE", "False")
+"""The values that turn a switch off."""
+
+_LISTED = "-f --filter=text --format=text -q --quiet --no-trunc"
+_PS = "-a --all -n --last=text -l --latest -s --size"
+_LOOK = "-f --format=text"
+
+FORMS: dict[str, Form] = {
+    "run": Form(
+        flags(
+            "-d --detach --name=own -p --publish=text -P --publish-all -v --volume=volume",
+            "--mount=mount -e --env=text --restart=text -l --label=text --pull=pull --rm -h",
+            "--hostname=text",
+        ),
+        "image",
+    ),
+    "start": Form(flags()),
+    "stop": Form(flags("-t --time=text --timeout=text -s --signal=text")),
+    "restart": Form(flags("-t --time=text --timeout=text -s --signal=text")),
+    "kill": Form(flags("-s --signal=text")),
+    "rm": Form(flags("-f --force -v --volumes")),
+    "rename": Form(flags()),
+    "port": Form(flags()),
+    "logs": Form(flags("--details --since=text --until=text -n --tail=text -t --timestamps")),
+    "ps": Form(flags(_LISTED, _PS), "none"),
+    "tag": Form(flags(), "tag"),
+    "push": Form(flags("-a --all-tags -q --quiet"), "there"),
+    "pull": Form(flags("-a --all-tags -q --quiet"), "there"),
+    "rmi": Form(flags("-f --force --no-prune")),
+    "images": Form(flags(_LISTED, "-a --all --digests --tree")),
+    "history": Form(flags("--format=text -H --human --no-trunc -q --quiet")),
+    "image inspect": Form(flags(_LOOK)),
+    "inspect": Form(flags(_LOOK, "-s --size --type=text")),
+    "volume create": Form(flags("-l --label=text -d --driver=driver"), "own"),
+    "volume ls": Form(flags("-f --filter=text --format=text -q --quiet"), "none"),
+    "volume inspect": Form(flags(_LOOK)),
+    "volume rm": Form(flags("-f --force")),
+    "version": Form(flags(_LOOK), "none"),
+    "info": Form(flags(_LOOK), "none"),
+}
+for _verb in ("run", "start", "stop", "restart", "kill", "rm", "rename", "port", "logs"):
+    FORMS[f"container {_verb}"] = FORMS[_verb]
+for _verb in ("tag", "push", "pull", "history"):
+    FORMS[f"image {_verb}"] = FORMS[_verb]
+for _long, _same in (
+    ("container ls", "ps"),
+    ("container list", "ps"),
+    ("container ps", "ps"),
+    ("container inspect", "inspect"),
+    ("image ls", "images"),
+    ("image list", "images"),
+    ("image rm", "rmi"),
+    ("image remove", "rmi"),
+    ("container remove", "rm"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
+):
+    FORMS[_long] = FORMS[_same]
+
+GROUPS = frozenset(name.split()[0] for name in FORMS if " " in name)
+
+INSTEAD = {
+    "build": "The images of this exercise are there already.",
+    "login": "The registry of this exercise asks nobody who they are.",
+    "exec": "Nothing has to be done inside of containers; `docker logs` shows what they say.",
+    "create": "Write `docker run --detach`.",
+    "attach": "It ends with what it watches: `docker logs NAME` shows what was said.",
+    "compose": "Compose is next week: here each command is docker's own.",
+    "save": "The registry is there to carry images.",
+    "load": "The registry is there to carry images.",
+    "system": "Name what shall be removed: `docker rmi NAME`.",
+    "image prune": "Name what shall be removed: `docker rmi NAME`.",
+    "volume prune": "Name what shall be removed: `docker volume rm NAME`.",
+}
+
+NOT_THESE = {
+    "--follow": "It never ends: leave it out, and use --tail to see the last lines.",
+    "--network": "Leave it out: a published port is enough.",
+    "--net": "Leave it out: a published port is enough.",
+    "--privileged": "A registry needs no rights over its machine.",
+    "--cap-add": "A registry needs no rights over its machine.",
+    "--volumes-from": "Name the volume: --volume NAME:/var/lib/registry",
+    "--interactive": "Nobody is there to type: leave it out.",
+    "-i": "Nobody is there to type: leave it out.",
+    "--tty": "Nobody is there to look: leave it out.",
+    "-t": "Nobody is there to look: leave it out.",
+}
+
+_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
+_FORMAT = re.compile(r"\b(type|source|src|target|destination|dst|readonly|ro)\b")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a lab allows: all names of its images, and the port of its registry on localhost."""
+
+    images: Collection[str]
+    registry: int
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(f"{host}:{self.registry}/" for host in ("localhost", "127.0.0.1"))
+
+
+@dataclass(frozen=True)
+class Vetted:
+    """A command that may be run: what stands between `docker` and flags; its flags by their long
+    names, and its other words."""
+
+    command: str
+    flags: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+
+
+def vet(words: Sequence[str], rules: Rules) -> Vetted:
+    """Look at a command, `docker` first. NotAllowed says why not, and what to write instead."""
+    name, at = _name(words)
+    form = FORMS[name]
+    found, rest, _ = read(f"docker {name}", form, words, at, NOT_THESE)
+    for flag, value in found:
+        _value(form.flags[flag].kind, value)
+    if form.words == "image":
+        given = {flag for flag, value in dict(found).items() if value not in OFF}
+        _runs(rest, given, rules)
+    elif form.words == "there":
+        for word in rest:
+            _there(name.split()[-1], word, rules)
+    elif form.words in ("own", "tag"):
+        for word in rest[1:] if form.words == "tag" else rest:
+            _own(word)
+    return Vetted(name, tuple(found), tuple(rest))
+
+
+def _name(words: Sequence[str]) -> tuple[str, int]:
+    program = words[0] if words else ""
+    if program != "docker":
+        raise NotAllowed(
+            f"`{program}` is not docker.", "A runbook has docker commands only; # begins a comment."
+        )
+    if len(words) < 2:
+        raise NotAllowed("`docker` alone does nothing.", "Write the whole command.")
+    first = words[1]
+    if first.startswith("-"):
+        raise NotAllowed(
+            f"`docker {first}` says where the engine is or how to speak to it.", "Leave that out."
+        )
+    name, at = first, 2
+    if first in GROUPS and len(words) > 2:
+        name, at = f"{first} {words[2]}", 3
+    if name in FORMS:
+        return name, at
+    near = difflib.get_close_matches(name, FORMS, n=1, cutoff=0.75)
+    raise NotAllowed(
+        f"`docker {name}` is no command of this exercise.",
+        INSTEAD.get(name)
+        or INSTEAD.get(name.removeprefix("container ").removeprefix("image ").split()[0])
+        or (f"Did you mean `docker {near[0]}`?" if near else "")
+        or "It is about run, tag, push, pull and rmi, and commands that only look.",
+    )
+
+
+def _value(kind: str | None, value: str) -> None:
+    if kind == "own":
+        _own(value)
+    elif kind == "volume":
+        source = value.partition(":")[0] if ":" in value else ""
+        _volume(source, value)
+    elif kind == "mount":
+        options = {
+            key.strip().lower(): word
+            for key, _, word in (part.partition("=") for part in value.split(","))
+        }
+        unknown = [key for key in options if not _FORMAT.fullmatch(key)]
+        if options.get("type", "volume") != "volume" or unknown:
+            raise NotAllowed(
+                f"--mount {value} is more than a named volume.",
+                "Write --mount source=VOLUME,target=/var/lib/registry",
+            )
+        _volume(options.get("source") or options.get("src") or "", value)
+    elif kind == "pull" and value == "always":
+        raise NotAllowed("The lab's images are there already.", "Leave --pull out.")
+    elif kind == "driver" and value != "local":
+        raise NotAllowed(f"There is no volume driver {value} here.", "Leave --driver out.")
+
+
+def _volume(source: str, value: str) -> None:
+    if source and not _VOLUME.fullmatch(source):
+        raise NotAllowed(
+            f"{value} hands a folder of the machine to the container.",
+            "Give a volume its name: --volume NAME:/var/lib/registry",
+        )
+    _own(source)
+
+
+def _own(name: str) -> None:
+    if name.lower().startswith("drydock"):
+        raise NotAllowed(
+            "Names that begin with drydock are the kit's own.", "Take the name of your task."
+        )
+
+
+def _runs(words: list[str], given: set[str], rules: Rules) -> None:
+    if not words:
+        return
+    if reference(words[0]) not in {reference(name) for name in rules.images}:
+        repositories = sorted({reference(i).partition(":")[0] for i in rules.images})
+        raise NotAllowed(
+            f"This lab has no image {words[0]} to run.", f"It has: {', '.join(repositories)}."
+        )
+    if words[1:]:
+        raise NotAllowed(
+            f"What stands behind the image, {words[1]}, would run instead of the image's own"
+            " command.",
+            "Leave it out; flags stand before the image.",
+        )
+    if "--detach" not in given:
+        raise NotAllowed(
+            "`docker run` would never end here: it shows what the container says.",
+            "Write `docker run --detach …`, so that it goes on in the background.",
+        )
+
+
+def _there(verb: str, name: str, rules: Rules) -> None:
+    """Pushed and pulled is at the registry of the exercise only."""
+    if name.startswith(rules.addresses):
+        return
+    first, slash, _ = name.partition("/")
+    other = bool(slash) and (":" in first or "." in first or first == "localhost")
+    where = first if other else "Docker Hub"
+    done = "pushed to" if verb == "push" else "pulled from"
+    raise NotAllowed(
+        f"{name} would be {done} {where}.",
+        f"The registry's address is the first part of a name: {rules.addresses[0]}…",
+    )
