@@ -52,6 +52,39 @@ class Process:
         first = self.command.split(" ")[0].rstrip(":").rpartition("/")[2]
         return first.rstrip("0123456789.") or first
 
+    @property
+    def is_runtime(self) -> bool:
+        """Whether it calls itself the container runtime, about to become what it shall start."""
+        return self.program == "runc" and self.command.split()[1:] == ["init"]
+
+
+_COLUMNS = ("pidns", "pid", "ppid", "stat", "uid", "args")
+"""What `ps` is asked for of each process; the last one has blanks in it."""
+
+
+def processes_of(table: str, first: int) -> list[Process]:
+    """The processes that are in one process namespace with number `first`, but for dead ones.
+
+    When an engine starts something in a container (a health check, say), its runtime is in there
+    for a moment, as root: that one is left out. What a submission starts under that name counts:
+    its parent is in the container, or it is the container's first process.
+    """
+    rows = [line.split(None, 5) for line in table.splitlines()]
+    named = {row[1]: row for row in rows if len(row) == 6}
+    space = named[str(first)][0] if str(first) in named else "-"
+    if space == "-":
+        return []
+    found: list[Process] = []
+    for number, (own, _, parent, state, user, command) in named.items():
+        if own != space or state.startswith("Z"):
+            continue
+        process = Process(int(number), int(user), command.strip())
+        entered = parent not in named or named[parent][0] != space
+        if entered and int(number) != first and process.is_runtime:
+            continue
+        found.append(process)
+    return sorted(found, key=lambda p: p.pid)
+
 
 @dataclass(frozen=True, order=True)
 class Socket:
@@ -96,16 +129,8 @@ class Inside:
         first = self.first_process()
         if not first:
             return []
-        columns = [f"{name}=" for name in ("pidns", "pid", "stat", "uid", "args")]
-        listed = self._ask(["ps", "-e", *(word for name in columns for word in ("-o", name))])
-        rows = [line.split(None, 4) for line in listed.out.splitlines()]
-        named = [row for row in rows if len(row) == 5]
-        space = next((row[0] for row in named if row[1] == str(first)), None)
-        if space in (None, "-"):
-            return []
-        alive = [row for row in named if row[0] == space and not row[2].startswith("Z")]
-        found = (Process(int(r[1]), int(r[3]), r[4].strip()) for r in alive)
-        return sorted(found, key=lambda p: p.pid)
+        columns = [word for name in _COLUMNS for word in ("-o", f"{name}=")]
+        return processes_of(self._ask(["ps", "-e", *columns]).out, first)
 
     def listening(self) -> list[Socket]:
         """Its TCP sockets that listen, by address and port; none if it does not run."""

@@ -208,12 +208,13 @@ def check_workdir(image: Image, target: Any, page: Page, variant: dict[str, Any]
 @check(points=2, needs=["page"])
 def check_not_root(container: Running) -> None:
     """Nothing in the container runs as root (USER)."""
-    roots = sorted({p.program for p in container.processes() if p.user == 0})
+    found = container.processes()
+    roots = sorted({p.program for p in found if p.user == 0})
     if roots:
         fail(
             f"{' and '.join(roots)} {'run' if roots[1:] else 'runs'} as root.",
             expected="no process of user ID 0",
-            actual=", ".join(f"{p.command[:60]} (user {p.user})" for p in container.processes()),
+            actual=", ".join(f"{p.command[:60]} (user {p.user})" for p in found),
             hint="USER www-data, behind everything that needs root. Then nginx and PHP-FPM cannot"
             " write to /run and /var/log: let pid files and nginx's temporary folders be in /tmp,"
             " and logs go to /dev/stdout and /dev/stderr.",
