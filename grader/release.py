@@ -17,7 +17,7 @@ from pathlib import Path
 from grader import __version__, packing, paths, rendering
 from grader.errors import KitError
 from grader.junk import is_junk
-from grader.lab import Lab
+from grader.lab import Lab, names
 from grader.packing import Packed
 
 COMMANDS = ("check", "submit", "handout", "swarm", "images", "engine", "doctor")
@@ -37,6 +37,7 @@ REPORTS_LEFT_OUT = ("answers", "class")
 
 ALSO = ("LICENSE", ".gitattributes", ".gitignore", "Vagrantfile", "vagrant")
 DOCS = ("students.md", "machines.md")
+_ABOUT = re.compile(r"(?m)^<!-- lab: (?P<lab>\w+) -->\n+")
 KEPT_SECTIONS = ("build-system", "project", "tool.setuptools", "tool.setuptools.dynamic")
 
 
@@ -184,7 +185,7 @@ def _written(lab: Lab) -> dict[str, Packed]:
     sessions = set(re.findall(r"@nox\.session\ndef (\w+)", made["noxfile.py"].decode("utf-8")))
     for page in DOCS:
         text = (paths.KIT / "docs" / page).read_text(encoding="utf-8")
-        made[f"docs/{page}"] = _for_students(text, sessions).encode("utf-8")
+        made[f"docs/{page}"] = _for_students(text, lab, sessions).encode("utf-8")
     return {path: Packed(content) for path, content in made.items()}
 
 
@@ -194,13 +195,31 @@ def _sections(text: str) -> str:
     return "".join(p for p in parts if p[1:].partition("]")[0] in KEPT_SECTIONS)
 
 
-def _for_students(text: str, sessions: set[str]) -> str:
-    """A page without rows about sessions, and links to pages, that this release does not have."""
-    kept = "".join(
-        line
-        for line in text.splitlines(keepends=True)
-        if not line.startswith("|") or sessions.issuperset(re.findall(r"nox -s (\w+)", line))
-    )
+def _of_lab(text: str, lab: Lab) -> str:
+    """A page without sections about other labs; what it shows with a lab's name has this one's.
+
+    A section says below its heading which lab it is about: <!-- lab: lab4 -->
+    """
+    kept = []
+    for section in re.split(r"(?m)^(?=## )", text):
+        about = _ABOUT.search(section)
+        if about is None or about["lab"] == lab.id:
+            kept.append(_ABOUT.sub("", section))
+    others = "|".join(re.escape(name) for name in names())
+    return re.sub(rf"\b({others})\b", lab.id, "".join(kept))
+
+
+def _for_students(text: str, lab: Lab, sessions: set[str]) -> str:
+    """A page about this lab, without rows about sessions and targets, and links to pages, that
+    the lab or this release does not have."""
+
+    def there_is(line: str) -> bool:
+        targets = re.findall(r"--target (\w+)", line)
+        shown = all(any(e.runs_on(target) for e in lab.exercises) for target in targets)
+        return shown and sessions.issuperset(re.findall(r"nox -s (\w+)", line))
+
+    lines = _of_lab(text, lab).splitlines(keepends=True)
+    kept = "".join(line for line in lines if not line.startswith("|") or there_is(line))
     there = {*DOCS, *(f"../{each}" for each in ALSO)}
 
     def link(found: re.Match[str]) -> str:

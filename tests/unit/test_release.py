@@ -129,6 +129,32 @@ def test_it_names_no_session_and_no_page_that_it_has_not(texts: dict[str, str]) 
                 assert posixpath.normpath(posixpath.join(posixpath.dirname(name), link)) in texts
 
 
+def test_another_labs_release_is_about_that_lab(texts: dict[str, str]) -> None:
+    lab3 = {
+        name: file.content.decode("utf-8")
+        for name, file in release.contents(labs.load("lab3")).items()
+    }
+    assert {"labs/lab3/lab.yaml", "templates/lab3/worksheet.md.j2"} <= lab3.keys()
+    assert [name for name in lab3 if "lab4" in name] == []
+    sessions = set(re.findall(r"@nox\.session\ndef (\w+)", lab3["noxfile.py"]))
+    written = [name for name in lab3 if name.endswith((".md", ".yaml")) or name == "noxfile.py"]
+    for name in written:
+        assert "lab4" not in lab3[name], name
+        assert sessions.issuperset(re.findall(r"nox -s ([a-z]\w*)", lab3[name])), name
+        assert "<!--" not in lab3[name], name
+        assert "--target local" not in lab3[name], f"{name}: no exercise of it has that"
+    students = lab3["docs/students.md"]
+    assert "pip install nox && nox -s lab3" in students
+    assert "## Image, layers and registry" in students
+    assert "## Swarm and rollout" not in students
+    assert "## Hand in" in students
+    own = texts["docs/students.md"]
+    assert "## Swarm and rollout" in own
+    assert "--target local" in own
+    assert "lab3" not in own
+    assert "<!--" not in own
+
+
 def test_the_same_files_make_the_same_zip(zipped: Path, tmp_path: Path) -> None:
     again = release.make(LAB, tmp_path / "again.zip").file
     assert again.read_bytes() == zipped.read_bytes()

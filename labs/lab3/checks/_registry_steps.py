@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from _registry_play import Judge, Scene, State
+from _registry_play import Scene, State
 
 from grader.modules.container import Container
+from grader.playing import Judge
 
 FIRST, SECOND = "drydock/demo:1.0", "drydock/demo:2.0"
 """The images that are put into the registry."""

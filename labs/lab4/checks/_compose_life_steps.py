@@ -45,7 +45,7 @@ def started(scene: Scene) -> None:
 def listed(scene: Scene) -> None:
     names = [c.name for c in scene.before.everything]
     scene.wants(bool(names), "There was nothing to look at.")
-    said = "\n".join(ran.done.out for ran in scene.ran if ran.done.ok)
+    said = "\n".join(ran.out for ran in scene.ran if ran.ok)
     unnamed = [name for name in names if name not in said]
     if unnamed:
         scene.fail(
@@ -170,7 +170,7 @@ def ran_once(scene: Scene) -> None:
             hint=f"`docker compose run --rm store redis-cli -h store set {key} {word}`: in a"
             " container of its own the server is called store.",
         )
-    if not any(ran.allowed.vetted.command == "run" and ran.done.ok for ran in scene.ran):
+    if not any(ran.allowed.vetted.command == "run" and ran.ok for ran in scene.ran):
         scene.fail(
             "The command did not run in a container of its own.",
             expected="one more container of a service, for this command only",
@@ -303,9 +303,9 @@ JUDGES = (
     Judge("life_started", "start", started),
     Judge("life_listed", "look", listed),
     Judge("life_scaled", "scale", scaled),
-    Judge("life_kept", "keep what runs", kept, edited),
+    Judge("life_kept", "keep what runs", kept, change=edited),
     Judge("life_recreated", "recreate", recreated),
-    Judge("life_rebuilt", "rebuild", rebuilt, rewritten),
+    Judge("life_rebuilt", "rebuild", rebuilt, change=rewritten),
     Judge("life_ran_once", "run once", ran_once),
     Judge("life_stopped", "stop", stopped),
     Judge("life_started_again", "start again", started_again),

@@ -38,7 +38,7 @@ class Look(Round):
         judges: Sequence[Judge],
         stage: Callable[[str], Any],
     ) -> None:
-        super().__init__(target, variant, judges)
+        super().__init__(target, variant)
         self.stage = stage
         self._judges = {judge.check: judge for judge in judges}
 
@@ -46,7 +46,7 @@ class Look(Round):
         if check not in self.verdicts:
             judge = self._judges[check]
             needs = judge.needs if check == "nodes" else ("nodes", *judge.needs)
-            scene = Scene(self, Part(judge.step, 0, (), ()), self.moment())
+            scene = Scene(Part(judge.step, 0, (), ()), self, self.moment())
             with self.stage("observing"):
                 self.verdicts[check] = self.verdict(_live(judge), scene, needs)
         error = self.verdicts[check]

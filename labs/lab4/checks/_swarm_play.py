@@ -1,8 +1,5 @@
-"""A runbook is played: each step on its nodes, and judged by its effect before the next one.
-
-The order is the runbook's. A check asks for its verdict with `see`; the play goes on as far as
-that takes, and what was judged on the way is kept for the checks to come. A verdict is what the
-judge raised, or nothing.
+"""The swarm's runbook, played on its nodes (see grader/playing.py); and what that has in common
+with a look at a live swarm.
 """
 
 from __future__ import annotations
@@ -12,20 +9,20 @@ import math
 import re
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from _swarm_book import Allowed, Book, Part, argv
 from _swarm_probe import Probe
 
-from grader import runbook
-from grader.checks import CheckFailed, NeedsFirst, eventually, fail, needs_first
+from grader import playing
+from grader.checks import eventually
 from grader.modules.confined import confined
 from grader.modules.service import Service
 from grader.modules.swarm import NoManager, Swarm, SwarmNode
-from grader.targets.node import Completed
+from grader.playing import Ran
+from grader.vetting.dockercli import Vetted
 
 T = TypeVar("T")
 
@@ -47,40 +44,6 @@ _ENGINES_OWN = re.compile(
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Decides one check after the step of its name; `needs` are checks that must have passed.
-
-    `live` decides it by what is there now (see _swarm_live.py); or it says why nothing can.
-    """
-
-    check: str
-    step: str
-    decide: Callable[[Scene], None]
-    needs: tuple[str, ...] = ()
-    live: Callable[[Scene], None] | str = ""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A command and what came of it; `done` is None if a value it needs was not there."""
-
-    allowed: Allowed
-    done: Completed | None
-    unknown: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return self.done is not None and self.done.ok
-
-    @property
-    def story(self) -> str:
-        text = self.allowed.command.text
-        if self.done is None:
-            return f"{text}\n(not run: {self.unknown} has no value, since there is no swarm)"
-        return f"{text}\n{self.done.out.strip()}".strip()
-
-
-@dataclass(frozen=True)
 class Moment:
     """The swarm before a step: members and services by name; nothing where no node manages."""
 
@@ -90,13 +53,11 @@ class Moment:
 
 
 @dataclass
-class Scene:
+class Scene(playing.Scene[Vetted]):
     """What a judge looks at: a step that was just played, and the swarm as it is now."""
 
     play: Round
-    part: Part
     before: Moment
-    ran: list[Ran] = field(default_factory=list)
 
     @property
     def swarm(self) -> Swarm:
@@ -105,12 +66,6 @@ class Scene:
     @property
     def variant(self) -> Mapping[str, Any]:
         return self.play.variant
-
-    @property
-    def story(self) -> str:
-        """All commands of the step and what they said."""
-        told = [f"line {p.line}, not run: {p.reason}" for p in self.part.problems]
-        return "\n\n".join([*(ran.story for ran in self.ran), *told])
 
     def wait(
         self,
@@ -130,27 +85,6 @@ class Scene:
         """So long is listened for packets here: what comes at all comes soon, to slow nodes too."""
         return min(self.seconds(usual), max(LISTENING, math.ceil(usual)))
 
-    def fail(
-        self,
-        reason: str,
-        *,
-        expected: object = None,
-        actual: object = None,
-        hint: str | None = None,
-        log: str = "",
-    ) -> NoReturn:
-        """End the check; the step's commands are the log, and a refused one is the first hint."""
-        if self.part.problems:
-            problem = self.part.problems[0]
-            hint = f"Line {problem.line} was not run: {problem.reason} {problem.hint}"
-        fail(
-            reason,
-            expected=expected,
-            actual=actual,
-            hint=hint,
-            log="\n\n".join(filter(None, [self.story, log])),
-        )
-
     def wants(self, there: bool, check: str, otherwise: str) -> None:
         """A precondition: if it is not there, the check waits for `check`, unless that passed."""
         if there:
@@ -160,18 +94,27 @@ class Scene:
         self.fail(otherwise)
 
 
-class Round(ABC):
+@dataclass(frozen=True)
+class Judge(playing.Judge[Scene]):
+    """Decides one check after the step of its name.
+
+    `live` decides it by what is there now (see _swarm_live.py); or it says why nothing can.
+    """
+
+    live: Callable[[Scene], None] | str = ""
+
+
+class Round(playing.Verdicts[Scene], ABC):
     """What a play and a look at a live swarm share: the verdicts, and what judges ask."""
 
-    def __init__(self, target: Any, variant: Mapping[str, Any], judges: Sequence[Judge]) -> None:
+    def __init__(self, target: Any, variant: Mapping[str, Any]) -> None:
+        super().__init__()
         self.target = target
         self.swarm = Swarm(target)
         self.variant = variant
-        self.judges = judges
         self.probe = Probe(self.swarm)
         self.service = str(variant["swarm_service"])
         """The service that is scaled, under the name that it really got."""
-        self.verdicts: dict[str, BaseException | None] = {}
 
     @abstractmethod
     def see(self, check: str) -> None:
@@ -180,20 +123,6 @@ class Round(ABC):
     @abstractmethod
     def close(self) -> None:
         """Take away what the grader made, where that does not go with the target."""
-
-    def passed(self, check: str) -> bool:
-        return check in self.verdicts and self.verdicts[check] is None
-
-    def blocked(self, check: str) -> NoReturn:
-        """End a check that needs one which has not passed.
-
-        Where that was not the student's to pass (the grader broke there, the target cannot show
-        it), with its reason.
-        """
-        error = self.verdicts.get(check)
-        if error is not None and not isinstance(error, (CheckFailed, AssertionError, NeedsFirst)):
-            raise error
-        needs_first(check)
 
     def moment(self) -> Moment:
         try:
@@ -206,23 +135,16 @@ class Round(ABC):
     def verdict(
         self, decide: Callable[[Scene], None], scene: Scene, needs: Sequence[str]
     ) -> BaseException | None:
-        """What a judge raises, or nothing."""
-        try:
-            for need in needs:
-                if not self.passed(need):
-                    self.blocked(need)
-            decide(scene)
-        except NoManager as error:
+        def while_there_is_one(scene: Scene) -> None:
             try:
+                decide(scene)
+            except NoManager as error:
                 scene.wants(False, "nodes", f"There is no swarm any more: {error}")
-            except Exception as verdict:
-                return verdict
-        except Exception as error:
-            return error
-        return None
+
+        return super().verdict(while_there_is_one, scene, needs)
 
 
-class Play(Round):
+class Play(playing.Play[Vetted, Scene], Round):
     """See the module's docstring. `stage` is the plugin's, for the record's times."""
 
     def __init__(
@@ -233,64 +155,30 @@ class Play(Round):
         judges: Sequence[Judge],
         stage: Callable[[str], Any],
     ) -> None:
-        super().__init__(target, variant, judges)
-        self.book = book
-        self.stage = stage
-        self._left = deque(book.parts)
+        Round.__init__(self, target, variant)
+        playing.Play.__init__(
+            self, book, judges, stage, "the node it is typed on: manager1$ docker …"
+        )
         self._patience = COMMAND_SECONDS * target.patience
-        self._steps = {judge.check: judge.step for judge in judges}
         target.prepare()
-
-    def see(self, check: str) -> None:
-        """Play on until the check is decided."""
-        step = self._steps[check]
-        if not self.book.named(step):
-            self.book.miss(step, set(self._steps.values()))
-        while check not in self.verdicts and self._left:
-            self._play_next()
-        error = self.verdicts[check]
-        if error is not None:
-            raise error
 
     def close(self) -> None:
         self.target.restore()
 
-    # ---------------------------------------------------------------------------------------
-
-    def _play_next(self) -> None:
-        part = self._left.popleft()
-        judges = [j for j in self.judges if runbook.normal(j.step) == runbook.normal(part.name)]
+    def scene(self, part: Part, judges: Sequence[Judge]) -> Scene:
         if any(judge.step == "drain" for judge in judges):
             with contextlib.suppress(NoManager):
                 self.probe.ensure()
                 self.probe.everywhere()
-        scene = Scene(self, part, self.moment())
-        with self.stage("commands"):
-            scene.ran += [self._run(allowed) for allowed in part.commands]
-        with self.stage("observing"):
-            for judge in judges:
-                verdict = self._verdict(judge, scene)
-                if verdict is None or not self.passed(judge.check):
-                    self.verdicts[judge.check] = verdict
+        return Scene(part, self, self.moment())
 
-    def _verdict(self, judge: Judge, scene: Scene) -> BaseException | None:
-        def decide(scene: Scene) -> None:
-            if not scene.ran:
-                scene.fail(
-                    f"The step “{judge.step}” has no command that could be run.",
-                    hint=f"Write them below `# step: {judge.step}`, each behind the node it is"
-                    " typed on: manager1$ docker …",
-                )
-            judge.decide(scene)
-
-        return self.verdict(decide, scene, judge.needs)
-
-    def _run(self, allowed: Allowed) -> Ran:
+    def run(self, allowed: Allowed) -> Ran[Vetted]:
         node = self.target.node(allowed.command.node)
         try:
             values = self._values(allowed.command.names)
         except NoManager:
-            return Ran(allowed, None, ", ".join(sorted(allowed.command.names)))
+            names = ", ".join(sorted(allowed.command.names))
+            return Ran(allowed, None, f"{names} has no value, since there is no swarm")
         words = argv(allowed, values)
         deadline = time.monotonic() + OWN_FAULT_SECONDS * self.target.patience
         while True:
