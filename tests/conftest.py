@@ -1,8 +1,16 @@
 """What all tests share."""
 
+from __future__ import annotations
+
+import os
 import signal
 
+import pytest
 from hypothesis import settings
+
+from tests import lanes
+
+LANE = os.environ.get("PYTEST_XDIST_WORKER")
 
 # A shell's background jobs start with Ctrl-C ignored, and what they start inherits that; the
 # tests press Ctrl-C.
@@ -12,3 +20,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A busy machine is no failure: tests assert what is so, never how long it took.
 settings.register_profile("drydock", deadline=None)
 settings.load_profile("drydock")
+
+if LANE:
+    lanes.enter(LANE)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return lanes.count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if LANE:
+        lanes.in_order(items)
+
+
+def pytest_unconfigure() -> None:
+    if LANE:
+        lanes.leave(LANE)

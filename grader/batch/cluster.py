@@ -14,7 +14,7 @@ from typing import Any
 from grader import grading, paths, record
 from grader.batch import worker
 from grader.batch.breaker import Trouble
-from grader.batch.job import Event, Job, Lost, SetAside
+from grader.batch.job import Event, Job, Lost, SetAside, happened
 from grader.errors import KitError
 from grader.lab import Lab
 from grader.record import Record
@@ -168,13 +168,7 @@ class Cluster:
         return whole
 
     def events(self, seconds: float) -> list[Event]:
-        found: list[Event] = []
-        try:
-            found.append(self._events.get(timeout=seconds))
-            while True:
-                found.append(self._events.get_nowait())
-        except queue.Empty:
-            return found
+        return happened(self._events, seconds)
 
     def hold(self) -> None:
         """What is with the workers stays there; the batch sends nothing more by itself."""

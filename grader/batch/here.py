@@ -13,7 +13,7 @@ from typing import Any
 from grader import grading, supply
 from grader.batch import capacity, health, machine
 from grader.batch.breaker import Trouble
-from grader.batch.job import Event, Job
+from grader.batch.job import Event, Job, happened
 from grader.batch.meter import Meter
 from grader.batch.turns import AHEAD, Turns
 from grader.engine import find
@@ -104,13 +104,7 @@ class Here:
         return grading.Progress(started=started, finished=finished)
 
     def events(self, seconds: float) -> list[Event]:
-        found: list[Event] = []
-        try:
-            found.append(self._events.get(timeout=seconds))
-            while True:
-                found.append(self._events.get_nowait())
-        except queue.Empty:
-            return found
+        return happened(self._events, seconds)
 
     def hold(self) -> None:
         self._turns.hold()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import Empty, Queue
 from typing import Literal, Protocol
 
 from grader import grading
@@ -41,6 +42,17 @@ class Event:
     student: str
     exercise: str
     result: ExerciseResult | None = None
+
+
+def happened(events: Queue[Event], seconds: float) -> list[Event]:
+    """What is in the queue; waits up to `seconds` for the first of it."""
+    found: list[Event] = []
+    try:
+        found.append(events.get(timeout=seconds))
+        while True:
+            found.append(events.get_nowait())
+    except Empty:
+        return found
 
 
 class Workplace(Protocol):

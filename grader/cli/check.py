@@ -13,6 +13,7 @@ from grader.console import say
 from grader.errors import KitError
 from grader.lab import Lab
 from grader.record import Record, write_atomically
+from grader.reports.summary import points_word
 
 if TYPE_CHECKING:
     from grader.supply import Provider
@@ -113,7 +114,10 @@ def run(args: argparse.Namespace) -> int:
         assert planned.previous is not None
         found = planned.previous
         say(f"Nothing has changed since {found.finished}; --fresh grades anew.")
-    return show(found, out, fresh=bool(planned.to_run), verbose=args.verbose)
+    code = show(found, out, fresh=bool(planned.to_run), verbose=args.verbose)
+    if args.target == SANDBOX and (rest := not_graded_yet(lab, found)):
+        say(rest)
+    return code
 
 
 def _refuse_target(lab: Lab, args: argparse.Namespace) -> None:
@@ -185,6 +189,16 @@ def show(found: Record, out: Path, *, fresh: bool, verbose: bool) -> int:
     page = write_page(found, out, fresh=fresh)
     terminal.render(found, console=None, page=page, verbose=verbose)
     return exit_code(found)
+
+
+def not_graded_yet(lab: Lab, found: Record) -> str:
+    """The lab's exercises that were never graded, and how they are; empty if there are none."""
+    seen = {exercise.id for exercise in found.exercises}
+    rest = [exercise for exercise in lab.exercises if exercise.id not in seen]
+    if not rest:
+        return ""
+    names = ", ".join(f"{exercise.id} ({points_word(exercise.points)})" for exercise in rest)
+    return f"Not graded yet: {names}. Without --exercise all are."
 
 
 def write_page(found: Record, out: Path, *, fresh: bool = True) -> Path:

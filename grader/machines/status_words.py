@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -13,11 +12,10 @@ from rich.text import Text
 from grader.machines.status import Clock, NodeStatus, Status
 from grader.machines.status_network import PORTS, Mesh, Way
 from grader.reports import text
+from grader.reports.lines import Lines
 
 MATRIX_NODES = 4
 """With more columns a matrix is wider than 80 characters: then only what is blocked is listed."""
-
-_PLAIN = str.maketrans({"±": "~", "→": ">", "…": "..."})
 
 
 def render(status: Status, console: Console | None = None) -> None:
@@ -25,11 +23,7 @@ def render(status: Status, console: Console | None = None) -> None:
     _Printer(console or Console(highlight=False)).everything(status)
 
 
-class _Printer:
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.encoding = console.encoding or "utf-8"
-
+class _Printer(Lines):
     def everything(self, status: Status) -> None:
         self.nodes(status)
         if status.ways:
@@ -100,29 +94,8 @@ class _Printer:
         for way in bad:
             self.line(f"{way.state}: {way.port} from {way.source} to {way.dest}", indent=2)
 
-    def line(self, words: str = "", *, indent: int = 0, hang: int = 0, style: str = "") -> None:
-        """One paragraph; its further lines begin `hang` columns to the right of its first."""
-        rows = textwrap.wrap(
-            self.fit(text.visible(words)),
-            width=max(indent + hang + 20, self.console.width),
-            initial_indent=" " * indent,
-            subsequent_indent=" " * (indent + hang),
-            break_on_hyphens=False,
-        )
-        for row in rows or [""]:
-            self.console.print(Text(row, style=style), soft_wrap=True)
-
     def cell(self, words: str, style: str = "") -> Text:
         return Text(self.fit(text.visible(words)), style=style)
-
-    def fit(self, words: str) -> str:
-        """`words` in the characters that this console's encoding has."""
-        try:
-            words.encode(self.encoding)
-        except UnicodeEncodeError:
-            plain = words.translate(_PLAIN)
-            return plain.encode(self.encoding, "backslashreplace").decode(self.encoding)
-        return words
 
 
 def _membership(node: NodeStatus) -> str:

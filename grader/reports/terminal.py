@@ -6,7 +6,6 @@ log, aloud, and on a terminal with few characters.
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -16,24 +15,10 @@ from rich.text import Text
 
 from grader.record import Cause, CheckResult, ExerciseResult, Outcome, Record
 from grader.reports import summary, text
+from grader.reports.lines import Lines
 from grader.reports.summary import Todo, points, points_word
 
 STYLES: dict[Outcome, str] = {"passed": "green", "failed": "red", "not_graded": "yellow"}
-
-_PLAIN = str.maketrans(
-    {
-        "→": "->",
-        "…": "...",
-        "–": "-",
-        "—": "-",
-        "“": '"',
-        "”": '"',
-        "‘": "'",
-        "’": "'",
-        "‹": "<",
-        "›": ">",
-    }
-)
 
 
 def render(
@@ -51,13 +36,7 @@ def render(
     )
 
 
-class Printer:
-    """Prints to one console, in the characters that it has."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.encoding = console.encoding or "utf-8"
-
+class Printer(Lines):
     def everything(self, record: Record, page: Path | None, verbose: bool) -> None:
         self.line(f"{record.lab_title}, student {record.student}", style="bold")
         self.line()
@@ -162,28 +141,5 @@ class Printer:
         elif check.cause and check.why != "needs":
             self.cause(check.cause, indent=12)
 
-    def line(self, words: str = "", *, indent: int = 0, hang: int = 0, style: str = "") -> None:
-        """One paragraph; its further lines begin `hang` columns to the right of its first."""
-        rows = textwrap.wrap(
-            self.fit(text.visible(words)),
-            width=max(indent + hang + 20, self.console.width),
-            initial_indent=" " * indent,
-            subsequent_indent=" " * (indent + hang),
-            break_on_hyphens=False,
-        )
-        for row in rows or [""]:
-            self.console.print(Text(row, style=style), soft_wrap=True)
-
     def cell(self, words: str) -> Text:
         return Text(self.fit(text.sentence(words)))
-
-    def fit(self, words: str) -> str:
-        """`words` in the characters that this console's encoding has."""
-        try:
-            words.encode(self.encoding)
-        except UnicodeEncodeError:
-            plain = words.translate(_PLAIN)
-            return plain.encode(self.encoding, "backslashreplace").decode(self.encoding)
-        except LookupError:
-            return words.encode("ascii", "backslashreplace").decode("ascii")
-        return words

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +110,10 @@ class Page:
         return file
 
 
+OnPaper = Callable[[Page, str], str]
+"""The words of an open page as it is printed; the PDF file is kept under the given name."""
+
+
 def _wanted(look: Callable[[], str | None], names: Sequence[str]) -> str:
     """The path that `look` finds, after installing Debian's packages where that is needed.
 
@@ -133,9 +138,20 @@ def chromium() -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
-def pdftotext() -> str:
-    """The path of a program that reads the words of a PDF file."""
-    return _wanted(lambda: shutil.which("pdftotext"), ("poppler-utils",))
+def on_paper() -> OnPaper:
+    pdftotext = _wanted(lambda: shutil.which("pdftotext"), ("poppler-utils",))
+
+    def words(page: Page, name: str) -> str:
+        done = subprocess.run(
+            [pdftotext, "-layout", str(page.pdf(name)), "-"],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=True,
+        )
+        return " ".join(done.stdout.split())
+
+    return words
 
 
 @pytest.fixture(scope="session")

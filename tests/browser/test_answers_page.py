@@ -6,7 +6,6 @@ Pictures of it are kept: `DRYDOCK_ARTIFACTS=/tmp/pictures pytest -m browser` to 
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from grader.record import write_atomically
 from grader.reports import answers as answers_page
 from grader.results import Results
 from tests.browser import instruments
-from tests.browser.conftest import Page
+from tests.browser.conftest import OnPaper, Page
 from tests.unit import graded_class, sample_record
 from tests.unit.graded_class import ADA, BJOERN, IDS, LAB, QUESTIONS
 
@@ -162,16 +161,8 @@ def test_links_lead_to_their_questions(page: Page, rendered: Rendered) -> None:
     ) == [f"{q.title}: {q.text}" for q in QUESTIONS]
 
 
-def test_printed_page_holds_every_answer(page: Page, rendered: Rendered, pdftotext: str) -> None:
+def test_printed_page_holds_every_answer(page: Page, rendered: Rendered, on_paper: OnPaper) -> None:
     page.open(rendered())
-    pdf = page.pdf("answers")
-    done = subprocess.run(
-        [pdftotext, "-layout", str(pdf), "-"],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=True,
-    )
-    words = " ".join(done.stdout.split())
+    words = on_paper(page, "answers")
     assert "Microservices are small programs that together make one application." in words
     assert "Discuss the key features of Docker Swarm." in words

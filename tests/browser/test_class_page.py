@@ -5,7 +5,6 @@ Pictures of it are kept: `DRYDOCK_ARTIFACTS=/tmp/pictures pytest -m browser` to 
 
 from __future__ import annotations
 
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from grader import record
 from grader.reports import classpage, feedback
 from grader.results import Results
 from tests.browser import instruments
-from tests.browser.conftest import Page
+from tests.browser.conftest import OnPaper, Page
 from tests.unit import sample_class as made
 
 pytestmark = pytest.mark.browser
@@ -174,18 +173,12 @@ def test_everything_has_a_name_for_those_who_listen(page: Page, file: Path) -> N
 
 
 def test_printed_pages_hold_everybody(
-    page: Page, named: Path, everybody: Results, pdftotext: str
+    page: Page, named: Path, everybody: Results, on_paper: OnPaper
 ) -> None:
     page.open(named, dark=True)
-    done = subprocess.run(
-        [pdftotext, "-layout", str(page.pdf("class")), "-"],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=True,
-    )
+    words = on_paper(page, "class")
     for entry in everybody.entries:
-        assert entry.person.id in done.stdout
+        assert entry.person.id in words
 
 
 def test_an_anonymous_page_names_nobody_in_its_source_either(page: Page, anonymous: Path) -> None:

@@ -6,7 +6,6 @@ Pictures of it are kept: `DRYDOCK_ARTIFACTS=/tmp/pictures pytest -m browser` to 
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browser import instruments
-from tests.browser.conftest import Page
+from tests.browser.conftest import OnPaper, Page
 
 pytestmark = pytest.mark.browser
 
@@ -87,17 +86,9 @@ def test_paper_is_white_and_shows_what_is_folded(page: Page, rendered: Rendered)
     assert min(heights) > 100
 
 
-def test_printed_pages_hold_every_word(page: Page, rendered: Rendered, pdftotext: str) -> None:
+def test_printed_pages_hold_every_word(page: Page, rendered: Rendered, on_paper: OnPaper) -> None:
     page.open(rendered("typical"))
-    pdf = page.pdf("typical")
-    done = subprocess.run(
-        [pdftotext, "-layout", str(pdf), "-"],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=True,
-    )
-    words = " ".join(done.stdout.split())
+    words = on_paper(page, "typical")
     assert "Unable to locate package php-fpn" in words
     assert re.search(r"failed\s+0 of 1.5", words)
     assert "23 of 40.5 points" in words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from grader.modules.rollout import proofs
 from grader.modules.rollout.trace import Trace
 from grader.reports import feedback
 from tests.browser import instruments
-from tests.browser.conftest import Page
+from tests.browser.conftest import OnPaper, Page
 from tests.unit import made_trace as made
 from tests.unit.test_rollout_timeline import with_rollouts
 
@@ -97,17 +96,11 @@ def test_each_picture_has_words_that_stand_for_it(page: Page, file: Path) -> Non
     assert all("slots" in words for words in told)
 
 
-def test_paper_shows_the_wide_picture_and_the_text(page: Page, file: Path, pdftotext: str) -> None:
+def test_paper_shows_the_wide_picture_and_the_text(
+    page: Page, file: Path, on_paper: OnPaper
+) -> None:
     page.open(file, width=360, height=740)
-    pdf = page.pdf("timeline")
-    done = subprocess.run(
-        [pdftotext, "-layout", str(pdf), "-"],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=True,
-    )
-    words = " ".join(done.stdout.split())
+    words = on_paper(page, "timeline")
     assert "batch 1" in words
     assert "the swarm rolled it back by itself" in words
     assert "version 2.0 on worker2: made" in words

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.engine import embedded, find, leftovers, packages
+from grader.engine import embedded, find, images, leftovers, packages
+from tests import lanes
 
 if TYPE_CHECKING:
     from grader.engine.find import Engine
@@ -23,10 +24,12 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def image_set(engine: Engine) -> Any:
+def image_set(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Any:
     """The lab's image set on that engine; built if it is not there (minutes)."""
-    from grader.engine import images
-
+    if hasattr(request.config, "workerinput"):
+        return lanes.image_set(engine, tmp_path_factory.getbasetemp().parent)
     return images.ensure(engine)
 
 

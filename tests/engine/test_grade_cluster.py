@@ -73,6 +73,23 @@ def cluster(tmp_path: Path, image_set: Any, monkeypatch: pytest.MonkeyPatch) -> 
         made.end()
 
 
+def begun(one: Class, cluster: Cluster, left: Callable[[], set[str]]) -> kit.Running:
+    """A batch of which a worker has begun something."""
+    running = kit.Running(*one.where, "--cluster", cluster.address)
+    running.until("submissions at once")
+    assert eventually(left, within=60), "the worker has begun"
+    return running
+
+
+def finished(running: kit.Running, one: Class) -> bool:
+    """Whether a batch ended well, with all graded; it is waited for."""
+    out, _ = running.process.communicate(timeout=600)
+    running.said += out
+    assert running.process.returncode == 0, running.said
+    assert "Traceback" not in running.said
+    return one.graded().keys() == PARTS
+
+
 def timeless(found: Record | None) -> Record:
     """A record without what differs from run to run."""
     assert found is not None
@@ -127,16 +144,11 @@ def test_a_worker_that_dies_loses_nothing(
     monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "4")
     one = Class(tmp_path / "class", THREE)
     first = cluster.worker()
-    running = kit.Running(*one.where, "--cluster", cluster.address)
-    running.until("submissions at once")
-    assert eventually(left, within=60), "the worker has begun"
+    running = begun(one, cluster, left)
     cluster.worker()
     time.sleep(1)
     first.kill()
-    out, _ = running.process.communicate(timeout=600)
-    assert running.process.returncode == 0, running.said + out
-    assert one.graded().keys() == PARTS
-    assert "Traceback" not in running.said + out
+    assert finished(running, one)
     cluster.end()
     assert not left()
 
@@ -150,15 +162,11 @@ def test_a_worker_that_is_stopped_loses_nothing(
     monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "4")
     one = Class(tmp_path / "class", THREE)
     first = cluster.worker()
-    running = kit.Running(*one.where, "--cluster", cluster.address)
-    running.until("submissions at once")
-    assert eventually(left, within=60), "the worker has begun"
+    running = begun(one, cluster, left)
     cluster.worker()
     first.interrupt()
-    out, _ = running.process.communicate(timeout=600)
-    assert running.process.returncode == 0, running.said + out
-    assert one.graded().keys() == PARTS
-    assert "Traceback" not in running.said + out + first.said
+    assert finished(running, one)
+    assert "Traceback" not in first.said
     cluster.end()
     assert not left()
 
@@ -172,17 +180,13 @@ def test_a_scheduler_that_dies_pauses_the_batch_until_it_is_there_again(
     monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "4")
     one = Class(tmp_path / "class", THREE)
     cluster.worker()
-    running = kit.Running(*one.where, "--cluster", cluster.address)
-    running.until("submissions at once")
-    assert eventually(left, within=60), "the worker has begun"
+    running = begun(one, cluster, left)
     cluster.scheduler.kill()
     running.until("Paused: The scheduler at")
     cluster.schedule()
     cluster.worker()
     running.until("It is mended")
-    out, _ = running.process.communicate(timeout=600)
-    assert running.process.returncode == 0, running.said + out
-    assert one.graded().keys() == PARTS
+    assert finished(running, one)
     cluster.end()
     assert not left()
 
@@ -208,9 +212,7 @@ def test_ctrl_c_ends_what_the_workers_do(
     monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "60")
     one = Class(tmp_path / "class", THREE)
     cluster.worker()
-    running = kit.Running(*one.where, "--cluster", cluster.address)
-    running.until("submissions at once")
-    assert eventually(left, within=60), "the worker has begun"
+    running = begun(one, cluster, left)
     assert running.interrupt() == 130
     assert "Traceback" not in running.said
     assert eventually(lambda: not left(), within=30), "long before the checks would have ended"

@@ -1,0 +1,95 @@
+"""Tests side by side: two processes, each with a data directory, and so an engine, of its own.
+
+Only where the kit brings its engine up itself: somebody's own engine is shared by everything,
+and tests that count what is on it, or stop it, would meet each other there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from grader.engine import embedded, find, images, packages
+from grader.engine.images import bundle
+from grader.paths import data_dir
+
+if TYPE_CHECKING:
+    import pytest
+
+    from grader.engine.find import Engine
+    from grader.engine.images import ImageSet
+
+MEMORY = 10 * 1024**3
+"""Bytes of memory from which on two lanes are run."""
+FIRST = "gw0"
+"""The lane that has the user's own data directory: its image set stays for later."""
+EARLY = ("test_bases", "test_grade_interrupted")
+"""Files that a lane takes first: one that makes the image set, and the one that takes longest."""
+LONG = ("test_worksheet", "test_class_of_thirty", "test_solutions", "test_check_command")
+"""Files that must not be left for the end, when the other lane has nothing to do any more."""
+
+
+def count() -> int:
+    """How many lanes this machine has; 0 is none but pytest's own process."""
+    if os.environ.get("DRYDOCK_TEST_ENGINE") or not packages.is_root():
+        return 0
+    if (os.cpu_count() or 1) < 2 or memory() < MEMORY:
+        return 0
+    engine = find.find()
+    return 2 if engine is None or engine.origin == "embedded" else 0
+
+
+def memory() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def enter(lane: str) -> None:
+    """Let this process, and what it starts, have the lane's data directory."""
+    if lane != FIRST:
+        home = data_dir().absolute()
+        os.environ["DRYDOCK_HOME"] = str(home.with_name(f"{home.name}-tests-{lane}"))
+
+
+def leave(lane: str) -> None:
+    """Remove a lane's engine and data; the first lane's are the user's and stay."""
+    if lane != FIRST:
+        embedded.shut_down()
+        shutil.rmtree(data_dir(), ignore_errors=True)
+
+
+def image_set(engine: Engine, shared: Path) -> ImageSet:
+    """The image set on this lane's engine: one lane makes it, the other takes it over.
+
+    `shared` is a folder of both lanes.
+    """
+    file = shared / "images.zip"
+    with FileLock(f"{file}.lock"):
+        found = images.find(engine)
+        if found is None and file.is_file():
+            bundle.load(engine, file)
+        made = found or images.ensure(engine)
+        if not file.is_file():
+            bundle.save(engine, made, file)
+    return made
+
+
+def in_order(items: list[pytest.Item]) -> None:
+    """Put long files before short ones; while a lane makes the image set, the other runs what
+    needs none."""
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        name = item.path.stem
+        if name == EARLY[0]:
+            return 0, 0
+        if "engine" not in item.path.parts:
+            return 1, 0
+        if name == EARLY[1]:
+            return 2, 0
+        return (3, LONG.index(name)) if name in LONG else (4, 0)
+
+    items.sort(key=place)
