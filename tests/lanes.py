@@ -29,7 +29,13 @@ FIRST = "gw0"
 """The lane that has the user's own data directory: its image set stays for later."""
 EARLY = ("test_bases", "test_grade_interrupted")
 """Files that a lane takes first: one that makes the image set, and the one that takes longest."""
-LONG = ("test_worksheet", "test_class_of_thirty", "test_solutions", "test_check_command")
+LONG = (
+    "test_worksheet",
+    "test_class_of_thirty",
+    "test_solutions",
+    "test_second_lab",
+    "test_check_command",
+)
 """Files that must not be left for the end, when the other lane has nothing to do any more."""
 
 
