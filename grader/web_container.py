@@ -5,14 +5,36 @@ Each function ends the check where it is not so, with the likely cause.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from grader.checks import fail
 from grader.explain import explain
-from grader.modules.image import Image, Running
+from grader.modules.image import Image, Running, WillNotStart
 from grader.php_page import Page, a_number, running_programs
+
+if TYPE_CHECKING:
+    from grader.targets.node import Node
 
 PROBES_WITHIN = 30
 STOPS_WITHIN = 10
 """Seconds that `docker stop` waits before it kills."""
+
+
+def must_start(
+    node: Node, image: Image, port: int, environment: Mapping[str, str] | None = None
+) -> Running:
+    """A container of it (see Running.start)."""
+    try:
+        return Running.start(node, image, port, environment=environment)
+    except WillNotStart as error:
+        known = explain(error.reason)
+        fail(
+            known.reason if known else "A container of the image cannot be started.",
+            expected="a container that runs",
+            actual=error.reason,
+            hint=known.hint if known else "docker run says the same: try it, and look at CMD.",
+        )
 
 
 def must_serve(container: Running, image: Image, page: Page) -> None:

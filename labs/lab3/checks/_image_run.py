@@ -12,11 +12,10 @@ from _building import build as build_folder
 from _building import seconds_of
 from _building import vetted as vetted_dockerfile
 
-from grader.checks import fail
-from grader.explain import explain
-from grader.modules.image import Build, Image, Running, WillNotStart
+from grader.modules.image import Build, Image, Running
 from grader.php_page import Page
 from grader.vetting.dockerfile import Vetted
+from grader.web_container import must_start
 
 CONTEXT = "/drydock/image"
 """The student's folder on the node, where the image is built."""
@@ -89,20 +88,6 @@ def other_build(
 
 @pytest.fixture(scope="session")
 def container(node: Any, image: Image, variant: dict[str, Any]) -> Iterator[Running]:
-    running = started(node, image, int(variant["page_port"]))
+    running = must_start(node, image, int(variant["page_port"]))
     yield running
     running.remove()
-
-
-def started(node: Any, image: Image, port: int, **options: Any) -> Running:
-    """A container of it; ends the check if the engine cannot start one."""
-    try:
-        return Running.start(node, image, port, **options)
-    except WillNotStart as error:
-        known = explain(error.reason)
-        fail(
-            known.reason if known else "A container of the image cannot be started.",
-            expected="a container that runs",
-            actual=error.reason,
-            hint=known.hint if known else "docker run says the same: try it, and look at CMD.",
-        )

@@ -9,14 +9,14 @@ import html
 import secrets
 from typing import Any
 
-from _image_run import RELEASE, started
+from _image_run import RELEASE
 
 from grader.checks import check, fail
 from grader.errors import EngineFault
 from grader.modules.image import Build, Image, Running
 from grader.php_page import Page, a_number, must_be_executed, words
 from grader.vetting.dockerfile import Vetted
-from grader.web_container import must_become_healthy, must_serve, must_stop
+from grader.web_container import must_become_healthy, must_serve, must_start, must_stop
 from grader.worked import must_have_worked
 
 pytest_plugins = ["_image_run"]
@@ -90,7 +90,7 @@ def check_greeting(
         )
     _must_greet(page, container, usual)
     other = f"Greetings number {secrets.randbelow(90_000) + 10_000}"
-    second = started(node, image, port, environment={"GREETING": other})
+    second = must_start(node, image, port, environment={"GREETING": other})
     try:
         page.wait_for(lambda: second.published, a_number(), alive=lambda: second.now().running)
         _must_greet(page, second, other)

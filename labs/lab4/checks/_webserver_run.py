@@ -16,9 +16,8 @@ import pytest
 
 from grader.checks import CheckFailed, cannot_show, fail
 from grader.engine.images import catalogue
-from grader.explain import explain
 from grader.handed_in import text_of
-from grader.modules.image import Build, Image, Running, WillNotStart, build_image
+from grader.modules.image import Build, Image, Running, build_image
 from grader.modules.machine import Machine
 from grader.modules.own_machine import OwnMachine
 from grader.modules.packages import blame_the_network
@@ -27,6 +26,7 @@ from grader.php_page import Page
 from grader.targets.node import Completed
 from grader.targets.slate import FILES
 from grader.vetting.dockerfile import Vetted, vet
+from grader.web_container import must_start
 
 BARE = "debian:bookworm"
 CONTEXT = "/drydock/webserver"
@@ -178,16 +178,7 @@ def image(build: Build) -> Image:
 
 @pytest.fixture(scope="session")
 def container(node: Any, image: Image) -> Iterator[Running]:
-    try:
-        running = Running.start(node, image, port=80)
-    except WillNotStart as error:
-        known = explain(error.reason)
-        fail(
-            known.reason if known else "A container of the image cannot be started.",
-            expected="a container that runs",
-            actual=error.reason,
-            hint=known.hint if known else "docker run says the same: try it, and look at CMD.",
-        )
+    running = must_start(node, image, port=80)
     yield running
     running.remove()
 
