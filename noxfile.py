@@ -69,14 +69,14 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def submit(session: nox.Session) -> None:
-    """Pack your lab 4 to hand it in: nox -s submit [-- --student ID]."""
+    """Pack your work to hand it in: nox -s submit [-- LAB --student ID]."""
     install(session)
     kit(session, "submit", *named(session.posargs))
 
 
 @nox.session
 def grade(session: nox.Session) -> None:
-    """Grade a class: nox -s grade -- SUBMISSIONS [--roster CSV --jobs N --out DIR]."""
+    """Grade a class: nox -s grade -- SUBMISSIONS [--lab LAB --roster CSV --out DIR]."""
     clustered = any(word.startswith("--cluster") for word in session.posargs)
     extras = "[cluster]" if clustered else ""
     install(session, extras)

@@ -119,21 +119,19 @@ class Bench:
 @pytest.fixture(scope="session")
 def bench(
     node: Any,
-    submission: Path,
     lab: Any,
-    vetted: Vetted,
     given: Mapping[str, bytes],
     build_seconds: float,
     target: Any,
     stage: Callable[[str], Any],
 ) -> Bench:
-    node.put(submission / "layers", CONTEXT)
-    node.put({"Dockerfile": vetted.text.encode()}, CONTEXT)
     return Bench(node, lab, build_seconds, target.patience, stage, given)
 
 
 @pytest.fixture(scope="session")
-def build(bench: Bench) -> Build:
+def build(bench: Bench, submission: Path, vetted: Vetted) -> Build:
+    bench.node.put(submission / "layers", CONTEXT)
+    bench.node.put({"Dockerfile": vetted.text.encode()}, CONTEXT)
     return bench.build("first", {})
 
 
