@@ -35,6 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         lanes.in_order(items)
 
 
-def pytest_unconfigure() -> None:
-    if LANE:
-        lanes.leave(LANE)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    # Not by the lanes themselves: after Ctrl-C they have no time for it.
+    if not LANE and config.getoption("numprocesses", None):
+        lanes.clear()

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from filelock import FileLock
 
 from grader.engine import embedded, find, images, packages
@@ -18,8 +19,6 @@ from grader.engine.images import bundle
 from grader.paths import data_dir
 
 if TYPE_CHECKING:
-    import pytest
-
     from grader.engine.find import Engine
     from grader.engine.images import ImageSet
 
@@ -54,18 +53,24 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def home(lane: str) -> Path:
+    """The lane's data directory: beside the user's, or the user's own."""
+    own = data_dir().absolute()
+    return own if lane == FIRST else own.with_name(f"{own.name}-tests-{lane}")
+
+
 def enter(lane: str) -> None:
     """Let this process, and what it starts, have the lane's data directory."""
-    if lane != FIRST:
-        home = data_dir().absolute()
-        os.environ["DRYDOCK_HOME"] = str(home.with_name(f"{home.name}-tests-{lane}"))
+    os.environ["DRYDOCK_HOME"] = str(home(lane))
 
 
-def leave(lane: str) -> None:
-    """Remove a lane's engine and data; the first lane's are the user's and stay."""
-    if lane != FIRST:
-        embedded.shut_down()
-        shutil.rmtree(data_dir(), ignore_errors=True)
+def clear() -> None:
+    """Remove engines and data of all lanes but the first: those are the user's, and stay."""
+    for found in home(FIRST).parent.glob(home("gw*").name):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DRYDOCK_HOME", str(found))
+            embedded.shut_down()
+        shutil.rmtree(found, ignore_errors=True)
 
 
 def image_set(engine: Engine, shared: Path) -> ImageSet:

@@ -50,8 +50,7 @@ class Vagrant:
         running = [name for name, (state, _) in self._known().items() if state == "running"]
         if not running:
             raise none_there()
-        with ThreadPoolExecutor(len(running)) as pool:
-            return list(pool.map(access, running))
+        return accesses(*running)
 
     def target(self, nodes: int, *, live: bool) -> Target:
         from grader.targets.machines import Absent, MachinesTarget
@@ -123,8 +122,18 @@ def _quiet(_line: str) -> None:
 
 
 def access(name: str) -> Access:
-    """How one running machine is logged in to, with the host keys that Vagrant's way showed."""
-    told = vagrantcli.ssh_config(name)
+    """How one running machine is logged in to."""
+    return accesses(name)[0]
+
+
+def accesses(*names: str) -> list[Access]:
+    """How running machines are logged in to, with the host keys that Vagrant's way showed."""
+    told = vagrantcli.ssh_configs(*names)
+    with ThreadPoolExecutor(len(names)) as pool:
+        return list(pool.map(lambda name: _access(name, told.get(name, {})), names))
+
+
+def _access(name: str, told: Mapping[str, str]) -> Access:
     try:
         return Access(
             name=name,

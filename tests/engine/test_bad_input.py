@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,10 +37,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> labs.Lab:
 
 @pytest.fixture
 def workspace(lab: labs.Lab, tmp_path: Path) -> Path:
-    """The finished compose exercise, to be spoilt."""
+    """The finished applications of the compose exercise, to be spoilt."""
     folder = tmp_path / "Übung 4"
     (solution,) = examples.find(lab, ["compose/solution"])
     examples.render(lab, solution, lab.demo_student, folder)
+    # Nothing of its runbook: playing it would only take its time.
+    shutil.rmtree(folder / "compose")
     return folder
 
 
@@ -76,7 +79,8 @@ def test_a_build_that_never_ends_is_stopped_and_the_rest_graded(
     write(workspace / "counter/Dockerfile", "FROM python:3.11\nRUN sleep 3600\n")
     write(workspace / "blog/compose.yaml", "services:\n\twordpress:\n\t\timage: wordpress:6\n")
     checks = grade(lab, workspace, Sandboxes(engine, image_set))
-    assert "30 s" in reason(checks["counter_starts"])
+    # 15 of building and 15 of starting, on a busy machine a little more.
+    assert re.search(r"after 3\d seconds and was ended", reason(checks["counter_starts"]))
     assert checks["counter_counts"].why == "needs"
     told = reason(checks["blog_file"])
     assert "tab" in told.lower()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,49 @@ def of_checks(out: Path) -> list[str]:
             if "grader.check_run" in words and str(out) in words:
                 found.append(words)
     return found
+
+
+def test_a_clock_that_was_set_back_between_two_runs_changes_nothing(
+    tmp_path: Path, image_set: Any, left: Callable[[], set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "3")
+    one = Class(tmp_path, THREE)
+    running = kit.Running(*one.where, "--jobs", "1")
+    running.until("points, in")
+    assert eventually(left, within=60), "the next one's sandbox is there"
+    running.kill()
+    # What a clock that was two days ahead has written; the one that is right comes after it.
+    ahead(one.out, embedded.place().home / "runs")
+    before = one.graded()
+    now = datetime.now().astimezone().isoformat()
+    assert before
+    assert all(result.graded_at > now for result in before.values())
+    done = one.grade()
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not re.search(r"-\d+(\.\d+)? (s|min|h)\b", done.stderr + done.stdout)
+    assert one.graded().keys() == PARTS
+    assert kept(before, one.graded())
+    assert one.files == one.written
+    assert not left()
+
+
+def ahead(*folders: Path) -> None:
+    """Put all times two days ahead: of files, and in what they say."""
+    days = timedelta(days=2)
+
+    def later(told: re.Match[str]) -> str:
+        return (datetime.fromisoformat(told[0]) + days).isoformat(timespec="seconds")
+
+    for file in [each for folder in folders for each in folder.rglob("*") if each.is_file()]:
+        when = file.stat().st_mtime + days.total_seconds()
+        if file.suffix == ".json":
+            text = file.read_text(encoding="utf-8")
+            text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", later, text)
+            # Notes of runs have the seconds since 1970.
+            text = re.sub(r'(?<="began": )[\d.]+', str(when), text)
+            file.write_text(text, encoding="utf-8")
+        os.utime(file, (when, when))
 
 
 def kill_engine() -> None:

@@ -25,6 +25,10 @@ Host manager1
   Port 2222
   IdentityFile "/a folder/private_key"
   StrictHostKeyChecking no
+
+Host worker1
+  HostName 192.168.121.7
+  User vagrant
 """
 
 
@@ -55,12 +59,17 @@ def test_states_are_read_from_the_machine_readable_answer(vagrant: Path) -> None
     }
 
 
-def test_an_ssh_config_is_a_table(vagrant: Path) -> None:
+def test_an_ssh_config_is_a_table_for_each_machine(vagrant: Path) -> None:
     (vagrant / "said").write_text(SSH, "utf-8")
-    found = vagrantcli.ssh_config("manager1")
+    found = vagrantcli.ssh_configs("manager1", "worker1")
 
-    assert found["Port"] == "2222"
-    assert found["IdentityFile"] == "/a folder/private_key"
+    assert found["manager1"]["Port"] == "2222"
+    assert found["manager1"]["IdentityFile"] == "/a folder/private_key"
+    assert found["worker1"] == {
+        "Host": "worker1",
+        "HostName": "192.168.121.7",
+        "User": "vagrant",
+    }
 
 
 @pytest.mark.parametrize(
