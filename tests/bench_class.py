@@ -14,8 +14,8 @@ from typing import Any
 from grader import examples
 from grader import lab as labs
 from grader.console import say
-from grader.engine import mirror
 from grader.engine.embedded import place
+from grader.engine.mirror import status
 from grader.lab import Lab
 from grader.paths import KIT
 from grader.results import Entry, Person, Results
@@ -55,11 +55,11 @@ def whole_labs(engine: Any, students: int) -> list[Row]:
             for number, student in enumerate(ids):
                 hand_in(lab, student, number, made.submission(student))
             made.save()
-            outside = mirror.look(engine).from_outside
+            outside = status.look(engine).from_outside
             started = time.monotonic()
             grade(out, *(["--jobs", "1"] if how == "one by one" else []))
             wall[how] = time.monotonic() - started
-            fetched = mirror.look(engine).from_outside - outside
+            fetched = status.look(engine).from_outside - outside
             say(f"{how}: {wall[how]:.0f} s, {fetched} requests outside")
             points[how] = [
                 json.loads(made.record_file(one).read_text("utf-8"))["score"] for one in ids
@@ -115,8 +115,8 @@ def grade(out: Path, *more: str) -> int:
     command = [sys.executable, "-m", "grader", "grade", "--out", str(out), *more]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, cwd=KIT, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        _, ended, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(ended)
         if process.returncode != 0:
             said.seek(0)
             raise SystemExit(said.read().decode("utf-8", errors="replace"))

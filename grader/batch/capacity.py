@@ -125,5 +125,18 @@ def decide(
     )
 
 
+def next_step(wanted: int, now: int, idle: float | None) -> int:
+    """How many to let in when `now` are, and `wanted` would fit: down at once, up one by one, since
+    what was just begun is not measured yet.
+
+    And not up while the processors are busy (`idle` is the part of them that was not; None where
+    nobody knows): exercises that wait for a processor seem to need little of it, and ever more of
+    them would be let in on a machine that has other work, until their checks run out of time.
+    """
+    if wanted <= now:
+        return wanted
+    return now if idle is not None and idle < 1 - BUSY else now + 1
+
+
 def _exercises(number: int) -> str:
     return "1 exercise" if number == 1 else f"{number} exercises"

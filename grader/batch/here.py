@@ -48,6 +48,7 @@ class Here:
         self._stopped = threading.Event()
         self._stack = ExitStack()
         self._meter = Meter(lambda: self._engine)
+        self._idle = machine.Idle()
         self.decision = self._decide()
         self._turns = Turns(self.decision.side_by_side, self.decision.nodes)
         self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="submission")
@@ -152,8 +153,8 @@ class Here:
             return
         wanted = self._decide()
         now = self._turns.side_by_side
-        # Down at once, up one by one: what was just begun is not measured yet.
-        self._turns.allow(min(wanted.side_by_side, now + 1), wanted.nodes)
+        step = capacity.next_step(wanted.side_by_side, now, self._idle.share())
+        self._turns.allow(step, wanted.nodes)
         self.decision = wanted
 
     def _decide(self) -> capacity.Decision:

@@ -21,6 +21,9 @@ ORDINARY_NETWORKS = 30
 
 GROUPS = Path("/sys/fs/cgroup")
 
+FEWEST_TICKS = 500
+"""Hundredths of a second, of all processors together, that say something of how busy they are."""
+
 
 def read(engine: Engine | None, out: Path) -> Machine:
     """The machine as it is; `engine`, if given, says what its networks and its side have."""
@@ -32,6 +35,35 @@ def read(engine: Engine | None, out: Path) -> Machine:
     if engine is not None:
         cpus, networks = _of_engine(engine, cpus)
     return Machine(cpus, memory, free_disk(out), networks)
+
+
+class Idle:
+    """Which part of the processors has had nothing to do lately, whoever used the rest."""
+
+    def __init__(self, stat: Path = Path("/proc/stat")) -> None:
+        self._stat = stat
+        self._last = _ticks(stat)
+        self._share: float | None = None
+
+    def share(self) -> float | None:
+        """Between 0 and 1; None where the system does not say, or has not been watched for long."""
+        now = _ticks(self._stat)
+        if now is None or self._last is None:
+            return None
+        total, idle = (new - old for new, old in zip(now, self._last, strict=True))
+        if total >= FEWEST_TICKS:
+            self._share, self._last = idle / total, now
+        return self._share
+
+
+def _ticks(stat: Path) -> tuple[int, int] | None:
+    """(All, idle ones) of all processors since the machine was started."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        words = stat.read_text(encoding="utf-8").splitlines()[0].split()
+        # user, nice, system, idle, iowait, irq, softirq, steal; what guests had is in `user`.
+        ticks = [int(word) for word in words[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]
+    return None
 
 
 def free_memory(proc: Path = Path("/proc/meminfo"), groups: Path = GROUPS) -> int:

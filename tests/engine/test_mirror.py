@@ -89,6 +89,15 @@ def test_what_the_first_sandbox_fetched_the_second_gets_without_a_request_outsid
     assert now.from_cache >= first.from_cache + 5
 
 
+def test_pip_leaves_the_cache_in_an_image_that_it_leaves_elsewhere(node: Node) -> None:
+    done = build(node, PIP, "pip")
+    assert done.ok, done.out
+    search = ["find", "/root/.cache/pip", "-type", "f", "-size", "+5k"]
+    kept = node.run(["docker", "run", "--rm", "pip", *search], timeout=60)
+    assert kept.ok, kept.out
+    assert kept.out.strip()
+
+
 def test_compose_builds_get_packages_as_well(node: Node) -> None:
     compose = b"services:\n  web:\n    build: .\n    command: pip download --no-deps six\n"
     node.put({"Dockerfile": PIP, "compose.yaml": compose}, "/drydock/project")

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from grader.batch import machine
-from grader.batch.capacity import FIRST, GIB, MIB, Machine, Need, Sample, decide, learn
+from grader.batch.capacity import (
+    FIRST,
+    GIB,
+    MIB,
+    Machine,
+    Need,
+    Sample,
+    decide,
+    learn,
+    next_step,
+)
 
 LAPTOP = Machine(cpus=8, memory=12 * GIB, disk=100 * GIB, networks=200)
 NEED = Need(cpus=0.5, memory=400 * MIB, disk=400 * MIB)
@@ -94,3 +104,26 @@ def test_this_machine_can_be_read(tmp_path: Path) -> None:
     assert found.cpus > 0
     assert found.memory > 0
     assert found.disk > 0
+
+
+def test_it_goes_down_at_once_and_up_one_by_one() -> None:
+    assert next_step(wanted=2, now=6, idle=0.5) == 2
+    assert next_step(wanted=6, now=2, idle=0.5) == 3
+    assert next_step(wanted=6, now=2, idle=None) == 3
+
+
+def test_on_a_busy_machine_nobody_more_is_let_in() -> None:
+    assert next_step(wanted=18, now=3, idle=0.02) == 3
+    assert next_step(wanted=2, now=3, idle=0.02) == 2
+
+
+def test_idle_processors_are_those_between_two_looks(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 1 1 1\n", encoding="utf-8")
+    idle = machine.Idle(stat)
+    assert idle.share() is None
+    stat.write_text("cpu  900 0 250 1000 50 0 0 0 700 0\n", encoding="utf-8")
+    assert idle.share() == pytest.approx(250 / 1200)
+    stat.write_text("cpu  910 0 250 1000 50 0 0 0 700 0\n", encoding="utf-8")
+    assert idle.share() == pytest.approx(250 / 1200), "too short a time to say anything else"
+    assert machine.Idle(tmp_path / "not there").share() is None

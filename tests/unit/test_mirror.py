@@ -253,6 +253,14 @@ def test_indexes_are_asked_again_and_packages_are_not() -> None:
         assert f"proxy_cache_valid 200 {fresh};" in (wanted(text, "deb.dist.test", path) or "")
 
 
+def test_pip_may_keep_what_it_gets_as_it_may_from_pypi() -> None:
+    text = config.nginx(planned(), BUNDLE)
+    page = wanted(text, "index.pip.test", "/simple/six/") or ""
+    file = wanted(text, "files.pip.test", "/packages/ab/cd/six-1.16.0.tar.gz") or ""
+    assert 'set $dd_keep "max-age=600, public";' in page
+    assert 'set $dd_keep "max-age=365000000, immutable, public";' in file
+
+
 def test_every_name_is_answered_for_and_all_others_do_not_exist() -> None:
     lines = config.dnsmasq(planned()).splitlines()
     assert "address=/#/" in lines

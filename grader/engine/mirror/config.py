@@ -38,6 +38,10 @@ WANTED: Mapping[str, tuple[tuple[str, str], ...]] = {
 """Paths that are passed on, and how long an answer is good, by kind. An old answer is still
 given where the server cannot be reached."""
 
+KEEP = {"index": "max-age=600, public", "files": "max-age=365000000, immutable, public"}
+"""What PyPI says of how long pip may keep a page and a file. An index of this site's often says
+nothing, and pip would then leave no cache in an image that has one when it is built elsewhere."""
+
 PATIENCE = {"debian": "20s", "index": "280s", "files": "280s"}
 """How long one waits for what another is just fetching: less than the client's own patience
 (apt's is 30 s, pip's in origins), after which it is fetched for both."""
@@ -74,6 +78,8 @@ http {
     proxy_ignore_headers Cache-Control Expires Set-Cookie Vary X-Accel-Expires X-Accel-Redirect
         X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset;
     proxy_hide_header Set-Cookie;
+    proxy_hide_header Cache-Control;
+    add_header Cache-Control $dd_keep;
     proxy_http_version 1.1;
     proxy_method GET;
     proxy_pass_request_headers off;
@@ -101,6 +107,7 @@ http {
     map "" $dd_url { default "-"; }
     map "" $dd_server { default ""; }
     map "" $dd_hang_up { default ""; }
+    map "" $dd_keep { default ""; }
 """
 
 COMMON = """\
@@ -167,6 +174,7 @@ def _location(origin: Origin, wanted: str, fresh: str) -> str:
         f"    set $dd_server {scheme}://{authority};",
         f"    set $dd_url {origin.upstream}$1;",
         f"    set $dd_hang_up {int(origin.kind != 'debian')};",
+        f'    set $dd_keep "{KEEP.get(origin.kind, "")}";',
         # What a sandbox asks with is left behind (proxy_pass_request_headers off).
         f"    proxy_set_header Host {authority};",
         '    proxy_set_header Accept-Encoding "";',
