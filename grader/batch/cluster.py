@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import queue
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -36,6 +37,8 @@ class Cluster:
         self._say = say
         self._events: queue.Queue[Event] = queue.Queue()
         self._distributed = worker.load()
+        # Of a scheduler that is gone the batch tells itself; Dask would do so with tracebacks.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._client: Any = None
         self._executor: Any = None
 

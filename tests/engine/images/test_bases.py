@@ -16,6 +16,12 @@ def test_every_name_of_the_catalogue_is_there_and_nothing_else(box: Box) -> None
     assert there == set(catalogue.load().tags)
 
 
+def test_images_that_nothing_was_run_from_can_be_read_as_for_a_push(box: Box) -> None:
+    tags = sorted(catalogue.load().tags)
+    saved = box.node.run(["sh", "-c", 'docker save "$@" | wc -c', "save", *tags], timeout=300)
+    assert int(saved.out) > 500_000_000, saved.out
+
+
 def test_apt_get_install_works_in_an_unmodified_dockerfile(box: Box) -> None:
     image = box.build(
         {
