@@ -38,7 +38,8 @@ class Cluster:
         self._events: queue.Queue[Event] = queue.Queue()
         self._distributed = worker.load()
         # Of a scheduler that is gone the batch tells itself; Dask would do so with tracebacks.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._client: Any = None
         self._executor: Any = None
 
