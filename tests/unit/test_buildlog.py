@@ -21,7 +21,7 @@ TOLD = """\
 #6 DONE 0.1s
 
 #7 [build 4/4] RUN ./prepare.sh
-#7 0.412 Get:1 http://deb.debian.org/debian bookworm/main amd64 gcc amd64 4:12.2.0-3 [5216 B]
+#7 0.412 Get:1 http://mirror.example/debian bookworm/main amd64 gcc amd64 4:12.2.0-3 [5216 B]
 #8 [stage-1 2/2] RUN echo Setting up house
 #7 1.950 Setting up gcc (4:12.2.0-3) ...
 #8 0.200 Setting up house
