@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from grader.vetting.commandline import NotAllowed
 from grader.vetting.composecli import FORMS, LOOKS, MAX_CONTAINERS, Vetted, vet
+from tests.unit import refusal
 
 
 def look(line: str) -> Vetted:
@@ -17,11 +18,7 @@ def look(line: str) -> Vetted:
 
 
 def refused(line: str) -> NotAllowed:
-    with pytest.raises(NotAllowed) as caught:
-        look(line)
-    assert caught.value.reason
-    assert caught.value.hint
-    return caught.value
+    return refusal.of(look, line)
 
 
 @pytest.mark.parametrize(

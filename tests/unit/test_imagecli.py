@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from grader.vetting.commandline import NotAllowed
 from grader.vetting.imagecli import FORMS, Rules, Vetted, vet
+from tests.unit import refusal
 
 RULES = Rules({"registry:2", "drydock/demo:1.0"}, 5100)
 
@@ -19,11 +20,7 @@ def look(line: str) -> Vetted:
 
 
 def refused(line: str) -> NotAllowed:
-    with pytest.raises(NotAllowed) as caught:
-        look(line)
-    assert caught.value.reason
-    assert caught.value.hint
-    return caught.value
+    return refusal.of(look, line)
 
 
 @pytest.mark.parametrize(
