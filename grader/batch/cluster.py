@@ -47,8 +47,11 @@ class Cluster:
         self._connect()
         try:
             self._meet()
-        except BaseException:
-            self._client.close()
+        except BaseException as error:
+            with suppress(Exception):
+                self._client.close()
+            if isinstance(error, worker.UNANSWERED):
+                raise worker.unreachable(self._address, error) from None
             raise
         return self
 
@@ -60,7 +63,7 @@ class Cluster:
                 timeout=CONNECT_SECONDS,
                 set_as_default=False,
             )
-        except (OSError, ValueError, RuntimeError, TypeError, asyncio.TimeoutError) as error:
+        except worker.UNANSWERED as error:
             raise worker.unreachable(self._address, error) from None
         self._executor = self._client.get_executor(pure=False)
 
@@ -94,12 +97,24 @@ class Cluster:
 
     @property
     def side_by_side(self) -> int:
-        return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
+        return max(1, sum((self._threads() or {}).values()))
 
     @property
     def width(self) -> int:
         # One more for each worker: it is there when another one ends.
-        return self.side_by_side + len(self._client.nthreads())
+        return self.side_by_side + len(self._threads() or {})
+
+    def _threads(self) -> dict[str, int] | None:
+        """Threads by worker; None if the scheduler does not say.
+
+        A scheduler that has just died is asked before the client knows of it.
+        """
+        if self._client.status != "running":
+            return None
+        try:
+            return {str(name): int(count) for name, count in self._client.nthreads().items()}
+        except worker.UNANSWERED:
+            return None
 
     def submit(self, job: Job) -> Future[Record]:
         mine: Future[Record] = Future()
@@ -181,13 +196,14 @@ class Cluster:
 
     def ill(self) -> Trouble | None:
         """Workers look after their engines themselves."""
-        if self._client.status != "running":
+        threads = self._threads()
+        if threads is None:
             return Trouble(
                 "engine",
                 f"The scheduler at {self._address} does not answer.",
                 "Start it and its workers again: nox -s worker -- --help",
             )
-        if not self._client.nthreads():
+        if not threads:
             return Trouble(
                 "engine",
                 "No worker is connected.",

@@ -43,6 +43,9 @@ LOOPBACK = "127.0.0.1:0"
 DEATHS = 1
 """A submission may take one worker down with it; at the second it is set aside."""
 
+UNANSWERED = (OSError, ValueError, RuntimeError, TypeError, asyncio.TimeoutError)
+"""What Dask raises, in its versions, where no scheduler is there, or none any more."""
+
 
 @dataclass
 class Place:
@@ -211,7 +214,7 @@ async def _serve(distributed: Any, address: str, threads: int, folder: Path) -> 
             dashboard_address=LOOPBACK,
             death_timeout=60,
         )
-    except (OSError, ValueError, RuntimeError, TypeError, asyncio.TimeoutError) as error:
+    except UNANSWERED as error:
         raise unreachable(address, error) from None
     say(f"Grading for {address} ({threads} submissions at once). Ctrl-C ends it.")
     try:

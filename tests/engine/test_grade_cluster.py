@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from grader import lab as labs
 from grader import paths, record
+from grader.batch import cluster as batch_cluster
 from grader.checks import eventually
 from grader.engine import packages
 from grader.record import Record
@@ -26,10 +28,10 @@ pytestmark = pytest.mark.engine
 class Cluster:
     """A scheduler and its workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: str = "tls") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.address = f"tls://127.0.0.1:{free.getsockname()[1]}"
+            self.address = f"{protocol}://127.0.0.1:{free.getsockname()[1]}"
         self.workers: list[kit.Running] = []
         self.schedule()
 
@@ -189,6 +191,27 @@ def test_a_scheduler_that_dies_pauses_the_batch_until_it_is_there_again(
     assert finished(running, one)
     cluster.end()
     assert not left()
+
+
+def test_a_scheduler_asked_just_after_its_death_is_trouble_to_wait_for(image_set: Any) -> None:
+    bare = Cluster("tcp")
+    try:
+        bare.worker()
+        with batch_cluster.Cluster(bare.address, labs.load("lab4"), print) as workplace:
+            assert workplace.ill() is None
+            bare.scheduler.kill()
+            # Its client finds out a moment later: until then, too, the answer is this one.
+            for _ in range(20):
+                assert workplace.width == 1
+                trouble = workplace.ill()
+                assert trouble is not None
+                assert "does not answer" in trouble.what
+            bare.schedule()
+            bare.worker()
+            assert eventually(lambda: workplace.mend(trouble) is None, within=60)
+            assert workplace.ill() is None
+    finally:
+        bare.end()
 
 
 def test_a_submission_that_takes_two_workers_down_is_set_aside_and_the_others_are_graded(
