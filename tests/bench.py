@@ -28,7 +28,7 @@ from grader.engine import find, images
 from grader.engine.packages import program
 from grader.engine.sandbox import Sandbox
 from grader.paths import KIT
-from tests import bench_class, bench_swarm
+from tests import bench_class, bench_machines, bench_swarm
 
 
 def main() -> int:
@@ -47,16 +47,24 @@ def main() -> int:
         help="whole labs of the class (minutes each)",
     )
     parser.add_argument("--only-class", action="store_true", help="only the figures of a class")
+    parser.add_argument(
+        "--machines",
+        action="store_true",
+        help="only the figures of three virtual machines (Linux, root; a quarter of an hour)",
+    )
     args = parser.parse_args()
     rows: list[tuple[str, str, str]] = []
     if args.first_run:
         rows.append(first_run())
     engine = find.ensure()
     image_set = images.ensure(engine)
-    if not args.only_class:
-        rows += one_submission(engine, image_set, args.repeat)
-    rows += bench_class.few_and_many()
-    rows += bench_class.whole_labs(engine, args.students)
+    if args.machines:
+        rows += bench_machines.machines(engine, image_set)
+    else:
+        if not args.only_class:
+            rows += one_submission(engine, image_set, args.repeat)
+        rows += bench_class.few_and_many()
+        rows += bench_class.whole_labs(engine, args.students)
     table = Table("measured", "figure", "goal", title="Drydock, against the bare docker commands")
     for row in rows:
         table.add_row(*row)

@@ -6,175 +6,39 @@ import io
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 import zipfile
-from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from grader import results
 from grader.errors import KitError
-from grader.intake.gather import digest_of, gather
-from tests.unit import made_class, toy_lab
+from tests.unit import made_class
+from tests.unit.handed_in import (
+    Class,
+    canvas,
+    canvas_unpacked,
+    clones,
+    folders,
+    folders_by_address,
+    folders_by_name,
+    folders_in_groups,
+    folders_zipped,
+    mixed,
+    moodle,
+    moodle_below_a_folder,
+    moodle_flat,
+    moodle_unpacked,
+    tars,
+    zips,
+    zips_by_login,
+    zips_in_folders,
+)
 from tests.unit.test_intake_archive import written
-
-
-class Class:
-    """A small class with files of their own, the kit's toy lab, and a results folder."""
-
-    def __init__(self, tmp_path: Path, count: int = 10) -> None:
-        self.tmp = tmp_path
-        self.lab = toy_lab.make(tmp_path / "kit")
-        self.people = made_class.people(count)
-        self.out = tmp_path / "results"
-        self.folders = {
-            p.id: made_class.write(
-                tmp_path / "work" / p.id,
-                {
-                    "words/words.txt": f"hello {p.id}",
-                    "words/go.sh": "#!/bin/sh\n",
-                    "numbers/a.txt": p.name,
-                    "worksheet.ipynb": "{}",
-                },
-            )
-            for p in self.people
-        }
-        self.roster = made_class.roster_csv(self.people, tmp_path / "roster.csv")
-
-    def gather(self, source: Path, *, roster: bool = True, **more):
-        return gather(source, self.lab, self.out, self.roster if roster else None, **more)
-
-    def all_right(self, found: results.Results) -> None:
-        """Everybody's own files are in their folder, and nothing is left of the work."""
-        assert [e.person.id for e in found.entries] == sorted(self.folders)
-        assert (found.unmatched, found.missing) == ((), ())
-        for entry in found.entries:
-            assert entry.refused is None
-            place = found.submission(entry.person.id)
-            assert written(place).items() >= written(self.folders[entry.person.id]).items()
-            assert os.access(place / "words/go.sh", os.X_OK)
-            assert entry.digest == digest_of(place)
-        assert results.load(self.out) == found
-        assert {p.name for p in self.out.iterdir()} <= {
-            "class.json",
-            "submissions",
-            ".intake.lock",
-            ".intake.json",
-        }
 
 
 @pytest.fixture
 def klass(tmp_path):
     return Class(tmp_path)
-
-
-def moodle(c):
-    return made_class.moodle_zip(c.people, c.folders, c.tmp / "m.zip", loose=["s0000002"])
-
-
-def unzipped(path, dest):
-    """As unzip does it, with modes, which Python's own extractall forgets."""
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            Path(archive.extract(info, dest)).chmod(info.external_attr >> 16)
-    return dest
-
-
-def moodle_below_a_folder(c):
-    unzipped(moodle(c), c.tmp / "x/lab 4 (1)")
-    shutil.make_archive(str(c.tmp / "wrapped"), "zip", c.tmp / "x")
-    return c.tmp / "wrapped.zip"
-
-
-def moodle_unpacked(c):
-    return unzipped(moodle(c), c.tmp / "unpacked")
-
-
-def moodle_flat(c):
-    dest = c.tmp / "flat"
-    for p in c.people:
-        name = f"{p.name}_{p.numbers['moodle']}_assignsubmission_file_my_lab.zip"
-        made_class.zip_of(c.folders[p.id], dest / name)
-    return dest
-
-
-def canvas(c):
-    return made_class.canvas_zip(c.people, c.folders, c.tmp / "submissions.zip")
-
-
-def canvas_unpacked(c):
-    return unzipped(canvas(c), c.tmp / "unpacked")
-
-
-def folders(c):
-    return made_class.folder_of_folders(c.folders, c.tmp / "class")
-
-
-def folders_zipped(c):
-    shutil.make_archive(str(c.tmp / "class"), "gztar", folders(c))
-    return c.tmp / "class.tar.gz"
-
-
-def folders_in_groups(c):
-    for index, (student, folder) in enumerate(c.folders.items()):
-        shutil.copytree(folder, c.tmp / "class" / f"group {index % 2}" / student)
-    return c.tmp / "class"
-
-
-def folders_by_name(c):
-    for p in c.people:
-        last, first = p.name.split()[-1], " ".join(p.name.split()[:-1])
-        shutil.copytree(c.folders[p.id], c.tmp / "class" / f"{last}, {first}")
-    return c.tmp / "class"
-
-
-def folders_by_address(c):
-    for p in c.people:
-        shutil.copytree(c.folders[p.id], c.tmp / "class" / p.email)
-    return c.tmp / "class"
-
-
-def zips(c):
-    return made_class.folder_of_archives(c.folders, c.tmp / "class")
-
-
-def tars(c):
-    return made_class.folder_of_archives(c.folders, c.tmp / "class", ".tar.gz")
-
-
-def zips_by_login(c):
-    for p in c.people:
-        made_class.zip_of(c.folders[p.id], c.tmp / "class" / f"{p.numbers['login']}.zip", "my work")
-    return c.tmp / "class"
-
-
-def zips_in_folders(c):
-    for p in c.people:
-        made_class.zip_of(c.folders[p.id], c.tmp / "class" / p.id / "final FINAL.zip")
-    return c.tmp / "class"
-
-
-def clones(c):
-    for student, folder in c.folders.items():
-        made_class.git_clone(folder, c.tmp / "class" / f"lab4-{student}")
-    return c.tmp / "class"
-
-
-def mixed(c):
-    """Somebody put everything that came, by whichever way, into one folder."""
-    thirds = [{p.id: c.folders[p.id] for p in c.people[n::3]} for n in range(3)]
-    made_class.folder_of_folders(thirds[0], c.tmp / "class")
-    made_class.folder_of_archives(thirds[1], c.tmp / "class", ".tar.xz")
-    for p in c.people:
-        if p.id in thirds[2]:
-            name = made_class.canvas_name(p, "lab.zip", late=True)
-            made_class.zip_of(c.folders[p.id], c.tmp / "class" / name)
-    return c.tmp / "class"
 
 
 @pytest.mark.parametrize(
@@ -500,205 +364,3 @@ def test_too_much_for_grading_is_refused_in_gradings_words(klass, monkeypatch):
     (entry, *_) = klass.gather(folders(klass)).entries
     assert "There is too much in it" in entry.refused
     assert "elsewhere" in entry.refused
-
-
-@pytest.mark.parametrize("layout", [folders, zips])
-def test_one_students_alone_is_a_class_of_one(klass, layout):
-    source = layout(klass)
-    one = sorted(source.iterdir())[3]
-    found = klass.gather(one)
-    assert [e.person.id for e in found.entries] == ["s0000004"]
-    assert len(found.missing) == 9
-
-
-def test_a_second_time_leaves_what_has_not_changed_where_it_is(klass):
-    source = folders(klass)
-    first = klass.gather(source)
-    kept = {e.person.id: first.submission(e.person.id).stat().st_ino for e in first.entries}
-    (source / "s0000001/words/words.txt").write_text("new")
-    (klass.out / "submissions/s0000002/words/words.txt").write_text("somebody's pencil")
-    second = klass.gather(source)
-    now = {e.person.id: second.submission(e.person.id).stat().st_ino for e in second.entries}
-    assert {s for s in kept if kept[s] != now[s]} == {"s0000001", "s0000002"}
-    assert (second.submission("s0000001") / "words/words.txt").read_text() == "new"
-    assert (second.submission("s0000002") / "words/words.txt").read_text() == "hello s0000002"
-
-
-@pytest.mark.parametrize("layout", [folders, moodle])
-def test_the_same_again_is_not_unpacked_again(klass, layout):
-    source = layout(klass)
-    first = klass.gather(source)
-    told = []
-    assert klass.gather(source, progress=lambda *step: told.append(step)) == first
-    assert [t[:2] for t in told] == [(0, 0)]
-
-
-def test_a_changed_roster_or_a_touched_submission_is_noticed(klass):
-    source = moodle(klass)
-    klass.gather(source)
-    shutil.rmtree(klass.out / "submissions/s0000003")
-    klass.all_right(klass.gather(source))
-    more = made_class.people(11)
-    made_class.roster_csv(more, klass.roster)
-    assert [p.id for p in klass.gather(source).missing] == ["s0000011"]
-
-
-def test_what_was_found_alike_is_kept(klass):
-    source = folders(klass)
-    first = klass.gather(source)
-    alike = (results.Likeness("file", ("s0000001", "s0000002"), "words/a"),)
-    first.with_likenesses(alike).save()
-    assert klass.gather(source).likenesses == alike
-
-
-def test_progress_is_told(klass):
-    told = []
-    klass.gather(folders(klass), progress=lambda *step: told.append(step))
-    assert [t[:2] for t in told] == [(0, 0), *((n, 10) for n in range(11))]
-
-
-def test_the_source_is_only_read(klass):
-    source = zips_in_folders(klass)
-    before = written(source)
-    klass.gather(source)
-    assert written(source) == before
-
-
-def test_results_within_the_source_are_no_submission(klass):
-    source = folders(klass)
-    klass.out = source / "results"
-    klass.roster = shutil.copy(klass.roster, source / "roster.csv")
-    klass.gather(source)
-    klass.all_right(klass.gather(source))
-
-
-def test_killed_at_any_moment_it_comes_to_the_same_end(klass):
-    source = moodle(klass)
-    script = (
-        "import sys\nfrom pathlib import Path\nfrom grader import lab\n"
-        "from grader.intake.gather import gather\n"
-        "p = [Path(a) for a in sys.argv[1:]]\n"
-        "gather(p[0], lab.load(p[1]), p[2], p[3], lambda *_: print(*_, flush=True))\n"
-    )
-    words = [sys.executable, "-c", script, source, klass.lab.folder, klass.out, klass.roster]
-    for lines in (1, 3, 6, 9, 11):
-        run = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, text=True)
-        for _ in range(lines):
-            run.stdout.readline()
-        time.sleep(0.002 * lines)
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        run.stdout.close()
-    klass.all_right(klass.gather(source))
-
-
-def test_two_at_once_do_not_meet(klass):
-    (klass.out).mkdir()
-    with FileLock(klass.out / ".intake.lock"), pytest.raises(KitError, match="Another run"):
-        klass.gather(folders(klass))
-
-
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (lambda t: t / "nothing", "nothing of this name"),
-        (lambda t: made_class.write(t, {"a.txt": "x"}) / "a.txt", "neither a folder nor"),
-        (lambda t: made_class.write(t, {"empty/.DS_Store": "x"}) / "empty", "no submissions"),
-        (lambda t: made_class.write(t, {"a.zip": b"x"}) / "a.zip", "not an archive"),
-    ],
-)
-def test_what_cannot_be_a_class_is_refused(klass, make, says):
-    with pytest.raises(KitError, match=says) as caught:
-        klass.gather(make(klass.tmp))
-    assert caught.value.remedy
-
-
-AS_NOBODY = """
-import os, sys
-from pathlib import Path
-from grader import grading, lab
-from grader.intake.gather import gather
-source, folder, out = map(Path, sys.argv[1:])
-loaded = lab.load(folder)
-if os.geteuid() == 0:  # whom rights do not stop
-    os.chown(out, 65534, 65534)
-    os.setgid(65534)
-    os.setuid(65534)
-for entry in gather(source, loaded, out).entries:
-    print(entry.person.id, entry.refused)
-"""
-
-
-def test_what_cannot_be_read_costs_only_itself():
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)
-        klass = Class(Path(place), count=3)
-        source = folders(klass)
-        (source / "s0000001").chmod(0)
-        (source / "s0000002/words/words.txt").chmod(0)
-        klass.out.mkdir()
-        done = subprocess.run(
-            [sys.executable, "-c", AS_NOBODY, *map(str, (source, klass.lab.folder, klass.out))],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        (source / "s0000001").chmod(0o755)
-    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
-    assert "Permission denied" in said["s0000001"], done.stderr
-    assert "Permission denied" in said["s0000002"]
-    assert said["s0000003"] == "None"
-
-
-AS_ON_A_FULL_DISK = """
-import resource, sys
-from pathlib import Path
-from grader import grading, lab
-from grader.errors import KitError
-from grader.intake.gather import gather
-source, folder, out = map(Path, sys.argv[1:])
-loaded = lab.load(folder)
-resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-try:
-    gather(source, loaded, out)
-except KitError as error:
-    print(error)
-"""
-
-
-def test_a_full_disk_is_said_and_is_nobodys_fault(klass):
-    source = folders(klass)
-    first = klass.gather(source, roster=False)
-    made_class.write(source, {"s0000003/words/large": "x" * 6000})
-    done = subprocess.run(
-        [sys.executable, "-c", AS_ON_A_FULL_DISK, *map(str, (source, klass.lab.folder, klass.out))],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "The results folder cannot be used: File too large" in done.stdout, done.stderr
-    assert results.load(klass.out) == first
-    klass.all_right(klass.gather(source, roster=False))
-
-
-def test_links_among_the_submissions_are_not_followed(klass):
-    source = folders(klass)
-    (source / "s0000001").rename(klass.tmp / "elsewhere")
-    (source / "s0000001").symlink_to(klass.tmp / "elsewhere")
-    (source / "Ada Lovelace_50001_assignsubmission_file_").symlink_to(klass.tmp / "elsewhere")
-    found = klass.gather(source)
-    assert [p.id for p in found.missing] == ["s0000001"]
-    assert len(found.unmatched) == 2
-    assert "link" in found.unmatched[0].reason
-
-
-def test_another_labs_results_are_not_written_over(klass):
-    klass.gather(folders(klass))
-    before = (klass.out / "class.json").read_text()
-    changed = before.replace('"lab": "toy"', '"lab": "other"')
-    (klass.out / "class.json").write_text(changed)
-    with pytest.raises(KitError, match="results of other"):
-        klass.gather(klass.tmp / "class")
-    assert (klass.out / "class.json").read_text() == changed
-
-
-def test_a_results_folder_that_cannot_be_made_is_a_clear_error(klass):
-    klass.out = made_class.write(klass.tmp, {"file": "x"}) / "file/results"
-    with pytest.raises(KitError, match="cannot be used"):
-        klass.gather(folders(klass))

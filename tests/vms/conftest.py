@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ if "DRYDOCK_VMS" not in os.environ:
     collect_ignore_glob = ["test_*.py"]
 
 FIGURES = pytest.StashKey[dict[str, float]]()
+EMULATED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="also what takes very long")
+    parser.addoption("--figures", type=Path, metavar="FILE", help="write what was measured (JSON)")
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +44,7 @@ def room(request: pytest.FixtureRequest) -> Iterator[Room]:
     try:
         with room.timed("vagrant up, three machines"):
             room.kit("swarm", "up", "--provider", "vagrant")
+        request.config.stash[EMULATED] = room.emulated
         yield room
     finally:
         room.destroy()
@@ -68,3 +72,7 @@ def pytest_terminal_summary(
         terminalreporter.section(f"measured on {os.cpu_count()} cores, {platform.machine()}")
         for what, seconds in figures.items():
             terminalreporter.write_line(f"{what:<60} {seconds:8.2f} s")
+    file = config.getoption("--figures")
+    if file is not None:
+        told = {"emulated": config.stash.get(EMULATED, False), "seconds": figures}
+        file.write_text(json.dumps(told, indent=1), "utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader.machines.access import Access
-from grader.machines.link import Link
+from grader.machines.link import Link, check
 from grader.machines.vagrant import Vagrant, access
 from tests.vms.room import NAMES, Room, outcomes
 
@@ -64,6 +64,23 @@ def test_without_one_shared_connection_all_works_too(
         assert link.run(["id", "-u"], timeout=60).out.strip() == "0"
     finally:
         link.close()
+
+
+def test_a_machine_with_an_old_engine_is_named_with_its_remedy(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No older engine can be had: what counts as old is moved past this one's real answer.
+    links = [Link(access(name)) for name in ("worker1", "worker2")]
+    try:
+        assert [check(link) for link in links] == [None, None]
+        monkeypatch.setattr("grader.machines.link.OLDEST", (99, 0))
+        trouble = check(links[0])
+    finally:
+        for link in links:
+            link.close()
+    assert trouble is not None
+    assert trouble.what.startswith("worker1: its Docker engine is 20.10")
+    assert "apt-get install docker.io" in (trouble.remedy or "")
 
 
 @pytest.fixture

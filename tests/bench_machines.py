@@ -1,0 +1,79 @@
+"""What three real virtual machines cost, beside the same on a sandbox: `bench --machines`.
+
+The machines are those of `nox -s vm_tests` (Linux, root); their times are measured there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from grader import examples, supply
+from grader import lab as labs
+from grader.console import say
+from grader.paths import KIT
+
+Row = tuple[str, str, str]
+
+TESTS = "machines_come_up or webserver or joining or looks"
+"""What of tests/vms takes the times; what they need comes along."""
+
+
+def machines(engine: Any, image_set: Any) -> list[Row]:
+    """Up and joined; the webserver exercise over SSH and in a sandbox; one look over SSH."""
+    say("Three virtual machines (minutes)")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "figures.json")
+        command = [sys.executable, "-m", "tests.vms", "-k", TESTS, "--figures", str(file)]
+        subprocess.run(command, cwd=KIT, check=True)
+        told = json.loads(file.read_text("utf-8"))
+    seconds: dict[str, float] = told["seconds"]
+    up, join, played = (
+        next(took for what, took in seconds.items() if what.startswith(beginning))
+        for beginning in ("vagrant up", "join", "webserver")
+    )
+    here = sandbox(engine, image_set)
+    how = "emulated" if told["emulated"] else "KVM"
+    return [
+        (f"`vagrant up` and one swarm, {how}, on {processor()}", f"{up + join:.0f} s", ""),
+        (
+            "exercise webserver over SSH on such a machine / in a sandbox",
+            f"{played:.0f} s / {here:.0f} s = {played / here:.1f}",
+            "",
+        ),
+        *((what, f"{took:.2f} s", "") for what, took in seconds.items() if what.startswith("one")),
+    ]
+
+
+def sandbox(engine: Any, image_set: Any) -> float:
+    """Seconds of the exercise's solution in a sandbox."""
+    lab = labs.load("lab4")
+    (solution,) = examples.find(lab, ["webserver/solution"])
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        compared = examples.run(lab, solution, supply.Sandboxes(engine, image_set), Path(folder))
+        took = time.monotonic() - began
+    if compared.differences:
+        raise SystemExit(f"webserver/solution has not full marks: {compared.differences}")
+    return took
+
+
+def processor() -> str:
+    """The host's processor, in words: `2 × Name`."""
+    name = platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("model name"):
+            name = line.partition(":")[2].strip()
+            break
+    return f"{os.cpu_count()} × {name}"
