@@ -74,9 +74,22 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     for name, about in COMMANDS.items():
         if name == wanted:
             importlib.import_module(f"grader.cli.{name.replace('-', '_')}").add_parser(subparsers)
+            if {"-h", "--help"} & set(arguments):
+                _about_its_lab(subparsers.choices[name])
         else:
             subparsers.add_parser(name, help=about, add_help=False)
     return parser
+
+
+def _about_its_lab(parser: argparse.ArgumentParser) -> None:
+    """Let the examples be about a lab that this kit has: a student's release has one."""
+    from grader import lab as labs
+
+    other = labs.usual()
+    parser.epilog = parser.epilog and parser.epilog.replace(labs.USUAL, other)
+    for action in parser._actions:
+        if action.help:
+            action.help = action.help.replace(labs.USUAL, other)
 
 
 def tell(error: KitError) -> None:

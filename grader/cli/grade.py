@@ -52,7 +52,8 @@ def add_parser(subparsers: Any) -> None:
         help="what was handed in; may be left out once it is unpacked",
     )
     parser.add_argument("--roster", type=Path, metavar="CSV", help="who is in the class")
-    parser.add_argument("--lab", default="lab4", help="the lab (default: lab4)")
+    usual = labs.usual()
+    parser.add_argument("--lab", default=usual, help=f"the lab (default: {usual})")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the class's results folder")
     parser.add_argument(
         "--exercise", action="append", default=[], metavar="NAME", help="only this one (repeatable)"

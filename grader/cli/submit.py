@@ -33,7 +33,8 @@ def add_parser(subparsers: Any) -> None:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("lab", nargs="?", default="lab4", help="the lab's name (lab4)")
+    usual = labs.usual()
+    parser.add_argument("lab", nargs="?", default=usual, help=f"the lab's name ({usual})")
     parser.add_argument("--student", metavar="ID", help="whose workspace it is")
     parser.add_argument(
         "--workspace", type=Path, metavar="DIR", help="where the student's files are"

@@ -155,6 +155,20 @@ def test_another_labs_release_is_about_that_lab(texts: dict[str, str]) -> None:
     assert "<!--" not in own
 
 
+def test_the_command_line_there_explains_itself_by_that_lab(tmp_path: Path) -> None:
+    file = release.make(labs.load("lab3"), tmp_path / "lab3.zip").file
+    with zipfile.ZipFile(file) as packed:
+        packed.extractall(tmp_path)
+    for command in release.COMMANDS:
+        argv = [sys.executable, "-m", "grader", command, "--help"]
+        done = subprocess.run(
+            argv, cwd=tmp_path / "drydock-lab3", capture_output=True, text=True, check=True
+        )
+        assert "lab4" not in done.stdout, command
+        if command in {"check", "submit", "handout"}:
+            assert f"python -m grader {command} lab3" in done.stdout
+
+
 def test_the_same_files_make_the_same_zip(zipped: Path, tmp_path: Path) -> None:
     again = release.make(LAB, tmp_path / "again.zip").file
     assert again.read_bytes() == zipped.read_bytes()
