@@ -7,15 +7,15 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader.engine import packages
 from grader.reports import feedback
+from tests.tools import found_or_installed
 from tests.unit import sample_record
 
 FLAGS = (
@@ -110,36 +110,25 @@ class Page:
         return file
 
 
+WHY = "for the tests in a browser"
+
 OnPaper = Callable[[Page, str], str]
 """The words of an open page as it is printed; the PDF file is kept under the given name."""
-
-
-def _wanted(look: Callable[[], str | None], names: Sequence[str]) -> str:
-    """The path that `look` finds, after installing Debian's packages where that is needed.
-
-    The test is skipped only where the program is missing and nobody may install it.
-    """
-    found = look()
-    if found is None:
-        if not packages.can_install():
-            pytest.skip(f"not here, and it may not be installed: {' '.join(names)}")
-        packages.apt_install(names, "for the tests in a browser")
-        found = look()
-    assert found is not None, f"{' '.join(names)} are installed, and the program is not found"
-    return found
 
 
 @pytest.fixture(scope="session")
 def chromium() -> tuple[str, str]:
     """The paths of Chromium and of its driver."""
     names = ("chromium", "chromium-driver")
-    browser = _wanted(lambda: next(filter(None, map(shutil.which, BROWSERS)), None), names)
-    return browser, _wanted(lambda: shutil.which("chromedriver"), names)
+    browser = found_or_installed(
+        lambda: next(filter(None, map(shutil.which, BROWSERS)), None), names, WHY
+    )
+    return browser, found_or_installed(lambda: shutil.which("chromedriver"), names, WHY)
 
 
 @pytest.fixture(scope="session")
 def on_paper() -> OnPaper:
-    pdftotext = _wanted(lambda: shutil.which("pdftotext"), ("poppler-utils",))
+    pdftotext = found_or_installed(lambda: shutil.which("pdftotext"), ("poppler-utils",), WHY)
 
     def words(page: Page, name: str) -> str:
         done = subprocess.run(

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from grader import paths
+from tests.tools import found_or_installed
 
 VAGRANT = paths.KIT / "vagrant"
 SCRIPTS = sorted([*(VAGRANT / "provision").glob("*.sh"), *(VAGRANT / "box").glob("*.sh")])
@@ -41,10 +42,12 @@ def test_a_script_stops_at_its_first_error_and_has_unix_line_ends(script: Path) 
         assert os.access(script, os.X_OK)
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
 def test_shellcheck_finds_nothing() -> None:
+    program = found_or_installed(
+        lambda: shutil.which("shellcheck"), ["shellcheck"], "to read the scripts of provisioning"
+    )
     done = subprocess.run(
-        ["shellcheck", *map(str, SCRIPTS)], capture_output=True, encoding="utf-8", timeout=120
+        [program, *map(str, SCRIPTS)], capture_output=True, encoding="utf-8", timeout=120
     )
     assert done.returncode == 0, done.stdout
 

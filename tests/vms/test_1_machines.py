@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,19 @@ def test_machines_come_up_with_engines_and_no_swarm(room: Room) -> None:
         assert host.service("chrony").is_enabled
     assert room.on("manager1", "hostname") == "manager1"
     assert "demo" in room.on("worker2", "docker", "image", "ls", "--format", "{{.Repository}}")
+
+
+def test_the_vagrantfile_is_valid_for_virtualbox_too(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Vagrant asks for nothing but this program's version.
+    stand_in = tmp_path / "VBoxManage"
+    stand_in.write_text('#!/bin/sh\n[ "$1" != --version ] || echo 7.0.20r163906\n', "utf-8")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("VAGRANT_DEFAULT_PROVIDER", "virtualbox")
+    monkeypatch.setenv("VAGRANT_DOTFILE_PATH", str(tmp_path / "dotfile"))
+    assert "validated successfully" in room.vagrant("validate")
 
 
 def test_hosts_of_a_list_are_used_and_each_trouble_is_named(
