@@ -77,10 +77,10 @@ def test_an_update_is_watched_and_drawn(room: Room, web: str, tmp_path: Path) ->
     )
     # Only when it has seen the tasks and their version may they change.
     heard = until(watching, "3/3")
-    with room.timed("rolling update of three tasks, one after the other"):
+    with room.timed("rolling update of three tasks, two at once"):
         room.on(
             "manager1", "docker", "service", "update", "--detach", "--no-resolve-image", "--image",
-            "drydock/demo:2.0", "--update-parallelism", "1", web,
+            "drydock/demo:2.0", "--update-parallelism", "2", web,
         )  # fmt: skip
         said, _ = watching.communicate(timeout=900)
 
