@@ -24,6 +24,7 @@ from grader.modules.http import only_the_labs_own
 from grader.modules.rollout import Recorder, Trace, asked
 from grader.modules.rollout import requests as driving
 from grader.targets import reach
+from grader.targets.machines import slowness
 
 if TYPE_CHECKING:
     from grader.targets.node import Node
@@ -108,6 +109,7 @@ def record(found: Found, wishes: Wishes, show: Callable[[Trace], None]) -> tuple
         title=wishes.title,
         ports=dict.fromkeys(found.asked, found.port or 0),
         every=SLOW if slow else driving.EVERY,
+        pace=max(map(slowness, found.nodes)),
     )
     with _ended_calmly(recorder), contextlib.suppress(KeyboardInterrupt):
         _follow(recorder, wishes, show)

@@ -37,7 +37,11 @@ ENDED = ("completed", "paused", "rollback_completed", "rollback_paused")
 
 
 class Recorder:
-    """See the module. `every` is the pause between two requests at a node (seconds)."""
+    """See the module. `every` is the pause between two requests at a node (seconds).
+
+    `pace`: nodes so many times slower than an ordinary computer are asked so many times less
+    often, lest the asking be what they are busy with.
+    """
 
     def __init__(
         self,
@@ -49,21 +53,28 @@ class Recorder:
         path: str = "/",
         every: float = driving.EVERY,
         read: driving.Read = driving.read_answer,
-        interval: float = INTERVAL,
+        pace: float = 1.0,
     ) -> None:
         self.nodes = list(nodes)
         self.manager = self.nodes[0]
         self.service = service
         self.title = title
-        self.interval = interval
-        self._observed = Observed(interval)
+        self.interval = INTERVAL * pace
+        self._nodes_every = NODES_EVERY * pace
+        self._observed = Observed(self.interval)
         self._start = time.monotonic()
         self._started = datetime.now().astimezone()
         self._wall = time.time()
         by_name = {node.name: node for node in self.nodes}
         self._drivers = [
             driving.Driver(
-                name, by_name[name].address, port, self.now, path=path, every=every, read=read
+                name,
+                by_name[name].address,
+                port,
+                self.now,
+                path=path,
+                every=every * pace,
+                read=read,
             )
             for name, port in (ports or {}).items()
         ]
@@ -203,7 +214,7 @@ class Recorder:
         import docker.errors
 
         api: Any = self.manager.docker.api
-        if self._look_at_nodes.is_set() or self.now() - self._nodes_at > NODES_EVERY:
+        if self._look_at_nodes.is_set() or self.now() - self._nodes_at > self._nodes_every:
             self._look_at_nodes.clear()
             self._nodes_at = asked = self.now()
             nodes = api.nodes()

@@ -127,7 +127,7 @@ class Shop(Deployed):
         self.settle()
         nodes = self.fleet.target.nodes
         ports = {node.name: self.port for node in nodes}
-        with Recorder(nodes, self.app, title=title, ports=ports) as recorder:
+        with Recorder(nodes, self.app, title=title, ports=ports, pace=self.patience) as recorder:
             recorder.mark(f"docker service update --image {IMAGE}:{version} {self.app}")
             done = self.stack.update("app", "--image", f"{IMAGE}:{version}")
             if not done.ok:
@@ -162,7 +162,7 @@ class Shop(Deployed):
         lost = [task for task in self.running("app") if task.node == name]
         ports = {other.name: self.port for other in others}
         title = f"{name} is cut off, and comes back"
-        with Recorder(others, self.app, title=title, ports=ports) as recorder:
+        with Recorder(others, self.app, title=title, ports=ports, pace=self.patience) as recorder:
             with node.cut_off():
                 at = recorder.mark(f"{name} is cut off")
                 recorder.until(lambda: self._runs_without(name), within=moved)
