@@ -52,22 +52,26 @@ def test_a_service_has_one_virtual_address_for_all_its_tasks(room: Room, web: st
     assert told.split()[0] in addresses
 
 
-def test_a_port_that_a_firewall_blocks_is_found_and_named(room: Room, web: str) -> None:
+def test_a_port_that_a_firewall_blocks_is_found_and_named(
+    room: Room, web: str, everything: bool
+) -> None:
     rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
     room.on("worker2", "iptables", "-I", *rule)
     try:
-        graded = room.grade("swarm")
         found = room.status()
+        # Where processors are emulated a live look takes minutes.
+        graded = room.grade("swarm") if everything else None
     finally:
         room.on("worker2", "iptables", "-D", *rule)
 
-    (ports,) = [check for check in graded["checks"] if check["id"] == "swarm.ports"]
-    assert ports["outcome"] == "failed"
-    assert "4789/udp" in ports["cause"]["actual"]
-    assert "worker2" in ports["cause"]["actual"]
     blocked = {(way["port"], way["dest"]) for way in found["ways"] if way["state"] == "blocked"}
     assert blocked == {("4789/udp", "worker2")}
     assert any("4789" in problem["what"] for problem in found["problems"])
+    if graded is not None:
+        (ports,) = [check for check in graded["checks"] if check["id"] == "swarm.ports"]
+        assert ports["outcome"] == "failed"
+        assert "4789/udp" in ports["cause"]["actual"]
+        assert "worker2" in ports["cause"]["actual"]
 
 
 def test_an_update_is_watched_and_drawn(room: Room, web: str, tmp_path: Path) -> None:
