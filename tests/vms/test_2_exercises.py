@@ -28,6 +28,19 @@ def test_the_webserver_exercise_runs_on_manager1_itself(room: Room) -> None:
     assert host.service("nginx").is_running
 
 
+def test_a_live_look_finds_what_has_stopped_since(room: Room) -> None:
+    room.on("manager1", "systemctl", "stop", "php8.2-fpm")
+    try:
+        graded = room.grade("webserver")
+    finally:
+        room.on("manager1", "systemctl", "start", "php8.2-fpm")
+    found = outcomes(graded)
+    assert found["nginx_config_valid"] == "passed", reasons(graded)
+    assert found["services_listen"] == "failed", reasons(graded)
+    assert "php-fpm is installed, but does not run" in reasons(graded)["services_listen"]
+    assert found["machine_page"] == "not_graded", "it needs what failed"
+
+
 def test_the_swarm_exercise_has_full_points_with_its_mesh(room: Room) -> None:
     graded = room.grade("swarm", "--fresh")
 
