@@ -119,6 +119,15 @@ def test_looks_too_far_apart_tell_nothing(name: str) -> None:
     assert proof.found
 
 
+def test_slow_nodes_are_asked_less_often_and_a_pause_is_one_only_beyond_that() -> None:
+    seldom = replace(requests(until=18.6), every=0.4)
+    assert proofs.no_failed_request(made.good(requests=(seldom,))).ok is True
+    longer = replace(requests(until=17.6), every=0.4)
+    assert proofs.no_failed_request(made.good(requests=(longer,))).ok is None
+    usual = requests(until=18.6)
+    assert proofs.no_failed_request(made.good(requests=(usual,))).ok is None
+
+
 def test_all_at_once_shows_no_pause() -> None:
     at_once = made.trace(*OLD, *FIRST, new(3, 1.0, 4.0), new(4, 1.0, 4.0))
     assert proofs.parallelism_kept(at_once, 2).ok is False

@@ -163,8 +163,9 @@ class Shop(Deployed):
         ports = {other.name: self.port for other in others}
         title = f"{name} is cut off, and comes back"
         with Recorder(others, self.app, title=title, ports=ports, pace=self.patience) as recorder:
+            # Before it is: pulling a machine's plug may take longer than the swarm needs to notice.
+            at = recorder.mark(f"{name} is cut off")
             with node.cut_off():
-                at = recorder.mark(f"{name} is cut off")
                 recorder.until(lambda: self._runs_without(name), within=moved)
                 before = {task.id for task in self.running("app") if task.node != name}
             recorder.mark(f"{name} comes back")
