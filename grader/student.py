@@ -27,14 +27,17 @@ class Choice:
     note: str
 
 
-def choose(lab: Lab, option: str | None = None) -> Choice:
+def choose(lab: Lab, option: str | None = None, *, at_home: bool = True) -> Choice:
     """The student of this run: `option`, DRYDOCK_STUDENT, the remembered one, an answer, the demo.
 
-    Asks only on a terminal, once, and remembers the answer. KitError with an example if an
-    ID has not the lab's form; KeyboardInterrupt passes through.
+    Asks only on a terminal, once, and remembers the answer; or the first option, where the files
+    are `at_home` in the student's own workspace (else it may be a tutor who names somebody).
+    KitError with an example if an ID has not the lab's form; KeyboardInterrupt passes through.
     """
     if option:
-        return Choice(lab.check_student(option.strip()), "option", "")
+        chosen = lab.check_student(option.strip())
+        first = at_home and chosen != lab.demo_student and _remembered(lab) is None
+        return Choice(chosen, "option", _remember(chosen) if first else "")
     named = os.environ.get(VARIABLE, "").strip()
     if named:
         try:

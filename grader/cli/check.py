@@ -149,7 +149,7 @@ def _refuse_target(lab: Lab, args: argparse.Namespace) -> None:
 
 def _own(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
     """The student, their workspace (handed out first if need be) and the results folder."""
-    who = student.choose(lab, args.student)
+    who = student.choose(lab, args.student, at_home=args.workspace is None)
     if who.note:
         say(who.note)
     workspace = args.workspace or paths.workspaces() / lab.id / who.id

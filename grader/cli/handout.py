@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     lab = labs.load(args.lab)
-    who = student.choose(lab, args.student)
+    who = student.choose(lab, args.student, at_home=args.out is None)
     if who.note:
         say(who.note)
     out = args.out.expanduser() if args.out else handout.default_folder(lab, who.id)

@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     lab = labs.load(args.lab)
-    who = student.choose(lab, args.student)
+    who = student.choose(lab, args.student, at_home=args.workspace is None)
     if who.how == "demo":
         raise KitError(
             "Whose work is it? No student ID was given.",
