@@ -5,6 +5,9 @@
     …                  # the exercise is played
     slate.restore()    # what is there now and was not there before is gone
 
+An exercise on one node is none about swarms: a node that is in one then stays a member, and what
+the swarm runs on it meanwhile is let be.
+
 Only ever for nodes that their owner gave up to the grader. `sweep` is for all others, too: it
 takes away what carries the grader's own label and nothing else.
 """
@@ -32,6 +35,9 @@ FILES = "/drydock"
 """Where the grader puts files of a submission on a node."""
 
 STACK = {"label": "com.docker.stack.namespace"}
+TASK = "com.docker.swarm.task.id"
+"""The label of a container that a swarm runs."""
+
 DOCKERS_OWN = frozenset({"bridge", "host", "none", "docker_gwbridge", "ingress"})
 """Networks that an engine makes for itself."""
 
@@ -64,6 +70,7 @@ class Slate:
         self.nodes = list(nodes)
         self.patience = patience
         self._before: dict[str, Found] = {}
+        self._member = False
 
     def wipe(self) -> None:
         """No node is in a swarm: its services are gone, and the volumes of its stacks, too.
@@ -71,9 +78,11 @@ class Slate:
         A volume that an earlier run left would be the new one's. EngineFault.
         """
         with _faults():
+            self._member = len(self.nodes) == 1 and _swarm_state(self.nodes[0]) != "inactive"
             self._leave_all()
-            self._each(self._forget_stacks)
-            self._before = {node.name: _found(node) for node in self.nodes}
+            if not self._member:
+                self._each(self._forget_stacks)
+            self._before = {node.name: self._found(node) for node in self.nodes}
 
     def restore(self) -> None:
         """Leave the swarm and remove what was not there at `wipe`. EngineFault."""
@@ -90,6 +99,8 @@ class Slate:
     def _leave_all(self) -> None:
         """One after the other, managers last: engines that leave at once wait for each other."""
         sweep(self.nodes, GONE_SECONDS * self.patience)
+        if self._member:
+            return
         manages = [bool(_swarm(node).get("ControlAvailable")) for node in self.nodes]
         for _, node in sorted(zip(manages, self.nodes, strict=True), key=lambda pair: pair[0]):
             self._leave(node)
@@ -125,7 +136,7 @@ class Slate:
 
     def _remove_new(self, node: Node) -> None:
         api: Any = node.docker.api
-        before, now = self._before[node.name], _found(node)
+        before, now = self._before[node.name], self._found(node)
         for container in now.containers - before.containers:
             with _passed_over(404, 409):
                 api.remove_container(container, force=True, v=True)
@@ -138,6 +149,9 @@ class Slate:
     def _insist(self, remove: Callable[[], object]) -> None:
         """Remove what may be in use for a moment yet; what stays in use is the student's."""
         eventually(partial(_is_gone, remove), within=self._gone, every=0.3)
+
+    def _found(self, node: Node) -> Found:
+        return _found(node, swarms=not self._member)
 
     @property
     def _gone(self) -> float:
@@ -202,11 +216,17 @@ def _gossips(node: Node) -> bool:
     return any(len(r) > 3 and r[1].endswith(GOSSIP) and r[3] in UNCONNECTED for r in rows)
 
 
-def _found(node: Node) -> Found:
+def _found(node: Node, *, swarms: bool) -> Found:
+    """What is there; what a swarm made, too, if `swarms`."""
     api: Any = node.docker.api
+    containers, networks = api.containers(all=True), api.networks()
     return Found(
-        containers=frozenset(c["Id"] for c in api.containers(all=True)),
-        networks=frozenset(n["Id"] for n in api.networks() if n["Name"] not in DOCKERS_OWN),
+        containers=frozenset(c["Id"] for c in containers if swarms or TASK not in c["Labels"]),
+        networks=frozenset(
+            n["Id"]
+            for n in networks
+            if n["Name"] not in DOCKERS_OWN and (swarms or n["Scope"] != "swarm")
+        ),
         volumes=frozenset(v["Name"] for v in api.volumes()["Volumes"] or []),
     )
 

@@ -22,6 +22,7 @@ from grader.lab import Exercise
 from grader.record import Cause, CheckResult, ExerciseResult
 from grader.targets.node import Target
 from grader.targets.sandbox import SandboxTarget
+from grader.targets.slate import TASK, Slate
 from grader.variant import variant
 
 pytestmark = pytest.mark.engine
@@ -219,6 +220,35 @@ def test_a_stack_is_looked_at(sandbox: Sandbox, workspace: Path) -> None:
     now = typed(sandbox, "manager1", "service", "inspect", "-f", "{{.Version}}", f"{name}_app")
     assert now == versions, "nothing of it was touched"
     assert {c.why for c in checks.values() if c.outcome == "not_graded"} == {"target"}
+
+
+def test_an_exercise_on_one_node_leaves_the_swarm_as_it_is(sandbox: Sandbox) -> None:
+    """The stack of the test before runs on; what was made on the node since is gone."""
+    manager = SandboxTarget(sandbox).nodes[0]
+    tasks = typed(sandbox, "manager1", "ps", "--quiet", "--filter", f"label={TASK}")
+    networks = typed(sandbox, "manager1", "network", "ls", "--quiet")
+    assert tasks
+
+    slate = Slate([manager])
+    slate.wipe()
+    typed(sandbox, "manager1", "run", "--detach", "drydock/demo:1.0")
+    typed(sandbox, "manager1", "network", "create", "mine")
+    # The swarm goes on meanwhile: a task and a network of its own come to the node.
+    here = ["--constraint", "node.hostname==manager1", "--network", "theirs"]
+    typed(sandbox, "manager1", "network", "create", "--driver", "overlay", "theirs")
+    typed(sandbox, "manager1", "service", "create", "--name", "new", *here, "drydock/demo:1.0")
+    new = typed(sandbox, "manager1", "ps", "--quiet", "--filter", "name=new.1")
+    slate.restore()
+
+    def listed(*words: str) -> set[str]:
+        return set(typed(sandbox, "manager1", *words).split())
+
+    assert listed("ps", "--all", "--quiet", "--filter", f"label={TASK}") >= {*tasks.split(), new}
+    assert listed("ps", "--quiet") == {*tasks.split(), new}
+    assert {*networks.split()} < listed("network", "ls", "--quiet")
+    assert "theirs" in listed("network", "ls", "--format", "{{.Name}}")
+    assert "mine" not in listed("network", "ls", "--format", "{{.Name}}")
+    assert "Leader" in typed(sandbox, "manager1", "node", "ls")
 
 
 def test_a_node_itself_is_the_machine(sandbox: Sandbox, workspace: Path) -> None:

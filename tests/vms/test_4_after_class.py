@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,15 @@ from tests.vms.room import NAMES, Room, processes
 
 
 def test_provisioning_again_changes_nothing(room: Room, web: str) -> None:
-    before = {name: snapshot(room, name) for name in NAMES}
+    before = snapshots(room)
     tasks = {task.id for task in room.swarm.tasks("web") if task.meant_to_run}
     room.let_go()
     with room.timed("vagrant provision again, three machines"):
         said = room.vagrant("provision")
 
     assert said.count("The image set is in already") == 3
-    for name in NAMES:
-        for what, now in snapshot(room, name).items():
+    for name, found in snapshots(room).items():
+        for what, now in found.items():
             assert now == before[name][what], f"{what} of {name}"
     assert {task.id for task in room.swarm.tasks("web") if task.meant_to_run} == tasks
 
@@ -56,6 +58,11 @@ def test_down_leaves_nothing(room: Room) -> None:
 
 def test_files_of_the_kit_are_where_they_were() -> None:
     assert not (paths.KIT / ".vagrant").exists()
+
+
+def snapshots(room: Room) -> dict[str, dict[str, Any]]:
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        return dict(zip(NAMES, pool.map(partial(snapshot, room), NAMES), strict=True))
 
 
 def snapshot(room: Room, name: str) -> dict[str, Any]:
