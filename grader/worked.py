@@ -28,3 +28,14 @@ def must_have_worked(done: Completed, what: str, limit: float, otherwise: str) -
         hint=known.hint if known else otherwise,
         log=done.tail(60),
     )
+
+
+def must_have_built(done: Completed, limit: float) -> None:
+    """The same for `docker build`."""
+    must_have_worked(
+        done,
+        "docker build",
+        limit,
+        "Read the output's end: the step that failed is repeated there. In RUN, a bare Debian has"
+        " no packages before apt-get update.",
+    )

@@ -7,7 +7,7 @@ A command's flags are written as they are typed: `-q --quiet` is a switch with a
 
 from __future__ import annotations
 
-from grader.vetting.commandline import Form
+from grader.vetting.commandline import Form, Table
 from grader.vetting.commandline import flags as _flags
 
 _LISTED = "-f --filter=text --format=text -q --quiet"
@@ -106,8 +106,6 @@ FORMS.update(
     }
 )
 
-GROUPS = frozenset(name.split()[0] for name in FORMS if " " in name)
-
 INSTEAD: dict[str, str] = {
     "run": "A swarm starts containers by itself: `docker service create` says what shall run.",
     "create": "A swarm starts containers by itself: `docker service create` says what shall run.",
@@ -127,6 +125,14 @@ INSTEAD: dict[str, str] = {
     "login": "The lab's images are on every node already.",
 }
 """What to do instead of commands that the exercise is not about."""
+
+TABLE = Table(
+    FORMS,
+    INSTEAD,
+    otherwise="It is about `docker swarm …`, `docker node …`, `docker service …` and commands that"
+    " only look, such as `docker ps`.",
+    no_engine="Leave that out: the node before the $ says where a command is typed.",
+)
 
 NOT_THESE: dict[str, str] = {
     "--follow": "It never ends: leave it out, and use --tail to see the last lines.",

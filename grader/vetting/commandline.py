@@ -61,6 +61,54 @@ def flags(*groups: str) -> dict[str, Flag]:
     return found
 
 
+@dataclass(frozen=True)
+class Table:
+    """The docker commands of an exercise.
+
+    `instead`: what to do instead of others, by their first word or their name; `otherwise` where
+    nothing is known. `no_engine`: why no flag stands before the command.
+    """
+
+    forms: Mapping[str, Form]
+    instead: Mapping[str, str]
+    otherwise: str
+    no_engine: str = "Leave that out."
+
+    def command(self, words: Sequence[str]) -> tuple[str, Form, int]:
+        """A command's name and form, and where what belongs to it begins. NotAllowed."""
+        program = words[0] if words else ""
+        group = program.removeprefix("docker-")
+        if group != program and group in self.instead:
+            raise NotAllowed(f"`{program}` is no command of this exercise.", self.instead[group])
+        if program != "docker":
+            raise NotAllowed(
+                f"`{program}` is not docker.",
+                "A runbook has docker commands only; # begins a comment.",
+            )
+        if len(words) < 2:
+            raise NotAllowed("`docker` alone does nothing.", "Write the whole command.")
+        first = words[1]
+        if first.startswith("-"):
+            raise NotAllowed(
+                f"`docker {first}` says where the engine is or how to speak to it.", self.no_engine
+            )
+        name, at = first, 2
+        if len(words) > 2 and any(known.startswith(f"{first} ") for known in self.forms):
+            name, at = f"{first} {words[2]}", 3
+        if name not in self.forms:
+            raise NotAllowed(f"`docker {name}` is no command of this exercise.", self._hint(name))
+        return name, self.forms[name], at
+
+    def _hint(self, name: str) -> str:
+        short = name.removeprefix("container ").partition(" ")[0]
+        near = difflib.get_close_matches(name, self.forms, n=1, cutoff=0.75)
+        return (
+            self.instead.get(name)
+            or self.instead.get(short)
+            or (f"Did you mean `docker {near[0]}`?" if near else self.otherwise)
+        )
+
+
 def read(
     command: str, form: Form, words: Sequence[str], at: int, not_these: Mapping[str, str]
 ) -> tuple[list[tuple[str, str]], list[str], int | None]:

@@ -13,13 +13,12 @@ makes sense, is left to docker to say. Names in `${…}` stand for values that a
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from grader.vetting._docker_commands import FORMS, GROUPS, INSTEAD, NOT_THESE
+from grader.vetting._docker_commands import NOT_THESE, TABLE
 from grader.vetting.commandline import Flag, Form, NotAllowed, read
 from grader.vetting.dockerfile import reference
 
@@ -75,55 +74,13 @@ class Vetted:
 
 def vet(words: Sequence[str], images: Collection[str]) -> Vetted:
     """Look at a command, `docker` first; `images` are all names the lab has. NotAllowed."""
-    command, form, at = _command(words)
+    command, form, at = TABLE.command(words)
     flags, rest, end = read(f"docker {command}", form, words, at, NOT_THESE)
     for name, value in flags:
         _value(form.flags[name], value, images)
     _rest(form, rest, images)
     detach_at = (len(words) if end is None else end) if form.waiting else None
     return Vetted(command, tuple(flags), tuple(rest), detach_at)
-
-
-# Reading --------------------------------------------------------------------------------------
-
-
-def _command(words: Sequence[str]) -> tuple[str, Form, int]:
-    """The command's name and form, and where what belongs to it begins."""
-    program = words[0] if words else ""
-    if program in ("docker-machine", "docker-compose"):
-        name = program.partition("-")[2]
-        raise NotAllowed(f"`{program}` is no command of this exercise.", INSTEAD[name])
-    if program != "docker":
-        raise NotAllowed(
-            f"`{program}` is not docker.", "A runbook has docker commands only; # begins a comment."
-        )
-    if len(words) < 2:
-        raise NotAllowed("`docker` alone does nothing.", "Write the whole command.")
-    first = words[1]
-    if first.startswith("-"):
-        raise NotAllowed(
-            f"`docker {first}` says where the engine is or how to speak to it.",
-            "Leave that out: the node before the $ says where a command is typed.",
-        )
-    name, at = first, 2
-    if first in GROUPS and len(words) > 2:
-        name, at = f"{first} {words[2]}", 3
-    form = FORMS.get(name)
-    if form is None:
-        raise NotAllowed(f"`docker {name}` is no command of this exercise.", _instead(name))
-    return name, form, at
-
-
-def _instead(name: str) -> str:
-    said = name.removeprefix("container ").split() or [""]
-    known = INSTEAD.get(said[0])
-    near = difflib.get_close_matches(name, FORMS, n=1, cutoff=0.75)
-    if known:
-        return known
-    if near:
-        return f"Did you mean `docker {near[0]}`?"
-    kinds = ", ".join(f"`docker {group} …`" for group in ("swarm", "node", "service"))
-    return f"It is about {kinds} and commands that only look, such as `docker ps`."
 
 
 # Values ---------------------------------------------------------------------------------------

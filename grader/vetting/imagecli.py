@@ -13,12 +13,11 @@ address in its name. Whether an image is there is left to docker to say.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from grader.vetting.commandline import Form, NotAllowed, flags, read
+from grader.vetting.commandline import Form, NotAllowed, Table, flags, read
 from grader.vetting.dockerfile import reference
 
 OFF = ("0", "f", "F", "false", "FALSE", "False")
@@ -80,21 +79,26 @@ for _long, _same in (
 ):
     FORMS[_long] = FORMS[_same]
 
-GROUPS = frozenset(name.split()[0] for name in FORMS if " " in name)
-
 INSTEAD = {
-    "build": "The images of this exercise are there already.",
+    **dict.fromkeys(("build", "image build"), "The images of this exercise are there already."),
     "login": "The registry of this exercise asks nobody who they are.",
     "exec": "Nothing has to be done inside of containers; `docker logs` shows what they say.",
     "create": "Write `docker run --detach`.",
     "attach": "It ends with what it watches: `docker logs NAME` shows what was said.",
     "compose": "Compose is next week: here each command is docker's own.",
-    "save": "The registry is there to carry images.",
-    "load": "The registry is there to carry images.",
+    **dict.fromkeys(
+        ("save", "load", "image save", "image load"), "The registry is there to carry images."
+    ),
     "system": "Name what shall be removed: `docker rmi NAME`.",
     "image prune": "Name what shall be removed: `docker rmi NAME`.",
     "volume prune": "Name what shall be removed: `docker volume rm NAME`.",
 }
+
+TABLE = Table(
+    FORMS,
+    INSTEAD,
+    otherwise="It is about run, tag, push, pull and rmi, and commands that only look.",
+)
 
 NOT_THESE = {
     "--follow": "It never ends: leave it out, and use --tail to see the last lines.",
@@ -137,8 +141,7 @@ class Vetted:
 
 def vet(words: Sequence[str], rules: Rules) -> Vetted:
     """Look at a command, `docker` first. NotAllowed says why not, and what to write instead."""
-    name, at = _name(words)
-    form = FORMS[name]
+    name, form, at = TABLE.command(words)
     found, rest, _ = read(f"docker {name}", form, words, at, NOT_THESE)
     for flag, value in found:
         _value(form.flags[flag].kind, value)
@@ -152,34 +155,6 @@ def vet(words: Sequence[str], rules: Rules) -> Vetted:
         for word in rest[1:] if form.words == "tag" else rest:
             _own(word)
     return Vetted(name, tuple(found), tuple(rest))
-
-
-def _name(words: Sequence[str]) -> tuple[str, int]:
-    program = words[0] if words else ""
-    if program != "docker":
-        raise NotAllowed(
-            f"`{program}` is not docker.", "A runbook has docker commands only; # begins a comment."
-        )
-    if len(words) < 2:
-        raise NotAllowed("`docker` alone does nothing.", "Write the whole command.")
-    first = words[1]
-    if first.startswith("-"):
-        raise NotAllowed(
-            f"`docker {first}` says where the engine is or how to speak to it.", "Leave that out."
-        )
-    name, at = first, 2
-    if first in GROUPS and len(words) > 2:
-        name, at = f"{first} {words[2]}", 3
-    if name in FORMS:
-        return name, at
-    near = difflib.get_close_matches(name, FORMS, n=1, cutoff=0.75)
-    raise NotAllowed(
-        f"`docker {name}` is no command of this exercise.",
-        INSTEAD.get(name)
-        or INSTEAD.get(name.removeprefix("container ").removeprefix("image ").split()[0])
-        or (f"Did you mean `docker {near[0]}`?" if near else "")
-        or "It is about run, tag, push, pull and rmi, and commands that only look.",
-    )
 
 
 def _value(kind: str | None, value: str) -> None:
