@@ -87,6 +87,22 @@ def test_what_is_not_run_is_refused_with_a_reason(line: str, reason: str) -> Non
     assert reason in refused(line).reason
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("docker-compose up", "Compose is next week"),
+        ("docker compose up", "Compose is next week"),
+        ("docker image save page", "The registry is there"),
+        ("docker image prune", "Name what shall be removed"),
+        ("docker container exec registry sh", "`docker logs` shows"),
+        ("docker imagse", "Did you mean `docker images`?"),
+        ("docker swarm init", "It is about run, tag, push"),
+    ],
+)
+def test_what_is_refused_says_what_to_do_instead(line: str, hint: str) -> None:
+    assert hint in refused(line).hint
+
+
 @given(st.lists(st.sampled_from(["docker", "run", "-d", "-v", "--mount", "a=b,c", "-", "--", "x"])))
 def test_any_words_are_taken_or_refused(words: list[str]) -> None:
     try:
