@@ -14,6 +14,7 @@ import pytest
 
 from grader import handout
 from grader import lab as labs
+from grader.lab import Lab
 from grader.variant import variant
 from tests.browser import drawings, jupyter
 from tests.browser.conftest import Page
@@ -21,16 +22,20 @@ from tests.unit.test_pictures import DRAWN, kinds
 
 pytestmark = pytest.mark.browser
 
-LAB4 = labs.load("lab4")
+LAB3, LAB4 = labs.load("lab3"), labs.load("lab4")
+DRAWN3 = {"image", "layers", "registry"}
+LONG = {
+    "lab3": ("site_name", "site_folder", "greeting", "registry_name", "repository"),
+    "lab4": ("counter_key", "front_network", "back_network", "db_volume", "swarm_mesh_service"),
+}
 
 
-def longest(count: int) -> list[str]:
+def longest(count: int, lab: Lab = LAB4) -> list[str]:
     """The students with the longest names in their pictures."""
-    names = ("counter_key", "front_network", "back_network", "db_volume", "swarm_mesh_service")
 
     def length(student: str) -> int:
-        values = variant(LAB4, student)
-        return sum(len(str(values[name])) ** 2 for name in names)
+        values = variant(lab, student)
+        return sum(len(str(values[name])) ** 2 for name in LONG[lab.id])
 
     return sorted((f"s{n:07}" for n in range(400)), key=length)[-count:]
 
@@ -38,11 +43,16 @@ def longest(count: int) -> list[str]:
 STUDENTS = sorted({*kinds("app_replicas", "app_order"), *kinds("counter_replicas"), *longest(3)})
 
 
-@pytest.fixture(scope="module", params=STUDENTS)
+@pytest.fixture(
+    scope="module",
+    params=[(LAB4, student) for student in STUDENTS] + [(LAB3, s) for s in longest(3, LAB3)],
+    ids=lambda param: f"{param[0].id}-{param[1]}",
+)
 def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a student's pictures, each in a page of its own where it can be measured."""
-    folder = tmp_path_factory.mktemp(request.param)
-    for name, content in handout.contents(LAB4, request.param).items():
+    lab, student = request.param
+    folder = tmp_path_factory.mktemp(f"{lab.id}-{student}-")
+    for name, content in handout.contents(lab, student).items():
         if name.startswith("pictures/"):
             page = f"<!DOCTYPE html><meta charset='utf-8'>{content.decode('utf-8')}"
             (folder / f"{Path(name).stem}.html").write_text(page, encoding="utf-8")
@@ -51,7 +61,7 @@ def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def test_words_stand_where_they_belong_and_can_be_read(page: Page, pictures: Path) -> None:
     files = sorted(pictures.glob("*.html"))
-    assert {file.stem for file in files} == DRAWN
+    assert {file.stem for file in files} in (DRAWN, DRAWN3)
     for file in files:
         page.open(file)
         assert page.js(drawings.MISPLACED) == [], file.stem
@@ -84,14 +94,17 @@ def test_the_instruments_see_what_is_wrong(page: Page, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Page, bool, int], None]]:
-    """`lab(page, dark, width)`: opens the worksheet in JupyterLab, on a screen of that width."""
+def worksheet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., None]]:
+    """`worksheet(page, dark, width)`: opens it in JupyterLab, on a screen of that width."""
     place = tmp_path_factory.mktemp("jupyter")
     root, home = place / "Meine Übung (2)", place / "home"
-    handout.write(LAB4, longest(1)[0], root)
+    for lab in (LAB3, LAB4):
+        handout.write(lab, longest(1, lab)[0], root / lab.id)
     with jupyter.server(root, home) as address:
 
-        def show(page: Page, dark: bool, width: int) -> None:
+        def show(
+            page: Page, dark: bool, width: int, lab: str = "lab4", drawn: set[str] = DRAWN
+        ) -> None:
             jupyter.choose_theme(home, dark)
             page.cdp(
                 "Emulation.setDeviceMetricsOverride",
@@ -100,15 +113,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Page, bo
                 deviceScaleFactor=1,
                 mobile=False,
             )
-            page.driver.get(f"{address}/lab/tree/worksheet.ipynb?token={jupyter.TOKEN}&reset")
+            page.driver.get(f"{address}/lab/tree/{lab}/worksheet.ipynb?token={jupyter.TOKEN}&reset")
             until(page, f"return document.body.dataset.jpThemeName === {jupyter.THEMES[dark]!r}")
-            until(page, LOADED)
+            until(page, f"return {IMAGES}.length === {len(drawn)} && {LOADED}")
 
         yield show
 
 
 IMAGES = "[...document.querySelectorAll('.jp-Notebook .jp-MarkdownOutput img')]"
-LOADED = f"return {IMAGES}.length === {len(DRAWN)} && {IMAGES}.every(i => i.src && i.complete)"
+LOADED = f"{IMAGES}.every(i => i.src && i.complete)"
 """A picture without an address, as JupyterLab has it at first, counts as complete, too."""
 
 
@@ -143,12 +156,23 @@ def settled(page: Page, question: str) -> Any:
     return answer
 
 
-@pytest.mark.parametrize("width", [1366, 900])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("lab", "drawn", "dark", "width"),
+    [
+        *(("lab4", DRAWN, dark, width) for dark in (False, True) for width in (1366, 900)),
+        ("lab3", DRAWN3, False, 1366),
+    ],
+    ids=lambda value: {False: "light", True: "dark"}[value] if isinstance(value, bool) else None,
+)
 def test_jupyterlab_shows_every_picture(
-    page: Page, lab: Callable[[Page, bool, int], None], dark: bool, width: int
+    page: Page,
+    worksheet: Callable[..., None],
+    lab: str,
+    drawn: set[str],
+    dark: bool,
+    width: int,
 ) -> None:
-    lab(page, dark, width)
+    worksheet(page, dark, width, lab, drawn)
     seen: list[dict[str, Any]] = settled(
         page,
         f"return {IMAGES}.map(i => {{ const cell = i.closest('.jp-MarkdownOutput');"
@@ -157,7 +181,7 @@ def test_jupyterlab_shows_every_picture(
         " shape: i.naturalHeight / i.naturalWidth - b.height / b.width, shown: b.width,"
         " words: i.alt, over: b.right - c.right, wide: cell.scrollWidth - cell.clientWidth}})",
     )
-    assert {image["name"] for image in seen} == {f"{name}.svg" for name in DRAWN}
+    assert {image["name"] for image in seen} == {f"{name}.svg" for name in drawn}
     for image in seen:
         assert image["natural"] == 720, image
         assert image["shown"] == 720 if width == 1366 else image["shown"] > 400, image
@@ -167,7 +191,7 @@ def test_jupyterlab_shows_every_picture(
         assert len(image["words"]) > 60, image
     outer = "document.querySelector('.jp-WindowedPanel-outer')"
     assert page.js(f"return {outer}.scrollWidth - {outer}.clientWidth") <= 0
-    for name in sorted(DRAWN):
+    for name in sorted(drawn):
         # Cells get their heights as they come into view, so one jump may end beside it.
         until(
             page,
@@ -179,13 +203,11 @@ def test_jupyterlab_shows_every_picture(
         page.driver.save_screenshot(str(shot))
 
 
-def test_the_themes_differ_and_pictures_do_not(
-    page: Page, lab: Callable[[Page, bool, int], None]
-) -> None:
+def test_the_themes_differ_and_pictures_do_not(page: Page, worksheet: Callable[..., None]) -> None:
     """In the dark, too, a picture's words stand on the picture's own ground, not on the page's."""
     grounds = {}
     for dark in (False, True):
-        lab(page, dark, 1366)
+        worksheet(page, dark, 1366)
         grounds[dark] = page.js(
             "const i = " + IMAGES + "[0]; const c = document.createElement('canvas');"
             "c.width = 720; c.height = 40; const p = c.getContext('2d'); p.drawImage(i, 0, 0);"

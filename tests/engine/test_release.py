@@ -17,15 +17,18 @@ from grader import record, release
 
 pytestmark = pytest.mark.engine
 
-LAB = labs.load("lab4")
 STUDENT = "s2468101"
 
 
-def test_a_student_unpacks_it_and_says_the_two_lines(image_set: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "exercise"), [("lab4", "compose"), ("lab3", "image")])
+def test_a_student_unpacks_it_and_says_the_two_lines(
+    image_set: Any, tmp_path: Path, name: str, exercise: str
+) -> None:
+    lab = labs.load(name)
     place = tmp_path / "Übungen, Woche 5"
-    with zipfile.ZipFile(release.make(LAB, tmp_path / "lab4.zip").file) as packed:
+    with zipfile.ZipFile(release.make(lab, tmp_path / f"{name}.zip").file) as packed:
         packed.extractall(place)
-    kit = place / "drydock-lab4"
+    kit = place / f"drydock-{name}"
     venv.create(tmp_path / "clean", with_pip=True)
     python = tmp_path / "clean" / ("Scripts" if os.name == "nt" else "bin") / "python"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
@@ -46,20 +49,20 @@ def test_a_student_unpacks_it_and_says_the_two_lines(image_set: Any, tmp_path: P
     installed = say("pip", "install", "--quiet", "nox")
     assert installed.returncode == 0, installed.stderr
     listed = say("nox", "-l")
-    assert "* lab4 ->" in listed.stdout, listed.stdout + listed.stderr
+    assert f"* {name} ->" in listed.stdout, listed.stdout + listed.stderr
     assert "demo" not in listed.stdout
-    graded = say("nox", "-s", "lab4", "--", "--student", STUDENT, "--exercise", "compose")
+    graded = say("nox", "-s", name, "--", "--student", STUDENT, "--exercise", exercise)
     assert graded.returncode == 0, graded.stdout + graded.stderr
     assert "Traceback" not in graded.stdout + graded.stderr
     assert "First things to do" in graded.stdout
-    results = kit / "results" / "lab4" / STUDENT
+    results = kit / "results" / name / STUDENT
     found = record.load(results / "record.json")
     assert found is not None
     assert found.gradable
     assert 0 < found.score < found.max_score, "they are starters"
     assert (results / "feedback.html").is_file()
-    assert (kit / "workspaces" / "lab4" / STUDENT / "worksheet.ipynb").is_file()
+    assert (kit / "workspaces" / name / STUDENT / "worksheet.ipynb").is_file()
     packed_up = say("nox", "-s", "submit", "--", "--student", STUDENT)
     assert packed_up.returncode == 0, packed_up.stdout + packed_up.stderr
-    assert (results / f"lab4-{STUDENT}.zip").is_file()
+    assert (results / f"{name}-{STUDENT}.zip").is_file()
     assert sys.prefix not in graded.stdout + graded.stderr, "nothing of this kit's own was used"
