@@ -46,6 +46,12 @@ def main() -> int:
         metavar="N",
         help="whole labs of the class (minutes each)",
     )
+    parser.add_argument(
+        "--apart",
+        type=int,
+        metavar="N",
+        help="how many of these are also graded one after the other (all; twice the minutes each)",
+    )
     parser.add_argument("--only-class", action="store_true", help="only the figures of a class")
     parser.add_argument(
         "--machines",
@@ -64,7 +70,7 @@ def main() -> int:
         if not args.only_class:
             rows += one_submission(engine, image_set, args.repeat)
         rows += bench_class.few_and_many()
-        rows += bench_class.whole_labs(engine, args.students)
+        rows += bench_class.whole_labs(engine, args.students, args.apart)
     table = Table("measured", "figure", "goal", title="Drydock, against the bare docker commands")
     for row in rows:
         table.add_row(*row)
