@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader.checks import eventually
-from tests.vms.room import Grading, Room
+from tests.vms.room import Room
 
 # Only inside the namespaces that `python -m tests.vms` makes; `nox -s tests` leaves them out.
 if "DRYDOCK_VMS" not in os.environ:
@@ -62,17 +62,6 @@ def web(room: Room) -> str:
         )  # fmt: skip
     assert eventually(lambda: room.swarm.converged("web"), within=300, every=2)
     return "web"
-
-
-@pytest.fixture(scope="session")
-def webserver(room: Room) -> Iterator[Grading]:
-    """The exercise webserver, played on manager1 beside what happens to the workers.
-
-    Installing packages takes minutes where processors are emulated.
-    """
-    grading = room.begin("webserver", "--fresh")
-    yield grading
-    grading.end()
 
 
 def pytest_terminal_summary(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -136,47 +135,18 @@ class Room:
         Of the demo student's finished lab, or of what they have in the folder `files`.
         """
         self.let_go()
-        return self.begin(exercise, *options, target=target, files=files).exercise()
-
-    def begin(
-        self, exercise: str, *options: str, target: str = "vagrant", files: Path | None = None
-    ) -> Grading:
-        """The same, going on beside the test."""
         whose = ["--demo"]
         if files is not None:
             whose = ["--student", "s0000000", "--workspace", str(files)]
-        what = f"{exercise}, {target}, {'played' if '--fresh' in options else 'live'}"
         out = self.place / "results" / f"{exercise}-{len(self.figures)}"
-        process = self.start(
-            "check", "lab4", *whose, "--target", target, "--exercise", exercise,
-            "--out", str(out), *options,
-        )  # fmt: skip
-        return Grading(self, what, process, out / "record.json")
-
-
-@dataclass
-class Grading:
-    """An exercise that is being graded, `process` writing `record`."""
-
-    room: Room
-    what: str
-    process: subprocess.Popen[str]
-    record: Path
-    began: float = field(default_factory=time.monotonic)
-
-    def exercise(self) -> dict[str, Any]:
-        """The record's part on the exercise, when it is done."""
-        said, _ = self.process.communicate(timeout=STEP_SECONDS)
-        assert self.process.returncode in (0, 1, 3), said
-        self.room.figures[self.what] = time.monotonic() - self.began
-        (found,) = json.loads(self.record.read_text("utf-8"))["exercises"]
+        with self.timed(f"{exercise}, {target}, {'played' if '--fresh' in options else 'live'}"):
+            self.kit(
+                "check", "lab4", *whose, "--target", target, "--exercise", exercise,
+                "--out", str(out), *options, ok=(0, 1, 3),
+            )  # fmt: skip
+        record = json.loads((out / "record.json").read_text("utf-8"))
+        (found,) = [entry for entry in record["exercises"] if entry["id"] == exercise]
         return dict(found)
-
-    def end(self) -> None:
-        """Nobody waits for it any more."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            self.process.communicate()
 
 
 def outcomes(exercise: dict[str, Any]) -> dict[str, str]:

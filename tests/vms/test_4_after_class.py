@@ -61,6 +61,7 @@ def test_files_of_the_kit_are_where_they_were() -> None:
 
 
 def snapshots(room: Room) -> dict[str, dict[str, Any]]:
+    assert room.target  # One connection each, made before they are used side by side.
     with ThreadPoolExecutor(len(NAMES)) as pool:
         return dict(zip(NAMES, pool.map(partial(snapshot, room), NAMES), strict=True))
 
