@@ -20,9 +20,11 @@ pytestmark = pytest.mark.engine
 STUDENT = "s2468101"
 
 
-@pytest.mark.parametrize(("name", "exercise"), [("lab4", "compose"), ("lab3", "image")])
+@pytest.mark.parametrize(
+    ("name", "exercise", "points"), [("lab4", "compose", 2), ("lab3", "image", 0)]
+)
 def test_a_student_unpacks_it_and_says_the_two_lines(
-    image_set: Any, tmp_path: Path, name: str, exercise: str
+    image_set: Any, tmp_path: Path, name: str, exercise: str, points: float
 ) -> None:
     lab = labs.load(name)
     place = tmp_path / "Übungen, Woche 5"
@@ -59,7 +61,7 @@ def test_a_student_unpacks_it_and_says_the_two_lines(
     found = record.load(results / "record.json")
     assert found is not None
     assert found.gradable
-    assert 0 < found.score < found.max_score, "they are starters"
+    assert found.score == points < found.max_score, "they are starters"
     assert (results / "feedback.html").is_file()
     assert (kit / "workspaces" / name / STUDENT / "worksheet.ipynb").is_file()
     packed_up = say("nox", "-s", "submit", "--", "--student", STUDENT)
