@@ -48,7 +48,8 @@ def hold(folder: Path) -> Iterator[Path]:
     try:
         try:
             _tidy(folder)
-            scratch.mkdir()
+            # A killed batch's check may write into it for a moment still, so that it stays.
+            scratch.mkdir(exist_ok=True)
             (folder / HOLDER).write_text(json.dumps(_this()), encoding="utf-8")
         except OSError as error:
             raise unwritable(folder, error) from None

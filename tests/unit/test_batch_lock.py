@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,31 @@ def test_what_a_killed_batch_left_is_tidied_up(tmp_path: Path) -> None:
         assert [file.name for file in records.iterdir()] == ["s1.json"]
     assert not scratch.exists()
     assert sorted(file.name for file in tmp_path.iterdir() if file.name != ".lock") == ["records"]
+
+
+def test_what_a_killed_batch_is_still_writing_does_not_stop_the_next(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def straggler() -> None:
+        number = 0
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                (tmp_path / ".work/left").mkdir(parents=True, exist_ok=True)
+                (tmp_path / f".work/left/{number}.txt").write_text("half")
+            number += 1
+
+    writes = threading.Thread(target=straggler)
+    writes.start()
+    try:
+        for _ in range(100):
+            with lock.hold(tmp_path) as scratch:
+                (scratch / "own.txt").write_text("mine")
+    finally:
+        ended.set()
+        writes.join()
+    with lock.hold(tmp_path) as scratch:
+        assert list(scratch.iterdir()) == []
+    assert not scratch.exists()
 
 
 def test_a_file_in_the_folders_place_is_a_clear_error(tmp_path: Path) -> None:
