@@ -22,6 +22,9 @@ STARTS_WITHIN = 30
 PATIENCE = 8
 """Seconds in which a server that already answers, with an error, may still come to better ones."""
 
+SETTLES_WITHIN = 2
+"""Seconds for what is looked at as it is: only a request that is under way may still change it."""
+
 PARTS = (("php-fpm", "PHP-FPM"), ("nginx", "nginx"))
 """Programs that have their part in the page, and what they are called."""
 
@@ -39,6 +42,8 @@ class Page:
     node: Any
     patience: float = 1.0
     """The target's: the waits below are multiplied by it."""
+    live: bool = False
+    """The target's, too: nothing was started for this look, so there is nothing to wait for."""
 
     def ask(self, port: int, n: int, timeout: float = 5.0, path: str = "/") -> Answer | None:
         timeout *= self.patience
@@ -46,6 +51,8 @@ class Page:
 
     def wait(self, what: Callable[[], T], within: float, every: float = 0.1) -> T | None:
         """`eventually`, with the patience that the target needs."""
+        if self.live:
+            within = min(within, SETTLES_WITHIN)
         return eventually(what, within=within * self.patience, every=every)
 
     def wait_for(

@@ -101,8 +101,9 @@ class Cluster:
 
     @property
     def width(self) -> int:
+        threads = self._threads() or {}
         # One more for each worker: it is there when another one ends.
-        return self.side_by_side + len(self._threads() or {})
+        return max(1, sum(threads.values())) + len(threads)
 
     def _threads(self) -> dict[str, int] | None:
         """Threads by worker; None if the scheduler does not say.

@@ -48,7 +48,7 @@ def folder(submission: Path) -> Path:
 @pytest.fixture(scope="session")
 def page(variant: dict[str, Any], student: str, node: Any, target: Any) -> Page:
     site, factor = str(variant["site_name"]), int(variant["page_factor"])
-    return Page(site, student, factor, node, target.patience)
+    return Page(site, student, factor, node, target.patience, target.live)
 
 
 @pytest.fixture(scope="session")
