@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,15 @@ def run(*args: str | Path, timeout: float = 900) -> subprocess.CompletedProcess[
 class Running:
     """A run that is under way; `until` reads what it says, `interrupt` is Ctrl-C.
 
-    `folder` is where the kit lies: another copy than the tests' own, if wanted.
+    `folder` is where the kit lies: another copy than the tests' own, if wanted. `through` is a
+    command that runs the one which is added to it.
     """
 
-    def __init__(self, *args: str | Path, folder: Path = KIT) -> None:
+    def __init__(
+        self, *args: str | Path, folder: Path = KIT, through: Sequence[str | Path] = ()
+    ) -> None:
         self.process = subprocess.Popen(
-            command(*args),
+            [*through, *command(*args)],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

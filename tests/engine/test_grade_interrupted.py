@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ MOMENTS = (
     *(("", 0.3 + 0.5 * number) for number in range(10)),
     *(("points, in", 0.13 * number) for number in range(10)),
 )
+MEMORY = Path("/proc/meminfo")
 """When to kill: seconds after the command was given, or after it has said the first words."""
 
 
@@ -246,6 +248,35 @@ def test_a_full_disk_pauses_the_batch_until_there_is_room(
     assert any(words in running.said for words in full), running.said
     time.sleep(8)
     ballast.unlink()
+    running.until("It is mended")
+    out, _ = running.process.communicate(timeout=600)
+    assert running.process.returncode == 0, running.said + out
+    assert one.graded().keys() == PARTS
+    assert one.files == one.written
+    assert not left()
+
+
+def test_a_lack_of_memory_pauses_the_batch_until_there_is_some(
+    tmp_path: Path,
+    image_set: Any,
+    left: Callable[[], set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Memory that really ran out would take other tests down with it. What the system says of it
+    # is made up, and for the batch alone, in a mount namespace of its own.
+    told = tmp_path / "meminfo"
+    told.write_bytes(MEMORY.read_bytes())
+    own = ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" {MEMORY} && exec "$@"', told]
+    if not packages.is_root() or subprocess.run([*own, "true"]).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "3")
+    one = Class(tmp_path / "class", THREE)
+    running = kit.Running(*one.where, through=own)
+    running.until("side by side")
+    told.write_text("MemAvailable:  102400 kB\n", "utf-8")
+    running.until("Paused:")
+    assert "Only 100 MiB of memory are free." in running.said
+    told.write_bytes(MEMORY.read_bytes())
     running.until("It is mended")
     out, _ = running.process.communicate(timeout=600)
     assert running.process.returncode == 0, running.said + out
