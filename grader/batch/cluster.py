@@ -56,10 +56,11 @@ class Cluster:
         return self
 
     def _connect(self) -> None:
+        security = worker.security(self._address, "client")
         try:
             self._client = self._distributed.Client(
                 self._address,
-                security=self._distributed.Security(),
+                security=security,
                 timeout=CONNECT_SECONDS,
                 set_as_default=False,
             )

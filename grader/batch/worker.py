@@ -169,6 +169,7 @@ def work(address: str, jobs: int | None, engine_url: str | None) -> None:
     """Be a worker of the scheduler at `address` until it ends or Ctrl-C."""
     global _place
     distributed = load()
+    security(address, "worker")  # Before an engine is started for nothing.
     provider = supply.provide_targets(engine_url)
     if provider.unavailable is not None:
         raise supply_error(provider)
@@ -207,7 +208,7 @@ async def _serve(distributed: Any, address: str, threads: int, folder: Path) -> 
             address,
             nthreads=threads,
             name=f"{platform.node()}-{os.getpid()}",
-            security=distributed.Security(),
+            security=security(address, "worker"),
             local_directory=str(folder),
             # Submissions are weighed by the kit; the objects that Dask could weigh are small.
             memory_limit=0,
@@ -230,11 +231,13 @@ def schedule(address: str) -> None:
     distributed = load()
     import dask
 
+    keys = security(address, "scheduler")
+
     async def serve() -> None:
         with dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}):
             try:
                 scheduler = await distributed.Scheduler(
-                    host=address, security=distributed.Security(), dashboard_address=LOOPBACK
+                    host=address, security=keys, dashboard_address=LOOPBACK
                 )
             except (OSError, ValueError, RuntimeError, TypeError) as error:
                 raise KitError(f"Nothing can listen there: {error}", where=address) from None
@@ -256,6 +259,29 @@ def load() -> Any:
     # What it says of itself is for people who look after Dask.
     logging.getLogger("distributed").setLevel(logging.WARNING)
     return distributed
+
+
+def security(address: str, role: str) -> Any:
+    """Keys and certificates as Dask's own settings name them; `role` is what this process is.
+
+    KitError where the address needs some, and none are named or those cannot be used.
+    """
+    remedy = (
+        "Name files in DASK_DISTRIBUTED__COMM__TLS__CA_FILE,"
+        f" …__TLS__{role.upper()}__CERT and …__TLS__{role.upper()}__KEY, or in Dask's own"
+        " configuration (distributed.comm.tls). On one machine tcp:// needs none."
+    )
+    made = load().Security()
+    if address.startswith("tls:"):
+        try:
+            context = made.get_connection_args(role)["ssl_context"]
+        except (OSError, ValueError, TypeError) as error:
+            raise KitError(
+                f"The keys for tls:// cannot be used: {error}", where=address, remedy=remedy
+            ) from None
+        if context is None:
+            raise KitError("tls:// needs keys, and none are named.", where=address, remedy=remedy)
+    return made
 
 
 def unreachable(address: str, error: BaseException) -> KitError:

@@ -254,6 +254,28 @@ def test_no_scheduler_and_no_worker_are_said_with_what_to_do(
     assert record.load(one.results.record_file("s0000001")) == record_before
 
 
+@pytest.mark.parametrize("names", [{}, {"CA_FILE": "nowhere.pem", "CLIENT__CERT": "nowhere.pem"}])
+def test_tls_without_keys_says_where_to_name_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: dict[str, str]
+) -> None:
+    for name, file in names.items():
+        for role in ("CLIENT", "WORKER", "SCHEDULER"):
+            monkeypatch.setenv(
+                f"DASK_DISTRIBUTED__COMM__TLS__{name.replace('CLIENT', role)}", str(tmp_path / file)
+            )
+    one = Class(tmp_path / "class", THREE)
+    for role, done in (
+        ("CLIENT", one.grade("--cluster", "tls://127.0.0.1:9")),
+        ("WORKER", kit.run("worker", "tls://127.0.0.1:9")),
+        ("SCHEDULER", kit.run("worker", "--scheduler", "tls://127.0.0.1:9")),
+    ):
+        assert done.returncode == 2, done.stderr
+        told = "The keys for tls:// cannot be used" if names else "tls:// needs keys"
+        assert told in done.stderr
+        assert f"…__TLS__{role}__CERT" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_a_worker_with_another_version_of_the_kit_is_named_and_grades_nobody(
     tmp_path: Path, cluster: Cluster
 ) -> None:
