@@ -29,8 +29,9 @@ MOMENTS = (
     *(("", 0.3 + 0.5 * number) for number in range(10)),
     *(("points, in", 0.13 * number) for number in range(10)),
 )
-MEMORY = Path("/proc/meminfo")
 """When to kill: seconds after the command was given, or after it has said the first words."""
+
+MEMORY = Path("/proc/meminfo")
 
 
 def test_ctrl_c_ends_at_once_and_the_same_command_goes_on(
