@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,8 @@ class Vagrant:
     kind = KIND
 
     def __init__(self) -> None:
-        self._states: dict[str, tuple[str, str]] | None = None
+        self._states: dict[str, str] | None = None
+        self._logins: Mapping[str, Mapping[str, str]] = {}
 
     def up(self, progress: Progress) -> None:
         # All machines in every call: those that run are only looked at.
@@ -47,10 +49,10 @@ class Vagrant:
 
     def machines(self) -> list[Access]:
         """The running machines, in the order of nodes.yaml. KitError if there are none."""
-        running = [name for name, (state, _) in self._known().items() if state == "running"]
+        running = [name for name, state in self._known().items() if state == "running"]
         if not running:
             raise none_there()
-        return accesses(*running)
+        return accesses(*running, told=self._logins)
 
     def target(self, nodes: int, *, live: bool) -> Target:
         from grader.targets.machines import Absent, MachinesTarget
@@ -68,7 +70,7 @@ class Vagrant:
     def missing(self) -> Mapping[str, str]:
         return {
             name: f"Vagrant says it is {state.replace('_', ' ')}"
-            for name, (state, _) in self._known().items()
+            for name, state in self._known().items()
             if state != "running"
         }
 
@@ -93,19 +95,26 @@ class Vagrant:
         known = self._known()
         if name not in known:
             raise no_such(name, list(known))
-        if known[name][0] != "running":
+        if known[name] != "running":
             raise EngineFault(
-                f"{name} does not run: Vagrant says it is {known[name][0].replace('_', ' ')}.",
+                f"{name} does not run: Vagrant says it is {known[name].replace('_', ' ')}.",
                 remedy=f"vagrant up {name}",
             )
-        return access(name)
+        return accesses(name, told=self._logins)[0]
 
-    def _known(self) -> dict[str, tuple[str, str]]:
-        """State and Vagrant's provider by name, in the order of nodes.yaml."""
+    def _known(self) -> dict[str, str]:
+        """The machines' states, such as "running", in the order of nodes.yaml."""
         if self._states is None:
-            found = vagrantcli.states()
-            names = [name for name in nodes_file.addresses() if name in found]
-            self._states = {name: found[name] for name in names}
+            names = list(nodes_file.addresses())
+            # Each question costs seconds. Vagrant says how all are logged in to only while all
+            # of them run, so that in class, as a rule, one answer tells both.
+            with contextlib.suppress(KitError):
+                self._logins = vagrantcli.ssh_configs()
+            if set(names) <= set(self._logins):
+                self._states = dict.fromkeys(names, "running")
+            else:
+                found = vagrantcli.states()
+                self._states = {name: found[name] for name in names if name in found}
         return self._states
 
 
@@ -126,9 +135,13 @@ def access(name: str) -> Access:
     return accesses(name)[0]
 
 
-def accesses(*names: str) -> list[Access]:
-    """How running machines are logged in to, with the host keys that Vagrant's way showed."""
-    told = vagrantcli.ssh_configs(*names)
+def accesses(*names: str, told: Mapping[str, Mapping[str, str]] | None = None) -> list[Access]:
+    """How running machines are logged in to, with the host keys that Vagrant's way showed.
+
+    `told` is what Vagrant said of machines already.
+    """
+    if told is None or not set(names) <= set(told):
+        told = vagrantcli.ssh_configs(*names)
     with ThreadPoolExecutor(len(names)) as pool:
         return list(pool.map(lambda name: _access(name, told.get(name, {})), names))
 

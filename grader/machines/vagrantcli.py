@@ -189,24 +189,17 @@ def explain(words: Sequence[str], said: str) -> KitError:
     )
 
 
-def states() -> dict[str, tuple[str, str]]:
-    """(state, provider) of each machine by name; such as ("running", "libvirt")."""
-    state: dict[str, str] = {}
-    kind: dict[str, str] = {}
-    for line in ask("status", "--machine-readable").splitlines():
-        fields = line.split(",", 3)
-        if len(fields) == 4 and fields[1]:
-            if fields[2] == "state":
-                state[fields[1]] = fields[3]
-            elif fields[2] == "provider-name":
-                kind[fields[1]] = fields[3]
-    return {name: (found, kind.get(name, "")) for name, found in state.items()}
+def states() -> dict[str, str]:
+    """The state of each machine by name, such as "running"."""
+    rows = (line.split(",", 3) for line in ask("status", "--machine-readable").splitlines())
+    return {row[1]: row[3] for row in rows if len(row) == 4 and row[1] and row[2] == "state"}
 
 
 def ssh_configs(*names: str) -> dict[str, dict[str, str]]:
     """How Vagrant logs in to running machines: HostName, Port, User, IdentityFile, … by name.
 
-    In one question: each start of Vagrant takes seconds.
+    In one question: each start of Vagrant takes seconds. Without names it is about all machines,
+    and a KitError if one of them does not run.
     """
     return parse_configs(ask("ssh-config", *names))
 

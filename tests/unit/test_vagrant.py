@@ -159,7 +159,13 @@ def test_emulation_can_be_forced_and_forbidden(tmp_path: Path) -> None:
 DOCKER = """\
 #!/usr/bin/env bash
 case "$1 $2" in
-    "info --format") cat "$FAKE/$(tr -d '{}' <<<"$3")" 2>/dev/null || echo ;;
+    "info --format")
+        said=$3
+        while [[ $said =~ [{][{]([A-Za-z.]+)[}][}] ]]; do
+            said=${said/"${BASH_REMATCH[0]}"/$(cat "$FAKE/${BASH_REMATCH[1]}" 2>/dev/null)}
+        done
+        echo "$said"
+        ;;
     "node ls") cat "$FAKE/nodes" ;;
     *) echo "$*" >>"$FAKE/typed" ;;
 esac

@@ -8,6 +8,7 @@ import pytest
 
 from grader.errors import KitError
 from grader.machines import nodes_file, vagrantcli
+from grader.machines.vagrant import Vagrant
 
 STATUS = """\
 1700000000,manager1,metadata,provider,libvirt
@@ -40,6 +41,7 @@ def vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"#!{sys.executable}\n"
         "import pathlib, sys\n"
         "here = pathlib.Path(__file__).parent\n"
+        "(here / 'asked').open('a').write(sys.argv[1] + '\\n')\n"
         "sys.stdout.write((here / 'said').read_text())\n"
         "sys.exit(int((here / 'code').read_text()))\n",
         "utf-8",
@@ -54,8 +56,8 @@ def test_states_are_read_from_the_machine_readable_answer(vagrant: Path) -> None
     (vagrant / "said").write_text(STATUS, "utf-8")
 
     assert vagrantcli.states() == {
-        "manager1": ("running", "libvirt"),
-        "worker1": ("not_created", "virtualbox"),
+        "manager1": "running",
+        "worker1": "not_created",
     }
 
 
@@ -70,6 +72,21 @@ def test_an_ssh_config_is_a_table_for_each_machine(vagrant: Path) -> None:
         "HostName": "192.168.121.7",
         "User": "vagrant",
     }
+
+
+def test_in_class_where_all_machines_run_one_question_is_enough(vagrant: Path) -> None:
+    names = list(nodes_file.addresses())
+    (vagrant / "said").write_text("\n".join(f"Host {name}\n  Port 22" for name in names), "utf-8")
+
+    assert Vagrant().missing() == {}
+    assert (vagrant / "asked").read_text("utf-8").split() == ["ssh-config"]
+
+
+def test_where_one_does_not_run_vagrant_is_asked_which(vagrant: Path) -> None:
+    (vagrant / "said").write_text(STATUS, "utf-8")
+
+    assert Vagrant().missing() == {"worker1": "Vagrant says it is not created"}
+    assert (vagrant / "asked").read_text("utf-8").split() == ["ssh-config", "status"]
 
 
 @pytest.mark.parametrize(

@@ -134,19 +134,51 @@ class Room:
 
         Of the demo student's finished lab, or of what they have in the folder `files`.
         """
-        self.let_go()
+        return self.grading(exercise, *options, target=target, files=files).graded()
+
+    def grading(
+        self, exercise: str, *options: str, target: str = "vagrant", files: Path | None = None
+    ) -> Grading:
+        """The same, which goes on beside the tests until its `graded` is asked for."""
         whose = ["--demo"]
         if files is not None:
             whose = ["--student", "s0000000", "--workspace", str(files)]
+        what = f"{exercise}, {target}, {'played' if '--fresh' in options else 'live'}"
         out = self.place / "results" / f"{exercise}-{len(self.figures)}"
-        with self.timed(f"{exercise}, {target}, {'played' if '--fresh' in options else 'live'}"):
-            self.kit(
-                "check", "lab4", *whose, "--target", target, "--exercise", exercise,
-                "--out", str(out), *options, ok=(0, 1, 3),
-            )  # fmt: skip
-        record = json.loads((out / "record.json").read_text("utf-8"))
-        (found,) = [entry for entry in record["exercises"] if entry["id"] == exercise]
+        process = self.start(
+            "check", "lab4", *whose, "--target", target, "--exercise", exercise,
+            "--out", str(out), *options,
+        )  # fmt: skip
+        return Grading(self, exercise, what, out, process)
+
+
+@dataclass
+class Grading:
+    """A grading of one exercise on the machines; `out` is its folder."""
+
+    room: Room
+    exercise: str
+    what: str
+    out: Path
+    process: subprocess.Popen[str]
+
+    def graded(self) -> dict[str, Any]:
+        """Wait for it; the record's part on the exercise."""
+        said, _ = self.process.communicate(timeout=STEP_SECONDS)
+        assert self.process.returncode in (0, 1, 3), said
+        record = json.loads((self.out / "record.json").read_text("utf-8"))
+        (found,) = [entry for entry in record["exercises"] if entry["id"] == self.exercise]
+        took = found["seconds"]
+        self.room.figures[self.what] = took["sandbox"] + took["checks"]
+        for stage in sorted(took.keys() - {"sandbox", "checks"}):
+            self.room.figures[f"{self.what}: {stage}"] = took[stage]
         return dict(found)
+
+    def stop(self) -> None:
+        """End it, if it has not ended."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.communicate(timeout=STEP_SECONDS)
 
 
 def outcomes(exercise: dict[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The lab's exercises, played on three real virtual machines."""
+"""The lab's exercises about swarms, played on three real virtual machines."""
 
 from __future__ import annotations
 
@@ -9,36 +9,6 @@ import pytest
 from grader import examples
 from grader import lab as labs
 from tests.vms.room import Room, outcomes, reasons
-
-MACHINE = {
-    "script_present", "packages_installed", "provision_succeeds", "nginx_config_valid",
-    "services_listen", "machine_page", "machine_php", "second_run",
-}  # fmt: skip
-
-
-def test_the_webserver_exercise_runs_on_manager1_itself(room: Room) -> None:
-    graded = room.grade("webserver", "--fresh")
-
-    found = outcomes(graded)
-    machine = [c for c in graded["checks"] if c["id"].partition(".")[2] in MACHINE]
-    assert {c["outcome"] for c in machine} == {"passed"}, reasons(graded)
-    assert "failed" not in found.values(), reasons(graded)
-    host = room.target.node("manager1").host
-    assert host.package("nginx").is_installed
-    assert host.service("nginx").is_running
-
-
-def test_a_live_look_finds_what_has_stopped_since(room: Room) -> None:
-    room.on("manager1", "systemctl", "stop", "php8.2-fpm")
-    try:
-        graded = room.grade("webserver")
-    finally:
-        room.on("manager1", "systemctl", "start", "php8.2-fpm")
-    found = outcomes(graded)
-    assert found["nginx_config_valid"] == "passed", reasons(graded)
-    assert found["services_listen"] == "failed", reasons(graded)
-    assert "php-fpm is installed, but does not run" in reasons(graded)["services_listen"]
-    assert found["machine_page"] == "not_graded", "it needs what failed"
 
 
 def test_the_swarm_exercise_has_full_points_with_its_mesh(room: Room, everything: bool) -> None:

@@ -6,13 +6,29 @@ import contextlib
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from grader.checks import eventually
 from grader.machines.link import Unreachable
 from grader.modules import http
 from grader.modules.rollout.trace import Trace
-from tests.vms.room import NAMES, Room
+from tests.vms.room import NAMES, Grading, Room, outcomes, reasons
+
+MACHINE = {
+    "script_present", "packages_installed", "provision_succeeds", "nginx_config_valid",
+    "services_listen", "machine_page", "machine_php", "second_run",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def practical1(room: Room) -> Iterator[Grading]:
+    """Practical 1 is played on manager1, which leads the swarm meanwhile and stays in it."""
+    grading = room.grading("webserver", "--fresh")
+    yield grading
+    grading.stop()
 
 
 def test_joining_makes_one_swarm_and_may_be_repeated(room: Room) -> None:
@@ -28,7 +44,9 @@ def test_joining_makes_one_swarm_and_may_be_repeated(room: Room) -> None:
     assert found["problems"] == []
 
 
-def test_the_mesh_answers_at_every_node_from_several_backends(room: Room, web: str) -> None:
+def test_the_mesh_answers_at_every_node_from_several_backends(
+    room: Room, web: str, practical1: Grading
+) -> None:
     def backends(name: str) -> set[str]:
         asked = (http.get(room.target.node(name).address, 8080, timeout=10) for _ in range(12))
         told = (re.search(r"host (\S+)", answer.text) for answer in asked if answer and answer.ok)
@@ -125,6 +143,31 @@ def test_a_node_without_power_is_replaced_and_both_workers_come_back(room: Room,
     room.on("manager1", "docker", "service", "scale", "--detach", f"{web}=6")
     for name in NAMES[1:]:
         assert eventually(lambda name=name: room.running(web, name) > 0, within=300, every=2), name
+
+
+def test_practical_1_ran_on_manager1_beside_all_this(room: Room, practical1: Grading) -> None:
+    graded = practical1.graded()
+
+    found = outcomes(graded)
+    machine = [c for c in graded["checks"] if c["id"].partition(".")[2] in MACHINE]
+    assert {c["outcome"] for c in machine} == {"passed"}, reasons(graded)
+    assert "failed" not in found.values(), reasons(graded)
+    host = room.target.node("manager1").host
+    assert host.package("nginx").is_installed
+    assert host.service("nginx").is_running
+
+
+def test_a_live_look_finds_what_has_stopped_since(room: Room) -> None:
+    room.on("manager1", "systemctl", "stop", "php8.2-fpm")
+    try:
+        graded = room.grade("webserver")
+    finally:
+        room.on("manager1", "systemctl", "start", "php8.2-fpm")
+    found = outcomes(graded)
+    assert found["nginx_config_valid"] == "passed", reasons(graded)
+    assert found["services_listen"] == "failed", reasons(graded)
+    assert "php-fpm is installed, but does not run" in reasons(graded)["services_listen"]
+    assert found["machine_page"] == "not_graded", "it needs what failed"
 
 
 def until(process: subprocess.Popen[str], words: str) -> str:

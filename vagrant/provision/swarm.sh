@@ -14,37 +14,43 @@ fail() {
     echo "$*" >&2
     exit 1
 }
-info() { docker info --format "{{$1}}"; }
-state() { info .Swarm.LocalNodeState; }
+
+# What the engine says of its swarm, asked once: each question takes a second on a slow node.
+state='' id='' manages='' address_now='' error=''
+ask() {
+    local format='{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{.Swarm.ControlAvailable}}|'
+    format+='{{.Swarm.NodeAddr}}|{{.Swarm.Error}}'
+    state=''
+    IFS='|' read -r state id manages address_now error < <(docker info --format "$format") || true
+}
 
 # After a start of the node the engine takes a moment, and then its swarm another.
 settle() {
-    local found=
     for _ in $(seq 60); do
-        found=$(state 2>/dev/null) || found=
-        [ -z "$found" ] || [ "$found" = pending ] || return 0
+        ask 2>/dev/null
+        [ -z "$state" ] || [ "$state" = pending ] || return 0
         sleep "${DRYDOCK_PAUSE:-2}"
     done
-    [ -n "$found" ] || fail "The engine does not answer. Its log: journalctl -u docker.service"
+    [ -n "$state" ] || fail "The engine does not answer. Its log: journalctl -u docker.service"
 }
 
 init() {
     local address=$1
-    case $(state) in
+    case $state in
         inactive)
             docker swarm init --advertise-addr "$address" >/dev/null
             say "The swarm is made; this node is its manager at $address."
             ;;
         active)
-            [ "$(info .Swarm.ControlAvailable)" = true ] || fail \
+            [ "$manages" = true ] || fail \
                 "This node is a worker in a swarm already. Type \`docker swarm leave\` on it first."
-            [ "$(info .Swarm.NodeAddr)" = "$address" ] || fail \
-                "This node's swarm has the address $(info .Swarm.NodeAddr), not $address: it was" \
+            [ "$address_now" = "$address" ] || fail \
+                "This node's swarm has the address $address_now, not $address: it was" \
                 "made on the wrong network. Type \`docker swarm leave --force\` on it first."
             say "The swarm is there already."
             ;;
         *)
-            fail "This node's swarm is not well: $(state) $(info .Swarm.Error)." \
+            fail "This node's swarm is not well: $state $error." \
                 "\`docker swarm leave --force\` on it gives it up."
             ;;
     esac
@@ -52,11 +58,7 @@ init() {
 
 token() { docker swarm join-token --quiet "${1:-worker}"; }
 
-id() {
-    local found
-    found=$(info .Swarm.NodeID)
-    say "${found:--}"
-}
+id() { say "${id:--}"; }
 
 knows() {
     local members
@@ -68,15 +70,15 @@ knows() {
 join() {
     local manager=$1 address=$2 token=$3
     if [ "$token" = - ]; then
-        [ "$(state)" = active ] || fail \
-            "The manager knows this node, but the node itself says $(state) $(info .Swarm.Error)." \
+        [ "$state" = active ] || fail \
+            "The manager knows this node, but the node itself says $state $error." \
             "Restart it (vagrant reload NAME), or type \`docker swarm leave --force\` on it."
         say "This node is in the swarm already."
         return
     fi
-    if [ "$(state)" != inactive ]; then
+    if [ "$state" != inactive ]; then
         # A manager of another swarm holds that swarm's state. Nobody but its owner ends it.
-        [ "$(info .Swarm.ControlAvailable)" != true ] || fail \
+        [ "$manages" != true ] || fail \
             "This node is a manager of another swarm." \
             "If that may end, type \`docker swarm leave --force\` on it."
         # Its manager was made anew, and the swarm it belongs to is no more.
