@@ -108,6 +108,7 @@ class Vagrant:
             names = list(nodes_file.addresses())
             # Each question costs seconds. Vagrant says how all are logged in to only while all
             # of them run, so that in class, as a rule, one answer tells both.
+            self._logins = {}
             with contextlib.suppress(KitError):
                 self._logins = vagrantcli.ssh_configs()
             if set(names) <= set(self._logins):
