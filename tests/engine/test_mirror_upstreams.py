@@ -16,6 +16,7 @@ import pytest
 from grader.engine import archive, node_image
 from grader.engine.find import Engine
 from grader.engine.mirror import config, making, origins, status
+from tests.engine import execs
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -106,8 +107,7 @@ def get(mirror: tuple[DockerClient, str], url: str, *arguments: str) -> str:
     name = host.partition(":")[0]
     to = [] if "--proxy" in arguments else ["--connect-to", f"{name}:{port}:127.0.0.1:{port}"]
     argv = ["curl", "-sS", "-m", "30", *to, *arguments, url]
-    made = client.api.exec_create(container, argv)
-    return bytes(client.api.exec_start(made["Id"])).decode()
+    return execs.execute(client, container, argv)[1]
 
 
 def test_apts_proxy_is_asked_for_the_whole_address(mirror: tuple[DockerClient, str]) -> None:
@@ -151,8 +151,8 @@ def test_of_many_that_ask_at_once_one_is_passed_on(mirror: tuple[DockerClient, s
     url = "http://files.test:8081/f/many-1.whl"
     to = "files.test:8081:127.0.0.1:8081"
     script = f"for i in $(seq 20); do curl -sS --connect-to {to} {url} & done; wait"
-    made = client.api.exec_create(container, ["sh", "-c", script])
-    assert bytes(client.api.exec_start(made["Id"])).decode().count("file /f/many-1.whl") == 20
+    _, said = execs.execute(client, container, ["sh", "-c", script])
+    assert said.count("file /f/many-1.whl") == 20
     deadline = time.monotonic() + 20
     while sum(counted()[:2]) < hits + outside + 20:
         assert time.monotonic() < deadline

@@ -7,11 +7,13 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from docker import DockerClient
 from docker.models.containers import Container
 
 from grader.checks import eventually
 from grader.engine.sandbox import Sandbox
 from grader.modules import http
+from tests.engine import execs
 
 ports = itertools.count(18000)
 
@@ -33,7 +35,7 @@ class Box:
             options["ports"] = {f"{port}/tcp": outside}
         container = self.docker.containers.run(image, command, detach=True, **options)
         try:
-            yield Running(container, self.node.address, outside)
+            yield Running(self.docker, container, self.node.address, outside)
         finally:
             container.remove(v=True, force=True)
 
@@ -59,7 +61,8 @@ class Box:
 class Running:
     """A running container."""
 
-    def __init__(self, container: Container, address: str, port: int) -> None:
+    def __init__(self, docker: DockerClient, container: Container, address: str, port: int) -> None:
+        self.docker = docker
         self.container = container
         self.address = address
         self.port = port
@@ -71,8 +74,7 @@ class Running:
         return answer
 
     def execute(self, *argv: str, **options: Any) -> tuple[int, str]:
-        code, said = self.container.exec_run(list(argv), **options)
-        return int(code), bytes(said).decode()
+        return execs.execute(self.docker, self.container.id, argv, **options)
 
     def out(self, *argv: str, **options: Any) -> str:
         code, said = self.execute(*argv, **options)

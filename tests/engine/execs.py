@@ -1,0 +1,26 @@
+"""Programs in a test's container, with all that they say.
+
+Docker's own client for Python reads past what came at once with the engine's answer, so of a
+short program it may tell nothing (docker-py issues 425 and 3332); the kit's reader does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from docker import DockerClient
+
+from grader.engine import commands
+
+
+def execute(
+    client: DockerClient,
+    container: str,
+    argv: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, str]:
+    """(exit code, what it said on both of its outputs), at its end."""
+    exec_id, stream = commands.start(client, container, argv, env=environment)
+    said = b"".join(data for _output, data in stream.frames())
+    stream.close()
+    return commands.exit_code(client, exec_id), said.decode()
