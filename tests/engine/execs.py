@@ -20,7 +20,8 @@ def execute(
     environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
     """(exit code, what it said on both of its outputs), at its end."""
-    exec_id, stream = commands.start(client, container, argv, env=environment)
+    made = client.api.exec_create(container, list(argv), environment=environment)
+    stream = commands.ExecStream(client, made["Id"])
     said = b"".join(data for _output, data in stream.frames())
     stream.close()
-    return commands.exit_code(client, exec_id), said.decode()
+    return commands.exit_code(client, made["Id"]), said.decode()
