@@ -35,7 +35,10 @@ Host worker1
 
 @pytest.fixture
 def vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program `vagrant` that says what is in `said` and ends with the code in `code`."""
+    """A program `vagrant` that says what is in `said` and ends with the code in `code`.
+
+    A command, such as ssh-config, may have a code of its own, in `code-ssh-config`.
+    """
     program = tmp_path / "vagrant"
     program.write_text(
         f"#!{sys.executable}\n"
@@ -43,7 +46,8 @@ def vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "here = pathlib.Path(__file__).parent\n"
         "(here / 'asked').open('a').write(sys.argv[1] + '\\n')\n"
         "sys.stdout.write((here / 'said').read_text())\n"
-        "sys.exit(int((here / 'code').read_text()))\n",
+        "own = here / f'code-{sys.argv[1]}'\n"
+        "sys.exit(int((own if own.exists() else here / 'code').read_text()))\n",
         "utf-8",
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -83,6 +87,8 @@ def test_in_class_where_all_machines_run_one_question_is_enough(vagrant: Path) -
 
 
 def test_where_one_does_not_run_vagrant_is_asked_which(vagrant: Path) -> None:
+    # Then Vagrant tells no machine's login; it ends with 1.
+    (vagrant / "code-ssh-config").write_text("1", "utf-8")
     (vagrant / "said").write_text(STATUS, "utf-8")
 
     assert Vagrant().missing() == {"worker1": "Vagrant says it is not created"}
