@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from grader.machines.provider import Progress
 UP_SECONDS = 1800
 ASK_SECONDS = 120
 KEPT_LINES = 60
+BUSY = "another process is already executing|locked by another|LockedError|because it is locked"
+BUSY_SECONDS = 20
+"""As a rule another `vagrant` only looks at a machine, too, and is done in a moment."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ TROUBLES = (
         " `memory` in vagrant/nodes.yaml.",
     ),
     Trouble(
-        "another process is already executing|locked by another|LockedError",
+        BUSY,
         "Another `vagrant` is at work on these machines.",
         "Wait until it has ended.",
     ),
@@ -120,9 +124,21 @@ def program() -> str:
 
 
 def ask(*words: str, seconds: float = ASK_SECONDS) -> str:
-    """What `vagrant WORDS` prints; KitError where it fails."""
+    """What `vagrant WORDS` prints; KitError where it fails, for other reasons than a short wait."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        done = _run(words, seconds)
+        if done.returncode == 0:
+            return done.stdout
+        said = done.stdout + done.stderr
+        if not re.search(BUSY, said, re.IGNORECASE) or time.monotonic() > deadline:
+            raise explain(words, said)
+        time.sleep(1)
+
+
+def _run(words: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
     try:
-        done = subprocess.run(
+        return subprocess.run(
             [program(), *words],
             cwd=paths.KIT,
             env=environment(),
@@ -134,9 +150,6 @@ def ask(*words: str, seconds: float = ASK_SECONDS) -> str:
         )
     except subprocess.TimeoutExpired:
         raise EngineFault(f"`vagrant {words[0]}` has not answered for {seconds:.0f} s.") from None
-    if done.returncode != 0:
-        raise explain(words, done.stdout + done.stderr)
-    return done.stdout
 
 
 def act(*words: str, progress: Progress, extra: dict[str, str] | None = None) -> None:

@@ -37,7 +37,8 @@ Host worker1
 def vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program `vagrant` that says what is in `said` and ends with the code in `code`.
 
-    A command, such as ssh-config, may have a code of its own, in `code-ssh-config`.
+    A command, such as ssh-config, may have a code of its own, in `code-ssh-config`. What is in
+    `locked` is said once, and the program ends with 1.
     """
     program = tmp_path / "vagrant"
     program.write_text(
@@ -46,6 +47,11 @@ def vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "here = pathlib.Path(__file__).parent\n"
         "(here / 'asked').open('a').write(sys.argv[1] + '\\n')\n"
         "sys.stdout.write((here / 'said').read_text())\n"
+        "locked = here / 'locked'\n"
+        "if locked.exists():\n"
+        "    sys.stderr.write(locked.read_text())\n"
+        "    locked.unlink()\n"
+        "    sys.exit(1)\n"
         "own = here / f'code-{sys.argv[1]}'\n"
         "sys.exit(int((own if own.exists() else here / 'code').read_text()))\n",
         "utf-8",
@@ -93,6 +99,31 @@ def test_where_one_does_not_run_vagrant_is_asked_which(vagrant: Path) -> None:
 
     assert Vagrant().missing() == {"worker1": "Vagrant says it is not created"}
     assert (vagrant / "asked").read_text("utf-8").split() == ["ssh-config", "status"]
+
+
+def test_another_vagrant_that_looks_too_is_waited_for(vagrant: Path) -> None:
+    (vagrant / "said").write_text(SSH, "utf-8")
+    (vagrant / "locked").write_text(
+        "Vagrant can't use the requested machine because it is locked! This\n"
+        "means that another Vagrant process is currently reading or modifying\nthe machine.\n",
+        "utf-8",
+    )
+
+    assert vagrantcli.ssh_configs().keys() == {"manager1", "worker1"}
+    assert (vagrant / "asked").read_text("utf-8").split() == ["ssh-config", "ssh-config"]
+
+
+def test_another_vagrant_that_goes_on_is_named(
+    vagrant: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vagrantcli, "BUSY_SECONDS", 0)
+    (vagrant / "code").write_text("1", "utf-8")
+    (vagrant / "said").write_text("An action 'up': another process is already executing", "utf-8")
+
+    with pytest.raises(KitError) as caught:
+        vagrantcli.ask("status")
+
+    assert "Another `vagrant` is at work" in caught.value.what
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,16 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     sys-fs-fuse-connections.mount; do
     if [ -e "$root/usr/lib/systemd/system/$unit" ]; then inside systemctl --quiet mask "$unit"; fi
 done
+# The same holds for what systemd asks at each start and at each change of its services: a node has
+# no encrypted disks, and sleeps in no file.
+for name in bless-boot cryptsetup debug gpt-auto hibernate-resume integritysetup run system-update \
+    veritysetup; do
+    file=systemd-$name-generator
+    mkdir -p "$root/etc/systemd/system-generators"
+    if [ -e "$root/usr/lib/systemd/system-generators/$file" ]; then
+        ln -s /dev/null "$root/etc/systemd/system-generators/$file"
+    fi
+done
 for module in configfs dm_mod drm efi_pstore fuse loop; do
     ln -s /dev/null "$root/etc/systemd/system/modprobe@$module.service"
 done
@@ -104,6 +114,12 @@ ExecStart=
 ExecStart=/bin/true
 END
 ln -s /dev/null "$root/etc/udev/rules.d/80-ifupdown.rules"
+
+# Questions of packages in English alone: all that is here is read some thirty times while practical 1's
+# packages are installed.
+sed -i -E '/^(choices|description|extended_description)-[a-z_@]+\.utf-8:/Id' \
+    "$root/var/cache/debconf/templates.dat"
+rm -f "$root/var/cache/debconf/templates.dat-old"
 
 # Settings of the machine that builds the box, and what the package manager can make again.
 rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap" "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
