@@ -164,19 +164,6 @@ def test_practical_1_ran_on_manager1_beside_all_this(room: Room, practical1: Gra
     assert host.service("nginx").is_running
 
 
-def test_a_live_look_finds_what_has_stopped_since(room: Room) -> None:
-    room.on("manager1", "systemctl", "stop", "php8.2-fpm")
-    try:
-        graded = room.grade("webserver")
-    finally:
-        room.on("manager1", "systemctl", "start", "php8.2-fpm")
-    found = outcomes(graded)
-    assert found["nginx_config_valid"] == "passed", reasons(graded)
-    assert found["services_listen"] == "failed", reasons(graded)
-    assert "php-fpm is installed, but does not run" in reasons(graded)["services_listen"]
-    assert found["machine_page"] == "not_graded", "it needs what failed"
-
-
 def until(process: subprocess.Popen[str], words: str) -> str:
     """What a command prints up to the first line with these words."""
     assert process.stdout is not None

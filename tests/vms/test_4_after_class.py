@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from grader import paths
-from tests.vms.room import NAMES, Room, processes
+from tests.vms.room import NAMES, Grading, Room, outcomes, processes, reasons
+
+PHP = "php8.2-fpm"
 
 
-def test_provisioning_again_changes_nothing(room: Room, web: str) -> None:
+@pytest.fixture(scope="module")
+def look(room: Room) -> Iterator[Grading]:
+    """A live look at practical 1, whose PHP has stopped since it was played."""
+    room.on("manager1", "systemctl", "stop", PHP)
+    grading = room.grading("webserver")
+    yield grading
+    grading.stop()
+
+
+def test_provisioning_again_changes_nothing(room: Room, web: str, look: Grading) -> None:
     before = snapshots(room)
     tasks = {task.id for task in room.swarm.tasks("web") if task.meant_to_run}
     room.let_go()
@@ -24,6 +38,17 @@ def test_provisioning_again_changes_nothing(room: Room, web: str) -> None:
         for what, now in found.items():
             assert now == before[name][what], f"{what} of {name}"
     assert {task.id for task in room.swarm.tasks("web") if task.meant_to_run} == tasks
+
+
+def test_a_live_look_finds_what_has_stopped_since(room: Room, look: Grading) -> None:
+    graded = look.graded()
+    room.on("manager1", "systemctl", "start", PHP)
+
+    found = outcomes(graded)
+    assert found["nginx_config_valid"] == "passed", reasons(graded)
+    assert found["services_listen"] == "failed", reasons(graded)
+    assert "php-fpm is installed, but does not run" in reasons(graded)["services_listen"]
+    assert found["machine_page"] == "not_graded", "it needs what failed"
 
 
 def test_looks_over_ssh_are_cheap(room: Room, web: str) -> None:
