@@ -20,7 +20,7 @@ from typing import Any
 from grader.vetting import envfile, model
 from grader.vetting.allowlist import Place, Setting, check
 from grader.vetting.dockerfile import reference
-from grader.vetting.mounts import inside
+from grader.vetting.paths import checked, kind_below
 from grader.vetting.yamlfile import Key, Refused, YamlFile
 
 NAMES = (
@@ -227,8 +227,8 @@ def _build(place: Place) -> Build:
         if said.get(key) is not None
     }
     where = place.file.where(*place.keys)
-    context = inside(texts.get("context", "."), where)
-    if not (place.setting.folder / context).is_dir():
+    context = checked(texts.get("context", "."), where)
+    if kind_below(place.setting.folder, context) != "folder":
         place.refuse(
             f"There is no folder `{context}` to build from.",
             "The path counts from the compose file's folder; `.` is that folder itself.",
@@ -238,8 +238,8 @@ def _build(place: Place) -> Build:
     if inline is not None:
         text = place.at("dockerfile_inline", inline)
         return Build(context, None, text.filled(str(inline)), texts.get("target"), args)
-    dockerfile = inside(str(context / texts.get("dockerfile", "Dockerfile")), where)
-    if not (place.setting.folder / dockerfile).is_file():
+    dockerfile = checked(str(context / texts.get("dockerfile", "Dockerfile")), where)
+    if kind_below(place.setting.folder, dockerfile) != "file":
         place.refuse(
             f"There is no file `{dockerfile}` to build from.",
             "Write that Dockerfile (its name has no ending), or correct `build:`.",

@@ -6,10 +6,9 @@ A rule refuses, or says nothing. Each has a test of its own in tests/unit/test_v
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
 from grader.vetting.allowlist import Place
-from grader.vetting.refused import Refused
+from grader.vetting.paths import checked, kind_below
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 """A volume's name; of one letter it would be read as a drive of Windows."""
@@ -26,49 +25,23 @@ _SOCKET = re.compile(r"(docker|containerd|podman)[^/]*\.sock$")
 
 def path_inside(place: Place) -> None:
     """A path in the exercise's folder, whether it is there or not."""
-    inside(place.text(), place.file.where(*place.keys))
+    checked(place.text(), place.file.where(*place.keys))
 
 
 def file_inside(place: Place) -> None:
     """A file that is there, in the exercise's folder."""
-    path = inside(place.text(), place.file.where(*place.keys))
-    if not (place.setting.folder / path).is_file():
+    path = checked(place.text(), place.file.where(*place.keys))
+    if kind_below(place.setting.folder, path) != "file":
         place.refuse(
             f"There is no file `{path}`.", "The path counts from the compose file's folder."
         )
-
-
-def inside(path: str, where: str) -> PurePosixPath:
-    """The path within the exercise's folder; Refused if it leads out of it."""
-    if "://" in path or path.startswith(("git@", "github.com/")):
-        raise Refused(
-            f"`{path}` is an address, not a folder of yours.",
-            where=where,
-            remedy="Put what you need beside the compose file; `.` is the folder that it is in.",
-        )
-    parts: list[str] = []
-    for part in PurePosixPath(path.replace("\\", "/")).parts:
-        if part == "..":
-            if not parts:
-                parts = ["/"]
-                break
-            parts.pop()
-        else:
-            parts.append(part)
-    if parts[:1] == ["/"] or re.match(r"^([A-Za-z]:|~)", path) or "\0" in path:
-        raise Refused(
-            f"The path `{path}` leads out of the folder.",
-            where=where,
-            remedy="Put what you need beside the compose file, and write the path from there.",
-        )
-    return PurePosixPath(*parts)
 
 
 def short_mount(place: Place) -> None:
     """`[SOURCE:]TARGET[:MODE]`: a named volume, or a path in the exercise's folder."""
     text = place.text()
     if re.match(r"[A-Za-z]:[\\/]", text):
-        inside(text, place.file.where(*place.keys))
+        checked(text, place.file.where(*place.keys))
     source, colon, rest = text.partition(":")
     if not colon:
         return  # A volume without a name.
@@ -104,7 +77,7 @@ def _source(place: Place, source: str) -> None:
             "Give it a name of two letters or more.",
         )
     if not NAME.fullmatch(source):
-        inside(source, place.file.where(*place.keys))
+        checked(source, place.file.where(*place.keys))
 
 
 def tmpfs_only(place: Place) -> None:
