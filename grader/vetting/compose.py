@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +21,7 @@ from grader.vetting import envfile, model
 from grader.vetting.allowlist import Place, Setting, check
 from grader.vetting.dockerfile import reference
 from grader.vetting.paths import checked, kind_below
+from grader.vetting.variables import Variables
 from grader.vetting.yamlfile import Key, Refused, YamlFile
 
 NAMES = (
@@ -78,6 +79,9 @@ class ComposeFile:
     entries: list[Service] = field(default_factory=list)
     env_file: str | None = None
     """The file of variables, if there is one."""
+    variables: Variables = field(default_factory=Variables)
+    texts: tuple[YamlFile, ...] = ()
+    """The files that were read, in the order of `files`."""
 
     @property
     def services(self) -> dict[str, Service]:
@@ -113,7 +117,7 @@ def read(folder: Path, name: str) -> ComposeFile:
     files = [YamlFile.read(folder / n, f"{name}/{n}") for n in names]
     for file in files:
         _refuse_no_services(file, needed=file is files[0])
-    setting = Setting(folder, variables, _defined(files), model.ELSEWHERE)
+    setting = Setting(folder, variables, defined(files), model.ELSEWHERE)
     entries: list[Service] = []
     builds: dict[str, dict[str, Any]] = {}
     for file in files:
@@ -129,8 +133,20 @@ def read(folder: Path, name: str) -> ComposeFile:
                 where=entry.where(),
                 remedy="Say `image: NAME:TAG`, or `build: .` if there is a Dockerfile.",
             )
-    has_env = (folder / envfile.NAME).is_file()
-    return ComposeFile(folder, names, found[1:], entries, envfile.NAME if has_env else None)
+    env_file = envfile.NAME if (folder / envfile.NAME).is_file() else None
+    return ComposeFile(folder, names, found[1:], entries, env_file, variables, tuple(files))
+
+
+def of_document(file: YamlFile, setting: Setting, text: ComposeFile) -> ComposeFile:
+    """The same of a document that Compose resolved from `text`, its paths relative to the folder.
+
+    It was held against the allow-list before. See grader.vetting.resolved.
+    """
+    entries = []
+    for service, body in file.data["services"].items():
+        refuse_empty(file, service, body)
+        entries.append(_service(Place(file, setting, ("services", service), body), {}))
+    return replace(text, entries=entries)
 
 
 def _refuse_no_services(file: YamlFile, needed: bool) -> None:
@@ -166,7 +182,7 @@ def refuse_empty(file: YamlFile, name: str, body: Any) -> None:
         )
 
 
-def _defined(files: Sequence[YamlFile]) -> dict[str, frozenset[str]]:
+def defined(files: Sequence[YamlFile]) -> dict[str, frozenset[str]]:
     """The names of all that the files define, by kind."""
     found: dict[str, set[str]] = {}
     for file in files:

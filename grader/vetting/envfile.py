@@ -10,9 +10,10 @@ it read other files than those that were vetted. A refusal names file, line, nam
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from grader.vetting.environment import ENVIRONMENT
+from grader.vetting.paths import read_below
 from grader.vetting.variables import Unclear, Variables, exactly
 from grader.vetting.yamlfile import MAX_BYTES, Refused
 
@@ -50,6 +51,11 @@ REMEDIES = {
     "COMPOSE_PROFILES": "Take `profiles:` from the services that shall start.",
 }
 
+_SPACE = (
+    " \t\v\f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space that Compose's reader takes off lines and values (unicode.IsSpace of Go)."""
 _LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*(.*)", re.DOTALL)
 _QUOTED = re.compile(r"""(?:'((?:[^'\\]|\\[^'\\])*)'|"((?:[^"\\]|\\[^"\\])*)")[ \t]*(?:#.*)?""")
 
@@ -74,7 +80,7 @@ def read(folder: Path, name: str) -> Variables:
                 where=where,
                 remedy="Write one variable per line; begin remarks with #.",
             )
-        key, said = found[1], found[2].strip(" \t")
+        key, said = found[1], found[2].strip(_SPACE)
         _refuse_steering(key, where)
         try:
             value = _value(said, Variables({**values, **fixed}, frozenset(unclear)), where)
@@ -94,21 +100,25 @@ def _lines(path: Path, name: str) -> list[str]:
     if not path.is_file():
         return []
     try:
-        raw = path.read_bytes()
+        raw = read_below(path.parent, PurePosixPath(path.name), MAX_BYTES)
         if len(raw) > MAX_BYTES:
             raise Refused(
-                f"The file is too large ({len(raw) // 1024} KB).",
+                "The file is too large.",
                 where=name,
                 remedy=f"Keep it below {MAX_BYTES // 1024} KB.",
             )
         text = raw.decode("utf-8-sig")
     except OSError as error:
-        raise Refused(f"The file cannot be read: {error.strerror}.", where=name) from None
+        raise Refused(
+            f"The file cannot be read: {error.strerror or error}.",
+            where=name,
+            remedy="It must be an ordinary file, not a link to one.",
+        ) from None
     except UnicodeDecodeError:
         raise Refused(
             "The file is not UTF-8 text.", where=name, remedy="Save it as UTF-8 in your editor."
         ) from None
-    return [line.strip(" \t") for line in re.split(r"\r?\n", text)]
+    return [line.strip(_SPACE) for line in re.split(r"\r?\n", text)]
 
 
 def _refuse_steering(key: str, where: str) -> None:
@@ -134,7 +144,7 @@ def _value(said: str, variables: Variables, where: str) -> str:
         if "\\" in said:
             raise Unclear(said)
         return quoted[1] if quoted[1] is not None else exactly(quoted[2], variables)
-    plain = said.partition(" #")[0].strip(" \t")
+    plain = said.partition(" #")[0].strip(_SPACE)
     if re.search(r"[\\'\"#\r]", plain):
         raise Unclear(said)
     return exactly(plain, variables)

@@ -5,6 +5,7 @@ A rule refuses, or says nothing. Each has a test of its own in tests/unit/test_v
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Collection
@@ -204,15 +205,28 @@ def replicas(place: Place) -> None:
     said = place.plain()
     # Where a submission sets no variables, it is their defaults that count.
     said = fill_in(said, ENVIRONMENT) if place.setting.variables is None else place.filled(said)
-    try:
-        number = int(float(said or 1))
-    except (ValueError, OverflowError):
-        return  # Docker says what is wrong with it.
-    if number > MAX_REPLICAS:
+    number = count(said or "1")
+    if number is not None and number > MAX_REPLICAS:
         place.refuse(
-            f"{number} replicas are more than this lab's nodes bear.",
+            f"{said} replicas are more than this lab's nodes can run.",
             "The worksheet says how many there should be.",
         )
+
+
+def count(text: str) -> int | None:
+    """A number in every spelling that Compose, Swarm or YAML takes for one; the largest reading.
+
+    >>> count("0o377"), count("1_000"), count("010"), count("1e3"), count("many")
+    (255, 1000, 10, 1000, None)
+    """
+    plain = text.strip().replace("_", "")[:64]
+    readings: list[int] = []
+    for base in (0, 8, 10):
+        with contextlib.suppress(ValueError):
+            readings.append(int(plain, base))
+    with contextlib.suppress(ValueError, OverflowError):
+        readings.append(int(float(plain)))
+    return max(readings, default=None)
 
 
 def _names(place: Place) -> Collection[str]:

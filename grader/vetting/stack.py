@@ -83,11 +83,28 @@ def read(folder: Path, file_name: str, name: str) -> StackFile:
             where=file.where("services"),
             remedy="Leave out what the worksheet does not ask for.",
         )
-    for service, body in data["services"].items():
-        refuse_empty(file, str(service), body)
+    check_services(file)
     check(Place(file, setting, (), data), model_stack.MODEL)
     services = {str(n): _service(file, str(n), body) for n, body in data["services"].items()}
     return StackFile(file, services)
+
+
+def check_services(file: YamlFile) -> None:
+    """Refuse services of which nothing is said."""
+    for service, body in file.data["services"].items():
+        refuse_empty(file, str(service), body)
+
+
+def of_document(file: YamlFile) -> StackFile:
+    """The same of a document that the docker CLI resolved and that was held against the list."""
+    check_services(file)
+    return StackFile(
+        file,
+        {
+            name: StackService(name, str(body.get("image") or ""), body, file)
+            for name, body in file.data["services"].items()
+        },
+    )
 
 
 def _service(file: YamlFile, name: str, body: dict[str, Any]) -> StackService:

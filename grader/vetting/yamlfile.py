@@ -14,11 +14,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
+from grader.vetting.paths import read_below
 from grader.vetting.refused import Refused as Refused
 from grader.vetting.yamlnodes import MAX_DEPTH, refuse_double_keys, refuse_endless, too_deep
 
@@ -26,9 +27,38 @@ MAX_BYTES = 64 * 1024
 
 Key = str | int
 
+_LINE_END = re.compile("\r\n?|\n")
+"""What ends a line for every reader; others are characters like any, or refused by the reader."""
+
 
 class _Loader(yaml.SafeLoader):
     """Safe loading that also knows the tags of Compose's own merging."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """`<<` as the specification has it, and Compose: of `[*one, *two]` the first one counts.
+
+        PyYAML's own lets the last one count. Which is which is decided here, before a mapping is
+        made of it: what the mapping itself says, then what is merged first.
+        """
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
+        own: list[tuple[yaml.Node, yaml.Node]] = []
+        for key, value in node.value:
+            if key.tag != "tag:yaml.org,2002:merge":
+                own.append((key, value))
+                continue
+            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if not isinstance(source, yaml.MappingNode):
+                    raise yaml.constructor.ConstructorError(
+                        "while merging", node.start_mark, "`<<` names no mapping", key.start_mark
+                    )
+                self.flatten_mapping(source)
+                merged += source.value
+        said = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
+        first: dict[Any, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in merged:
+            if key.value not in said:
+                first.setdefault(str(key.value), (key, value))
+        node.value = [*first.values(), *own]
 
 
 # `on`, `yes` and their like are texts to Compose, also where they are keys.
@@ -69,13 +99,17 @@ class YamlFile:
     @classmethod
     def read(cls, path: Path, name: str) -> YamlFile:
         """Refused with file, line and remedy if it is no readable YAML or JSON."""
-        text = _text(path, name)
+        return cls.parse(_text(path, name), name)
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> YamlFile:
+        """The same of a text."""
         if text.lstrip().startswith("{"):
             with contextlib.suppress(ValueError, RecursionError):
                 json.loads(text)
                 # JSON is YAML too, but Python's reader of YAML stumbles over tabs in it.
                 text = text.replace("\t", " ")
-        text = "\n".join(_without_inner_tabs(line) for line in text.splitlines()) + "\n"
+        text = "\n".join(_without_inner_tabs(line) for line in _LINE_END.split(text)) + "\n"
         if _brackets(text) > MAX_DEPTH:
             raise too_deep(name)
         try:
@@ -136,12 +170,16 @@ class YamlFile:
 
 def _text(path: Path, name: str) -> str:
     try:
-        raw = path.read_bytes()
+        raw = read_below(path.parent, PurePosixPath(path.name), MAX_BYTES)
     except OSError as error:
-        raise Refused(f"The file cannot be read: {error.strerror}.", where=name) from None
+        raise Refused(
+            f"The file cannot be read: {error.strerror or error}.",
+            where=name,
+            remedy="It must be an ordinary file, not a link to one.",
+        ) from None
     if len(raw) > MAX_BYTES:
         raise Refused(
-            f"The file is too large ({len(raw) // 1024} KB).",
+            "The file is too large.",
             where=name,
             remedy=f"Keep it below {MAX_BYTES // 1024} KB.",
         )
@@ -179,7 +217,7 @@ def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
     unclosed = "end of stream" in problem and error.context_mark is not None
     mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
     number = mark.line + 1 if mark else 1
-    lines = text.splitlines() or [""]
+    lines = _LINE_END.split(text)
     line = lines[min(number, len(lines)) - 1]
     shown = f"Line {number} reads: {line.strip()[:80]!r}."
     if "\t" in line[: len(line) - len(line.lstrip())]:

@@ -11,6 +11,8 @@ from grader.vetting.refused import Refused
 MAX_DEPTH = 60
 MAX_NODES = 20_000
 """Values of a file whose aliases are written out."""
+MAX_CHARACTERS = 1_000_000
+"""Characters of these values."""
 
 MERGE = "<<"
 ODD_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("binary", "omap", "pairs", "set"))
@@ -69,14 +71,14 @@ def _refuse_late_merge(node: yaml.MappingNode, first: dict[str, int], name: str)
 
 def refuse_endless(root: yaml.Node, name: str) -> None:
     """What is too deep, contains itself, or is too large once its `*aliases` are written out."""
-    known: dict[int, tuple[int, int]] = {}
-    """Size and height of a node; no size yet where it is being measured."""
+    known: dict[int, tuple[int, int, int]] = {}
+    """Size, height and characters of a node; no size yet where it is being measured."""
 
-    def measure(node: yaml.Node, depth: int) -> tuple[int, int]:
+    def measure(node: yaml.Node, depth: int) -> tuple[int, int, int]:
         if depth > MAX_DEPTH:
             raise too_deep(name)
         if id(node) in known:
-            size, height = known[id(node)]
+            size, height, length = known[id(node)]
             if not size:
                 raise Refused(
                     "A `&name` contains itself.",
@@ -85,24 +87,25 @@ def refuse_endless(root: yaml.Node, name: str) -> None:
                 )
             if depth + height > MAX_DEPTH:
                 raise too_deep(name)
-            return size, height
-        known[id(node)] = (0, 0)
+            return size, height, length
+        known[id(node)] = (0, 0, 0)
         size, height = 1, 0
+        length = len(node.value) if isinstance(node, yaml.ScalarNode) else 0
         if isinstance(node, yaml.MappingNode):
             children = [part for pair in node.value for part in pair]
         else:
             children = node.value if isinstance(node, yaml.SequenceNode) else []
         for child in children:
-            more, below = measure(child, depth + 1)
-            size, height = size + more, max(height, below + 1)
-        if size > MAX_NODES:
+            more, below, longer = measure(child, depth + 1)
+            size, height, length = size + more, max(height, below + 1), length + longer
+        if size > MAX_NODES or length > MAX_CHARACTERS:
             raise Refused(
                 "Its `*aliases` repeat too much.",
                 where=f"{name}, line {node.start_mark.line + 1}",
                 remedy=f"Keep the file below {MAX_NODES} values, aliases written out.",
             )
-        known[id(node)] = (size, height)
-        return size, height
+        known[id(node)] = (size, height, length)
+        return size, height, length
 
     measure(root, 0)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from _compose_says import explained
 
@@ -17,10 +17,11 @@ from grader.modules.compose import ComposeProject
 from grader.modules.compose_projects import NotRunning, projects, started_from
 from grader.modules.container import Container, Published
 from grader.modules.packages import blame_the_network
+from grader.modules.submitted import dockerfiles, place_compose
 from grader.targets.local import hands_off
 from grader.targets.node import Completed
 from grader.vetting import compose as vetting
-from grader.vetting import dockerfile
+from grader.vetting.resolved import Disagreement
 from grader.vetting.yamlfile import Refused
 
 T = TypeVar("T")
@@ -28,54 +29,32 @@ T = TypeVar("T")
 LASTS = 3.0
 """Seconds that a container of one's own has to run on, if it was restarted before."""
 
-ROOT = "/drydock"
-"""Where submitted folders lie on the node."""
-
 
 def read(submission: Path, folder: str) -> vetting.ComposeFile:
     """The folder's compose file, or the end of the check with what is wrong with it."""
     try:
         return vetting.read(submission / folder, folder)
     except Refused as refused:
-        fail(str(refused.what), actual=refused.where, hint=refused.remedy)
+        _refuse(refused)
 
 
-def refuse_foreign_images(submission: Path, folder: str, lab: Any) -> dict[str, bytes]:
-    """End the check if an image is not one of the lab's; else the Dockerfiles as they are built.
+def _refuse(refused: Refused) -> NoReturn:
+    log = refused.document if isinstance(refused, Disagreement) else None
+    fail(str(refused.what), actual=refused.where, hint=refused.remedy, log=log)
 
-    Their `# syntax=` lines would make the engine pull, so they are left out (see vetting).
-    """
+
+def allowed_images(lab: Any) -> Collection[str]:
+    return catalogue.load().all_names(lab.exercise("compose").images)
+
+
+def refuse_foreign_images(submission: Path, folder: str, lab: Any) -> None:
+    """End the check if an image is not one of the lab's, in the compose file or a Dockerfile."""
     file = read(submission, folder)
-    allowed = catalogue.load().all_names(lab.exercise("compose").images)
     try:
-        file.refuse_images(allowed)
+        file.refuse_images(allowed_images(lab))
+        dockerfiles(submission / folder, file, allowed_images(lab))
     except Refused as refused:
-        fail(str(refused.what), actual=refused.where, hint=refused.remedy)
-    files: dict[str, bytes] = {}
-    for service in file.entries:
-        build = service.build
-        if build is None:
-            continue
-        if build.dockerfile is None:
-            text, name = build.inline or "", f"build of {service.name}"
-        else:
-            name = build.dockerfile.as_posix()
-            text = (submission / folder / name).read_text(encoding="utf-8", errors="replace")
-        vetted = dockerfile.vet(text, allowed, build.args)
-        if vetted.problems:
-            problem = vetted.problems[0]
-            place = f"{folder}/{name}" + (f", line {problem.line}" if problem.line else "")
-            fail(problem.reason, actual=place, hint=problem.hint)
-        if build.dockerfile is None and vetted.text != text:
-            fail(
-                "The Dockerfile in the compose file has a `# syntax=` line, for which the engine"
-                " would fetch an image.",
-                actual=service.where("build", "dockerfile_inline"),
-                hint="Take the line out: nothing here needs it.",
-            )
-        if build.dockerfile is not None:
-            files[name] = vetted.text.encode("utf-8")
-    return files
+        _refuse(refused)
 
 
 def require_services(submission: Path, folder: str, *names: str) -> None:
@@ -124,10 +103,14 @@ class App:
         self.folder = folder
         self.limits: Mapping[str, int] = lab.limits
         self.file = read(submission, folder)
-        dockerfiles = refuse_foreign_images(submission, folder, lab)
         self.at_rest = False
         self.own = node.workspace is not None
-        self.project = self._started() if self.own else self._placed(submission, dockerfiles)
+        self.unreadable: Completed | None = None
+        if self.own:
+            refuse_foreign_images(submission, folder, lab)
+            self.project = self._started()
+        else:
+            self._place(submission, lab)
 
     def _started(self) -> ComposeProject:
         """The student's own project, or the end of the check with why there is none."""
@@ -138,24 +121,16 @@ class App:
             fail(none.reason, expected=none.expected, actual=none.actual, hint=none.hint)
         return ComposeProject(self.node, found.name, str(folder), self.file.files)
 
-    def _placed(self, submission: Path, dockerfiles: dict[str, bytes]) -> ComposeProject:
-        """The project on the node, its files copied there."""
-        node, folder = self.node, self.folder
-        place = f"{ROOT}/{folder}"
-        node.put(submission / folder, place)
-        if dockerfiles:
-            node.put(dockerfiles, place)
-        # A container may write into the folder that it lies in: what was vetted lies elsewhere.
-        vetted = f"{ROOT}/.vetted/{folder}"
-        names = [*self.file.files, *filter(None, [self.file.env_file])]
-        node.put({name: (submission / folder / name).read_bytes() for name in names}, vetted)
-        return ComposeProject(
-            node,
-            folder,
-            place,
-            [f"{vetted}/{name}" for name in self.file.files],
-            self.file.env_file and f"{vetted}/{self.file.env_file}",
-        )
+    def _place(self, submission: Path, lab: Any) -> None:
+        """The project on the node, its files copied there and what Compose reads in them vetted."""
+        try:
+            placed = place_compose(
+                self.node, submission / self.folder, self.folder, self.file, allowed_images(lab)
+            )
+        except Refused as refused:
+            _refuse(refused)
+        self.project, self.file = placed.project, placed.file
+        self.unreadable = placed.unreadable
 
     # Commands -----------------------------------------------------------------------------
 
@@ -166,6 +141,8 @@ class App:
         if builds:
             seconds += self.limits["build_seconds"]
         command = " ".join(["up", "-d", *arguments])
+        if self.unreadable is not None:
+            self.must(self.unreadable, command)
         self.must(self.project.up(*arguments, timeout=seconds), command)
 
     def first_up(self) -> None:

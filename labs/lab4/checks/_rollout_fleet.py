@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -15,8 +15,11 @@ from grader.errors import EngineFault
 from grader.modules import http
 from grader.modules.service import Service, Task
 from grader.modules.stack import NAMESPACE, Stack
+from grader.modules.submitted import place_stack
 from grader.modules.swarm import NoManager, Swarm
+from grader.targets.node import Completed
 from grader.vetting import stack as vetting
+from grader.vetting.resolved import Disagreement
 from grader.vetting.yamlfile import Refused
 
 T = TypeVar("T")
@@ -103,10 +106,14 @@ def read(submission: Path, file_name: str) -> vetting.StackFile:
         _refuse(refused)
 
 
+def allowed_images(lab: Any) -> Collection[str]:
+    return catalogue.load().all_names(lab.exercise("rollout").images)
+
+
 def refuse_foreign_images(file: vetting.StackFile, lab: Any) -> None:
     """End the check if an image is not one of the lab's."""
     try:
-        file.refuse_images(catalogue.load().all_names(lab.exercise("rollout").images))
+        file.refuse_images(allowed_images(lab))
     except Refused as refused:
         _refuse(refused)
 
@@ -125,7 +132,8 @@ def require_services(file: vetting.StackFile, *names: str) -> None:
 
 
 def _refuse(refused: Refused) -> NoReturn:
-    fail(str(refused.what), actual=refused.where, hint=refused.remedy)
+    log = refused.document if isinstance(refused, Disagreement) else None
+    fail(str(refused.what), actual=refused.where, hint=refused.remedy, log=log)
 
 
 class Deployed:
@@ -138,9 +146,24 @@ class Deployed:
         refuse_foreign_images(self.file, lab)
         self.live: bool = fleet.target.live
         self.patience: float = fleet.target.patience
-        if not self.live:
-            fleet.manager.put(submission / "rollout", ROOT)
-        self.stack = Stack(fleet.manager, name, ROOT, file_name, self.patience)
+        self.unreadable: Completed | None = None
+        what = file_name if self.live else self._place(submission, lab)
+        self.stack = Stack(fleet.manager, name, ROOT, what, self.patience)
+
+    def _place(self, submission: Path, lab: Any) -> str:
+        """Put the stack on the manager; the document that is deployed."""
+        folder = submission / "rollout"
+        try:
+            placed = place_stack(
+                self.fleet.manager, folder, "rollout", self.file, allowed_images(lab)
+            )
+        except Refused as refused:
+            _refuse(refused)
+        if isinstance(placed, Completed):
+            self.unreadable = placed
+            return str(placed.argv[-1])
+        what, self.file = placed
+        return what
 
     def wait(
         self, what: Callable[[], T], within: float, stable_for: float = 0.0, every: float = 0.1
@@ -163,7 +186,7 @@ class Deployed:
                     hint=f"Deploy it: docker stack deploy -c {self.stack.file} {self.stack.name}",
                 )
             return
-        done = self.stack.deploy()
+        done = self.unreadable or self.stack.deploy()
         if not done.ok:
             reason, hint = explained(done)
             fail(reason, actual=done.tail(), hint=hint, log=done.out)

@@ -1,0 +1,206 @@
+"""A submission's compose file or stack on a node: resolved there, vetted, and only then run.
+
+    >>> placed = place_compose(node, Path("counter"), "counter", vetting.read(…), images)
+    >>> placed.project.up().ok
+    True
+
+The node resolves the file with its own Compose, in an empty environment. What comes of it is held
+against the allow-list (grader.vetting.resolved), and that document is what `up` and `deploy` get.
+On a sandbox's node every path in it is pinned first: what a container does to the folder later
+cannot lead another one out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from grader.errors import EngineFault
+from grader.modules.compose import ComposeProject
+from grader.modules.confined import confined
+from grader.vetting import dockerfile, resolved
+from grader.vetting.compose import ComposeFile, Service
+from grader.vetting.paths import kind_below, read_below
+from grader.vetting.refused import Refused
+from grader.vetting.stack import StackFile
+
+if TYPE_CHECKING:
+    from grader.targets.node import Completed, Node
+
+ROOT = "/drydock"
+"""Where submitted folders lie on the node."""
+VETTED = f"{ROOT}/.vetted"
+"""What is run: documents and Dockerfiles that no container can reach."""
+PINNED = f"{ROOT}/.pinned"
+
+DOCUMENT = "compose.json"
+CONFIG_SECONDS = 60
+MAX_DOCKERFILE = 256 * 1024
+"""Bytes of a Dockerfile that are read."""
+NO_PROGRAM = 127
+
+
+@dataclass(frozen=True)
+class PlacedCompose:
+    """A compose application on a node. `file` is what Compose reads in it."""
+
+    project: ComposeProject
+    file: ComposeFile
+    unreadable: Completed | None = None
+    """What Compose said, where it cannot read the file: then there is nothing to run."""
+
+
+def dockerfiles(folder: Path, file: ComposeFile, allowed: Collection[str]) -> dict[str, bytes]:
+    """The Dockerfiles that a compose file builds, by path, as they are built.
+
+    Their `# syntax=` lines would make the engine pull, so they are left out. Refused where one
+    uses an image that is not in `allowed`, or cannot be read.
+    """
+    found: dict[str, bytes] = {}
+    for service in file.entries:
+        build = service.build
+        if build is None:
+            continue
+        if build.dockerfile is None:
+            text, name = build.inline or "", f"build of {service.name}"
+        else:
+            name = build.dockerfile.as_posix()
+            text = _dockerfile(folder, build.dockerfile, service)
+        vetted = dockerfile.vet(text, allowed, build.args)
+        if vetted.problems:
+            problem = vetted.problems[0]
+            place = f"{folder.name}/{name}" + (f", line {problem.line}" if problem.line else "")
+            raise Refused(problem.reason, where=place, remedy=problem.hint)
+        if build.dockerfile is None and vetted.text != text:
+            raise Refused(
+                "The Dockerfile in the compose file has a `# syntax=` line, for which the engine"
+                " would fetch an image.",
+                where=service.where("build", "dockerfile_inline"),
+                remedy="Remove the line: nothing here needs it.",
+            )
+        if build.dockerfile is not None:
+            found[name] = vetted.text.encode("utf-8")
+    return found
+
+
+def _dockerfile(folder: Path, path: PurePosixPath, service: Service) -> str:
+    try:
+        raw = read_below(folder, path, MAX_DOCKERFILE)
+    except OSError as error:
+        raise Refused(
+            f"The Dockerfile `{path}` cannot be read: {error.strerror or error}.",
+            where=service.where("build"),
+            remedy="It must be an ordinary file in your folder.",
+        ) from None
+    if len(raw) > MAX_DOCKERFILE:
+        raise Refused(
+            f"The Dockerfile `{path}` is larger than {MAX_DOCKERFILE // 1024} KB.",
+            where=service.where("build"),
+            remedy="COPY large files instead of writing them into it.",
+        )
+    return raw.decode("utf-8", errors="replace")
+
+
+def place_compose(
+    node: Node, folder: Path, name: str, file: ComposeFile, allowed: Collection[str]
+) -> PlacedCompose:
+    """Put a vetted compose application on a node as the project `name`, without starting it.
+
+    `allowed` are the images it may use. Raises Refused where what Compose makes of the file is not
+    allowed, EngineFault where the node does not do its part.
+    """
+    file.refuse_images(allowed)
+    dockerfiles(folder, file, allowed)
+    place, vetted = f"{ROOT}/{name}", f"{VETTED}/{name}"
+    node.put(folder, place)
+    names = [*file.files, *filter(None, [file.env_file])]
+    node.put({each: (folder / each).read_bytes() for each in names}, f"{vetted}/text")
+    env_file = file.env_file and f"{vetted}/text/{file.env_file}"
+    written = ComposeProject(
+        node, name, place, [f"{vetted}/text/{each}" for each in file.files], env_file
+    )
+    answer = f"{vetted}/answer.json"
+    done = written.run("config", "--format", "json", "--output", answer, timeout=CONFIG_SECONDS)
+    if not done.ok:
+        return PlacedCompose(written, file, unreadable=done)
+    document = resolved.compose(_content(node, answer), file, place)
+    document.file.refuse_images(allowed)
+    builds = dockerfiles(folder, document.file, allowed)
+    _refuse_files_as_folders(folder, document)
+    ignores = {
+        f"{each}.dockerignore": read_below(folder, PurePosixPath(f"{each}.dockerignore"), 65536)
+        for each in builds
+        if (folder / f"{each}.dockerignore").is_file()
+    }
+    text = document.text(
+        _pinned(node, name, document.paths),
+        {PurePosixPath(each): f"{vetted}/build/{each}" for each in builds},
+    )
+    node.put({f"build/{each}": content for each, content in {**builds, **ignores}.items()}, vetted)
+    node.put({DOCUMENT: text.encode("utf-8")}, vetted)
+    project = ComposeProject(node, name, place, [f"{vetted}/{DOCUMENT}"], env_file)
+    return PlacedCompose(project, document.file)
+
+
+def place_stack(
+    node: Node, folder: Path, name: str, file: StackFile, allowed: Collection[str]
+) -> tuple[str, StackFile] | Completed:
+    """Put a vetted stack on a manager: (path of what is deployed there, what Docker reads in it).
+
+    Where the docker CLI cannot read the file, what it said. Raises as `place_compose`.
+    """
+    file.refuse_images(allowed)
+    place, vetted = f"{ROOT}/{name}", f"{VETTED}/{name}"
+    node.put(folder, place)
+    written, answer = file.file.name.rpartition("/")[2], f"{vetted}/answer.yaml"
+    node.put({"answer.yaml": b""}, vetted)
+    # Warnings come beside the document: it goes to a file, what is said comes back.
+    config = ["docker", "stack", "config", "--compose-file", written]
+    done = confined(
+        node, ["sh", "-c", 'exec "$@" > "$0"', answer, *config], timeout=CONFIG_SECONDS, cwd=place
+    )
+    if not done.ok:
+        return replace(done, argv=tuple(config))
+    document = resolved.stack(_content(node, answer), file, folder, place)
+    document.file.refuse_images(allowed)
+    node.put({f"{written}.json": document.text.encode("utf-8")}, vetted)
+    return f"{vetted}/{written}.json", document.file
+
+
+def _refuse_files_as_folders(folder: Path, document: resolved.ComposeDocument) -> None:
+    for path in document.paths:
+        for parent in path.parents:
+            if parent.parts and kind_below(folder, parent) == "file":
+                raise Refused(
+                    f"`{parent}` is a file, so there can be no `{path}` in it.",
+                    where=document.file.files[0],
+                    remedy="Correct the path.",
+                )
+
+
+def _content(node: Node, path: str) -> str:
+    done = node.run(["cat", "--", path], timeout=CONFIG_SECONDS, keep=2 * resolved.MAX_BYTES)
+    if not done.ok:
+        raise EngineFault(f"What Compose wrote cannot be read: {done.tail(3)}", where=node.name)
+    return done.out
+
+
+def _pinned(node: Node, name: str, paths: Collection[PurePosixPath]) -> dict[PurePosixPath, str]:
+    """Where each path is on the node; pinned there, or its own place on a machine of one's own."""
+    own = {path: str(PurePosixPath(ROOT, name, path)) for path in paths}
+    if not paths:
+        return own
+    done = node.run(
+        ["drydock-pin", f"{ROOT}/{name}", f"{PINNED}/{name}", *map(str, paths)],
+        timeout=CONFIG_SECONDS,
+    )
+    if done.rc == NO_PROGRAM:
+        return own
+    places = done.out.splitlines()
+    if not done.ok or len(places) != len(own):
+        raise EngineFault(
+            f"The submission's files cannot be held in place: {done.tail(3)}", where=node.name
+        )
+    return dict(zip(own, places, strict=True))
