@@ -85,12 +85,15 @@ class ComposeProject:
 
     def run(self, *arguments: str, timeout: float) -> Completed:
         """Any compose command of this project."""
-        argv = [
+        return confined(self.node, self.command(*arguments), timeout=timeout, cwd=self.folder)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of any compose command of this project."""
+        return [
             "docker", "compose", "-p", self.name, "--project-directory", self.folder,
             "--env-file", self.env_file, *(p for file in self.files for p in ("-f", file)),
             *arguments,
         ]  # fmt: skip
-        return confined(self.node, argv, timeout=timeout, cwd=self.folder)
 
     def containers(self, *services: str) -> list[Container]:
         """The project's containers now, ended ones too; of the given services only, if any."""
