@@ -153,3 +153,28 @@ def provide_targets(engine_url: str | None) -> Provider:
         return Sandboxes(engine, images.ensure(engine))
     except (NoEngine, EngineFault) as error:
         return NoTargets(error)
+
+
+def provide_for_class(engine_url: str | None, trust: bool = False) -> Provider:
+    """As `provide_targets`, for submissions of strangers: root in a sandbox is not root here.
+
+    Where the engine that is found does not remap users, the kit's own one is taken instead, if it
+    may be started. KitError where there is none, unless `trust` says that it does not matter.
+    """
+    from grader.console import say
+    from grader.engine import find, packages
+
+    provider = provide_targets(engine_url)
+    if trust or not isinstance(provider, Sandboxes) or provider.engine.isolation == "userns":
+        return provider
+    where = f"{provider.engine.version} at {provider.engine.url}"
+    if engine_url is None and packages.may_be_root():
+        say(f"The engine {where} does not remap users: the kit's own engine grades the class.")
+        return provide_targets(find.EMBEDDED)
+    raise KitError(
+        "On this engine a submission that breaks out of its sandbox is root on this machine:"
+        " it does not remap users.",
+        where=where,
+        remedy="Grade on Linux as root (or with sudo) with --engine embedded, or in a virtual"
+        " machine that holds nothing else. If you trust every submission, add --trust.",
+    )

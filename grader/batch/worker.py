@@ -165,12 +165,12 @@ def kit() -> str:
     return grading.kit_digest()
 
 
-def work(address: str, jobs: int | None, engine_url: str | None) -> None:
+def work(address: str, jobs: int | None, engine_url: str | None, trust: bool = False) -> None:
     """Be a worker of the scheduler at `address` until it ends or Ctrl-C."""
     global _place
     distributed = load()
     security(address, "worker")  # Before an engine is started for nothing.
-    provider = supply.provide_targets(engine_url)
+    provider = supply.provide_for_class(engine_url, trust)
     if provider.unavailable is not None:
         raise supply_error(provider)
     with contextlib.ExitStack() as stack:
