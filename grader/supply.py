@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from grader.console import say
 from grader.errors import EngineFault, KitError, NoEngine
 from grader.lab import Exercise
 from grader.plugin import Unavailable
@@ -146,11 +147,10 @@ def provide_local(engine_url: str | None, workspace: Path) -> Provider:
 
 def provide_targets(engine_url: str | None) -> Provider:
     """Find or start the engine and see that the image set is there, saying what is done."""
-    from grader.engine import find, images
+    from grader.engine import find
 
     try:
-        engine = find.ensure(engine_url)
-        return Sandboxes(engine, images.ensure(engine))
+        return _sandboxes(find.ensure(engine_url))
     except (NoEngine, EngineFault) as error:
         return NoTargets(error)
 
@@ -161,19 +161,31 @@ def provide_for_class(engine_url: str | None, trust: bool = False) -> Provider:
     Where the engine that is found does not remap users, the kit's own one is taken instead, if it
     may be started. KitError where there is none, unless `trust` says that it does not matter.
     """
-    from grader.console import say
     from grader.engine import find, packages
 
-    provider = provide_targets(engine_url)
-    if trust or not isinstance(provider, Sandboxes) or provider.engine.isolation == "userns":
-        return provider
-    where = f"{provider.engine.version} at {provider.engine.url}"
-    if engine_url is None and packages.may_be_root():
-        say(f"The engine {where} does not remap users: the kit's own engine grades the class.")
-        return provide_targets(find.EMBEDDED)
-    raise KitError(
-        "On this engine a submission that breaks out of its sandbox is root on this machine:"
-        " it does not remap users.",
+    try:
+        engine = find.ensure(engine_url)
+        if not trust and engine.isolation != "userns":
+            where = f"{engine.version} at {engine.url}"
+            if engine_url is not None or not packages.may_be_root():
+                raise _weak(where)
+            say(f"The engine {where} does not remap users: the kit's own engine grades the class.")
+            engine = find.ensure(find.EMBEDDED)
+        return _sandboxes(engine)
+    except (NoEngine, EngineFault) as error:
+        return NoTargets(error)
+
+
+def _sandboxes(engine: Engine) -> Sandboxes:
+    from grader.engine import images
+
+    return Sandboxes(engine, images.ensure(engine))
+
+
+def _weak(where: str) -> KitError:
+    return KitError(
+        "This engine does not remap users: a submission that breaks out of its sandbox is root on"
+        " this machine.",
         where=where,
         remedy="Grade on Linux as root (or with sudo) with --engine embedded, or in a virtual"
         " machine that holds nothing else. If you trust every submission, add --trust.",
