@@ -24,7 +24,6 @@ from grader.batch.breaker import Breaker, Trouble
 from grader.batch.forecast import Forecast, spoken
 from grader.batch.job import Event, Job, Lost, SetAside, Workplace
 from grader.batch.show import Show, Stage
-from grader.errors import KitError
 from grader.exercise_run import Stopped
 from grader.lab import Lab
 from grader.record import ExerciseResult, Record
@@ -104,7 +103,8 @@ def plan(
         )
         try:
             planned = grading.plan(request)
-        except (KitError, OSError) as error:
+        except Exception as error:
+            # Whatever it is, it is this submission's alone.
             left[student] = here.why(error)
             continue
         if planned.older:
@@ -261,7 +261,7 @@ class Batch:
             return
         try:
             planned = grading.plan(job.request)
-        except (KitError, OSError) as error:
+        except Exception as error:
             self._leave(job, here.why(error))
             return
         again = Job(job.request, planned, job.rank)
@@ -287,7 +287,7 @@ class Batch:
             return
         try:
             write_page(self.results, student, found)
-        except OSError as error:
+        except Exception as error:
             # All pages are made again at the end; here it is a sign of what is to come.
             self.show.line(f"{student}: the page cannot be written yet: {here.why(error)}")
 
@@ -368,10 +368,16 @@ def write_pages(
     results: Results,
     entries: Sequence[Entry],
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> None:
-    """All feedback pages, from the records."""
+) -> dict[str, str]:
+    """All feedback pages, from the records; whose could not be made, and why, by student."""
+    failed: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
-        found = results.record(entry.person.id)
-        if found is not None:
-            write_page(results, entry.person.id, found)
+        student = entry.person.id
+        try:
+            found = results.record(student)
+            if found is not None:
+                write_page(results, student, found)
+        except Exception as error:
+            failed[student] = here.why(error)
         progress(number, len(entries))
+    return failed

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from grader import lab as labs
 from grader import paths
@@ -19,6 +20,8 @@ from grader.results import Results
 if TYPE_CHECKING:
     from grader.batch.batch import Outcome, Planned
     from grader.batch.show import Show
+
+T = TypeVar("T")
 
 EXAMPLE = """examples:
   python -m grader grade moodle.zip --roster roster.csv
@@ -151,8 +154,8 @@ class _Grading:
         outcome = self._grade(results, planned)
         if regrading:
             return self._regraded(results, outcome)
-        self._report(results, outcome)
-        return 3 if outcome.left or results.unmatched else 0
+        whole = self._report(results, outcome)
+        return 3 if outcome.left or results.unmatched or not whole else 0
 
     def _unpack(self) -> Results:
         if self.args.submissions is None:
@@ -231,34 +234,67 @@ class _Grading:
         self.show.line(here.decision.because)
         return here
 
-    def _report(self, results: Results, outcome: Outcome) -> None:
+    def _report(self, results: Results, outcome: Outcome) -> bool:
+        """Write what is made from the records; whether all of it could be made.
+
+        Each part stands by itself: what cannot be made is named, and the records stay.
+        """
         from rich.console import Console
 
         from grader import likeness
+        from grader.batch import here
         from grader.batch.batch import write_pages
+        from grader.exports import plain
         from grader.reports import classpage, classtable
 
+        faults: list[str] = []
+        wrong: list[KitError] = []
+
+        def made(what: str, make: Callable[[], T]) -> T | None:
+            try:
+                return make()
+            except KitError as error:
+                wrong.append(error)
+                return None
+            except OSError:
+                raise
+            except Exception as error:
+                faults.append(f"{what}: {here.why(error)}")
+                return None
+
         with self.show.stage("report") as stage:
-            results = results.with_likenesses(likeness.find(self.lab, results, stage.update))
+            found = made(
+                "What submissions share",
+                lambda: likeness.find(self.lab, results, stage.update),
+            )
+            if found is not None:
+                results = results.with_likenesses(found)
             results.save()
-            write_pages(results, results.entries, stage.update)
-            page = classpage.write(results, self.lab, anonymous=self.args.anonymous)
-            grades, wrong = self._grades(results)
-        classtable.render(results, Console(highlight=False, soft_wrap=True))
+            pages = made("Feedback", lambda: write_pages(results, results.entries, stage.update))
+            faults += [f"The feedback page of {s}: {why}" for s, why in (pages or {}).items()]
+            page = made(
+                "The class page",
+                lambda: classpage.write(results, self.lab, anonymous=self.args.anonymous),
+            )
+            grades = made("grades.csv", lambda: plain.write(results, self.lab))
+        made(
+            "The table",
+            lambda: classtable.render(results, Console(highlight=False, soft_wrap=True)),
+        )
         self._end(outcome, page, grades)
-        if wrong is not None:
-            raise wrong
+        for fault in faults:
+            print(f"Could not be made: {fault}", file=sys.stderr)
+        if faults:
+            print(
+                "The records are complete. To make pages and files again:"
+                f" python -m grader report {self.out}",
+                file=sys.stderr,
+            )
+        if wrong:
+            raise wrong[0]
+        return not faults
 
-    def _grades(self, results: Results) -> tuple[Path | None, KitError | None]:
-        """grades.csv; or what is wrong with marks.csv, which is no reason to lose the rest."""
-        from grader.exports import plain
-
-        try:
-            return plain.write(results, self.lab), None
-        except KitError as error:
-            return None, error
-
-    def _end(self, outcome: Outcome, page: Path, grades: Path | None) -> None:
+    def _end(self, outcome: Outcome, page: Path | None, grades: Path | None) -> None:
         from grader import rubric
         from grader.batch.forecast import spoken
 
@@ -270,7 +306,7 @@ class _Grading:
             print(f"  {student}: {why}")
         if outcome.left:
             print("  This costs nobody points: the same command tries these again.")
-        print(f"\nClass page:  {page}")
+        print(f"\nClass page:  {page or 'was not written, see below.'}")
         print(f"Feedback:    {self.out / 'feedback'}")
         print(f"Points:      {grades or 'grades.csv was not written, see below.'}")
         if (self.lab.folder / rubric.FILE).is_file():
