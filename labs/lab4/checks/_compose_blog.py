@@ -14,7 +14,7 @@ from _compose_app import App, settle
 
 from grader.checks import eventually, fail
 from grader.modules.container import Container, Event, Published, events
-from grader.modules.http import Answer, connects
+from grader.modules.http import Answer, connects, redirect
 from grader.modules.probe import run_probe
 from grader.targets.node import Completed
 
@@ -84,10 +84,11 @@ class Blog(App):
         """The page that a browser ends at: redirects are followed at the same port."""
         for _ in range(4):
             answer = self.visit(port, path)
-            if answer is None or answer.status not in (301, 302, 303, 307, 308):
+            there = redirect(answer) if answer else None
+            if there is None:
                 return answer
-            target = answer.headers.get("location", "")
-            path = re.sub(r"^https?://[^/]+", "", target) or "/"
+            # A blog names the host at which it was installed, which may be another one.
+            path = there.target
         return None
 
     def wait_for(self, what: Callable[[Answer], bool], within: float = WAIT) -> bool:
