@@ -199,8 +199,9 @@ def redirect(answer: Answer) -> Redirect | None:
 
 
 def only_the_labs_own(address: str) -> None:
+    """Raises ValueError for what is not a host's loopback or private address."""
     ip = ipaddress.ip_address(address)
-    if not (ip.is_loopback or ip.is_private):
+    if not (ip.is_loopback or ip.is_private) or ip.is_link_local or ip.is_unspecified:
         raise ValueError(f"{address} is not an address of the lab")
 
 

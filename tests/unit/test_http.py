@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import re
 import socket
 import time
 import tracemalloc
@@ -13,6 +14,7 @@ from functools import partial
 
 import pytest
 
+from grader import paths
 from grader.errors import EngineFault
 from grader.modules import http
 from grader.modules.exchange import MAX_BODY, MAX_HEAD
@@ -460,7 +462,13 @@ def test_nothing_of_the_users_own_is_used(
         assert not any(b"cookie" in head.lower() for head in server.heads)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "localhost", "192.0.2.7@10.0.0.1", "2001:4860::1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("8.8.8.8", "2001:4860::1", "localhost", "192.0.2.7@10.0.0.1"),
+        *("169.254.169.254", "fe80::1", "0.0.0.0", "::"),
+    ],
+)
 def test_only_addresses_of_the_lab_are_asked(address: str) -> None:
     for ask in (http.get, http.connects):
         with pytest.raises(ValueError, match="address"):
@@ -485,3 +493,25 @@ def test_a_fault_of_the_graders_own_machine_is_told() -> None:
                 ask("127.0.0.9", 80)
     finally:
         reach.forget("127.0.0.9", none_left)
+
+
+LIBRARIES = r"requests(?!\.exceptions)|urllib3|urllib\.request|http\.client|httpx|aiohttp"
+OTHER_CLIENTS = re.compile(rf'^\s*(?:import|from) (?:{LIBRARIES})\b|"curl"', re.MULTILINE)
+NOT_TO_STUDENTS = {
+    "grader/modules/http.py": "this client",
+    "grader/vetting/dockercli.py": "names of programs",
+    "labs/lab4/checks/_rollout_checks.py": "a hint",
+    "labs/lab4/checks/_swarm_probe.py": "tasks of the grader's own service",
+}
+
+
+def test_there_is_no_other_client() -> None:
+    files = [file for folder in ("grader", "labs") for file in (paths.KIT / folder).rglob("*.py")]
+    texts = {file.relative_to(paths.KIT): file.read_text(encoding="utf-8") for file in files}
+    found = {
+        name.as_posix()
+        for name, text in texts.items()
+        if OTHER_CLIENTS.search(text) and not {"examples", "engine"} & set(name.parts)
+    }
+    assert "grader/modules/http.py" in found
+    assert found <= NOT_TO_STUDENTS.keys()

@@ -19,6 +19,9 @@ from grader.modules.probe import run_probe
 from grader.targets.node import Completed
 
 DATABASE_PORT = 3306
+PAGE_SECONDS = 20.0
+"""Seconds for a page with all redirects before it."""
+
 WAIT = 60.0
 """Seconds that WordPress may take to answer after a change."""
 
@@ -82,8 +85,10 @@ class Blog(App):
 
     def page(self, port: Published, path: str = "/") -> Answer | None:
         """The page that a browser ends at: redirects are followed at the same port."""
+        deadline = time.monotonic() + PAGE_SECONDS
         for _ in range(4):
-            answer = self.visit(port, path)
+            left = deadline - time.monotonic()
+            answer = self.visit(port, path, timeout=min(10.0, left)) if left > 0 else None
             there = redirect(answer) if answer else None
             if there is None:
                 return answer
