@@ -279,12 +279,29 @@ def test_the_number_of_headers_is_limited(count: int) -> None:
         assert (answer is not None) == (count <= 100)
 
 
-def test_headers_up_to_the_limit_are_read() -> None:
-    long = f"X: {(MAX_HEAD - 1000) * 'y'}"
-    with serving(lambda visitor: visitor.send(page(b"x", long))) as server:
-        answer = http.get(HERE, server.port, timeout=10)
+LONG = MAX_HEAD - 1000
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (LONG * "y", LONG * "y"),
+        (LONG * " " + "\0", "\0"),
+        ("a" + LONG * "\t" + "a", "a" + LONG * "\t" + "a"),
+        (LONG // 2 * "a ", LONG // 2 * "a "),
+        (LONG * '"', LONG * '"'),
+        (LONG * ";", LONG * ";"),
+        (LONG * "\r", ""),
+    ],
+    ids=["letters", "blanks", "tabs", "words", "quotes", "semicolons", "returns"],
+)
+@pytest.mark.parametrize("name", ["x", "content-type", "content-encoding", "connection"])
+def test_headers_up_to_the_limit_are_read(sent: str, read: str, name: str) -> None:
+    with serving(lambda visitor: visitor.send(page(b"x", f"{name}: {sent}"))) as server:
+        answer = http.get(HERE, server.port, timeout=5)
         assert answer is not None
-        assert answer.headers["x"] == long[3:]
+        assert answer.headers[name] == read.strip()
+        assert answer.text == "x"
 
 
 @pytest.mark.parametrize(
@@ -431,12 +448,38 @@ def test_common_charsets_are_read(charset: str, codec: str) -> None:
         HEAD + b"Content-Length: " + 5000 * b"9" + b"\r\n\r\nx",
         CHUNKED + b"5\r\nxx",
         CHUNKED + b"-5\r\nxxxxx\r\n0\r\n\r\n",
+        CHUNKED + b"2\r\nxxx\r\n0\r\n\r\n",
+        CHUNKED + b"0x2\r\nxx\r\n0\r\n\r\n",
+        CHUNKED + 4 * b" " + b"2\r\nxx\r\n0\r\n\r\n",
+        CHUNKED + b"0\r\n",
+        HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        HEAD + b"no colon\r\n\r\n",
+        HEAD,
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     ],
 )
 def test_what_is_not_a_whole_answer_is_none(answered: bytes) -> None:
     with serving(lambda visitor: visitor.send(answered)) as server:
         assert http.get(HERE, server.port, timeout=10) is None
+
+
+@pytest.mark.parametrize(
+    ("answered", "text"),
+    [
+        (b"HTTP/1.0 200\nX: y\n\nto the end", "to the end"),
+        (HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nxx", "xx"),
+        (CHUNKED + b"2;a=b\r\nxx\r\n00A \r\nxxxxxxxxxx\r\n0\r\nX: y\r\n\r\n", 12 * "x"),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", ""),
+        (HEAD + b"X: a\r\n\tb\r\nX: c\r\n\r\nxx", "xx"),
+    ],
+)
+def test_every_framing_is_read(answered: bytes, text: str) -> None:
+    with serving(lambda visitor: visitor.send(answered)) as server:
+        answer = http.get(HERE, server.port, timeout=10)
+        assert answer is not None
+        assert answer.text == text
+        assert answer.headers.get("x", "y") in ("y", "a b, c")
 
 
 def test_a_continue_is_passed_over() -> None:

@@ -57,7 +57,7 @@ def test_a_slow_answer_is_a_failure_at_the_time_limit(
         (b"", "connection reset"),
         (b"SSH-2.0\r\n\r\n", "not an HTTP answer"),
         (HEAD + 101 * b"X: y\r\n" + b"\r\n", "not an HTTP answer"),
-        (HEAD + b"Content-Length: 9\r\n\r\nx", "not an HTTP answer"),
+        (HEAD + b"Content-Length: 9\r\n\r\nx", "connection reset"),
     ],
 )
 def test_no_answer_is_a_failure(answered: bytes, error: str) -> None:
