@@ -32,8 +32,8 @@ MAX_HEADERS = 100
 MAX_BODY = 1_000_000
 """Bytes of an answer's body that are read, and that it may have once it is decompressed."""
 
-MAX_PIECES = 20_000
-"""Pieces of a body that is sent in chunks which are read: each one costs time."""
+MAX_CHUNKS = 20_000
+"""Chunks of a body that are read: each one costs time."""
 
 OURS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 """Errors of a socket that tell of the grader's own machine, not of the server."""
@@ -185,7 +185,7 @@ def _body(reader: BinaryIO, status: int, headers: Mapping[str, str], most: int) 
 
 def _chunks(reader: BinaryIO, most: int) -> bytes:
     body = bytearray()
-    for _ in range(MAX_PIECES):
+    for _ in range(MAX_CHUNKS):
         found = _CHUNK.match(_line(reader))
         if found is None:
             raise NotHTTP("a chunk without a length")
