@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from grader.checks import eventually, fail
 from grader.errors import EngineFault
-from grader.modules.http import Answer, get
+from grader.modules.http import Answer, connects, get, request_inside
 from grader.modules.inside import Inside
 from grader.modules.own_machine import OwnMachine
 
@@ -108,9 +108,9 @@ class Page:
 
     def _must_be_reachable(self, port: int) -> None:
         """Silence is the student's only if the node itself hears nothing either."""
-        url = f"http://127.0.0.1:{port}/"
-        asked = self.node.run(["curl", "-s", "-o", "/dev/null", "-m", "5", url], timeout=20)
-        if asked.ok:
+        if request_inside(self.node, "127.0.0.1", port, timeout=5) and not connects(
+            self.node.address, port
+        ):
             raise EngineFault(f"The node answers on port {port}, but the grader cannot reach it.")
 
 

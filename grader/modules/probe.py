@@ -28,7 +28,8 @@ Place = tuple[str, int]
 _SCRIPT = """
 for place in "$@"; do
   host=${place%:*} port=${place##*:} end=$(($(date +%s) + PATIENCE))
-  until nc -w 1 "$host" "$port" </dev/null >/dev/null 2>&1; do
+  # A connection is enough: what a server then says, or keeps open, is not waited for.
+  until timeout 5 nc -w 1 "$host" "$port" -e /bin/true </dev/null >/dev/null 2>&1; do
     [ "$(date +%s)" -lt "$end" ] || { echo "closed $place"; continue 2; }
     sleep 0.1
   done

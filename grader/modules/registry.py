@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from grader.modules import http
 
 if TYPE_CHECKING:
     from grader.targets.node import Node
@@ -26,6 +29,12 @@ KINDS = (
 """Media types of a manifest of one image."""
 
 SECONDS = 10
+LOOK_SECONDS = 60
+"""Seconds for one answer, and for a look at all of a registry."""
+
+MAX_ANSWER = 64_000
+"""Characters of an answer that are read as JSON."""
+
 MOST = 20
 """Repositories and tags that are looked at; nobody's runbook has more."""
 
@@ -63,52 +72,64 @@ class Registry:
 
 
 def look(node: Node, port: int) -> Registry:
-    """All that is in the registry at `port`; one that does not answer has nothing."""
-    if _get(node, port, "") is None:
+    """All that is in the registry at `port`; one that does not answer has nothing.
+
+    What it has not told after LOOK_SECONDS is not there.
+    """
+    asked = _Asked(node, port, time.monotonic() + LOOK_SECONDS)
+    if asked.get("") is None:
         return Registry(False)
-    names = _names(_get(node, port, f"_catalog?n={MOST}"), "repositories", _NAME)
-    return Registry(True, {name: _tags(node, port, name) for name in names})
+    names = _names(asked.get(f"_catalog?n={MOST}"), "repositories", _NAME)
+    return Registry(True, {name: _tags(asked, name) for name in names})
 
 
-def _tags(node: Node, port: int, repository: str) -> dict[str, Manifest]:
+def _tags(asked: _Asked, repository: str) -> dict[str, Manifest]:
     found: dict[str, Manifest] = {}
-    for tag in _names(_get(node, port, f"{repository}/tags/list"), "tags", _TAG):
-        answer = _get(node, port, f"{repository}/manifests/{tag}", KINDS)
+    for tag in _names(asked.get(f"{repository}/tags/list"), "tags", _TAG):
+        answer = asked.get(f"{repository}/manifests/{tag}", KINDS)
         if answer is None:
             continue
         headers, body = answer
         config = body.get("config")
-        image = str(config.get("digest", "")) if isinstance(config, dict) else ""
-        found[tag] = Manifest(headers.get("docker-content-digest", ""), image)
+        image = str(config.get("digest", ""))[:200] if isinstance(config, dict) else ""
+        found[tag] = Manifest(headers.get("docker-content-digest", "")[:200], image)
     return found
 
 
 def _names(
-    answer: tuple[dict[str, str], dict[str, Any]] | None, key: str, form: re.Pattern[str]
+    answer: tuple[Mapping[str, str], dict[str, Any]] | None, key: str, form: re.Pattern[str]
 ) -> list[str]:
     listed = (answer[1] if answer else {}).get(key)
     texts = [n for n in listed if isinstance(n, str)] if isinstance(listed, list) else []
     return sorted(name for name in texts if form.fullmatch(name))[:MOST]
 
 
-def _get(
-    node: Node, port: int, path: str, kinds: tuple[str, ...] = ("application/json",)
-) -> tuple[dict[str, str], dict[str, Any]] | None:
-    """Headers (names in small letters) and body of a registry's good answer, or nothing."""
-    accepted = [word for kind in kinds for word in ("--header", f"Accept: {kind}")]
-    address = f"http://localhost:{port}/v2/{path}"
-    options = ["--silent", "--include", "--noproxy", "*", "--max-time", str(SECONDS)]
-    done = node.run(["curl", *options, *accepted, address], timeout=SECONDS + 10)
-    head, _, body = done.out.replace("\r\n", "\n").partition("\n\n")
-    lines = head.splitlines()
-    if not done.ok or not lines or lines[0].split()[1:2] != ["200"]:
-        return None
-    pairs = (line.partition(":") for line in lines[1:])
-    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    if not headers.get("docker-distribution-api-version", "").startswith("registry/2"):
-        return None
-    try:
-        said = json.loads(body or "{}")
-    except ValueError:
-        return None
-    return headers, said if isinstance(said, dict) else {}
+@dataclass(frozen=True)
+class _Asked:
+    """A registry that is looked at until `deadline`, on time.monotonic's clock."""
+
+    node: Node
+    port: int
+    deadline: float
+
+    def get(
+        self, path: str, kinds: tuple[str, ...] = ("application/json",)
+    ) -> tuple[Mapping[str, str], dict[str, Any]] | None:
+        """Headers (lower-case names) and body of a registry's good answer, or nothing."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            return None
+        answer = http.request_inside(
+            *(self.node, "localhost", self.port, f"/v2/{path}"),
+            headers={"Accept": ", ".join(kinds)},
+            timeout=min(SECONDS, left),
+        )
+        if answer is None or answer.status != 200 or len(answer.text) > MAX_ANSWER:
+            return None
+        if not answer.headers.get("docker-distribution-api-version", "").startswith("registry/2"):
+            return None
+        try:
+            said = json.loads(answer.text or "{}")
+        except (ValueError, RecursionError):
+            return None
+        return answer.headers, said if isinstance(said, dict) else {}

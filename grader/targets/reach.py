@@ -10,11 +10,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
-
-import requests.adapters
-import urllib3.connection
-import urllib3.connectionpool
 
 Opener = Callable[[int, float], socket.socket]
 """(port, seconds) -> a connected socket; raises OSError like socket.create_connection."""
@@ -49,27 +44,3 @@ def connect(address: str, port: int, timeout: float) -> socket.socket:
     if opener is not None:
         return opener(port, timeout)
     return socket.create_connection((address, port), timeout=timeout)
-
-
-class _Connection(urllib3.connection.HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        seconds = self.timeout if isinstance(self.timeout, (int, float)) else 60.0
-        try:
-            return connect(self.host, self.port or 80, seconds)
-        except TimeoutError as error:
-            raise urllib3.exceptions.ConnectTimeoutError(self, str(error)) from error
-        except OSError as error:
-            raise urllib3.exceptions.NewConnectionError(self, str(error)) from error
-
-
-class _Pool(urllib3.connectionpool.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class Adapter(requests.adapters.HTTPAdapter):
-    """To be mounted at `http://` of a session: its connections are made by `connect`."""
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        pools: Any = self.poolmanager
-        pools.pool_classes_by_scheme = {**pools.pool_classes_by_scheme, "http": _Pool}

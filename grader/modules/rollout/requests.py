@@ -6,29 +6,26 @@ each one is balanced anew and none is helped by an old connection.
 
 from __future__ import annotations
 
-import errno
-import http.client
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 
 from grader.errors import KitError
+from grader.modules.exchange import OURS, NotHTTP, exchange
 from grader.modules.http import only_the_labs_own
 from grader.modules.rollout.trace import Request, Requests
-from grader.targets import reach
 
 EVERY = 0.05
 """Seconds from one request at a node to the next: at most 20 a second."""
 
 TIMEOUT = 5.0
+"""Seconds for the whole of a request, from connecting to the end of the body."""
+
 MAX_BODY = 4096
 
 Read = Callable[[Mapping[str, str], str], tuple[str, str]]
 """From an answer's headers (lower-case names) and text to (version, host)."""
-
-# What the grader's own machine is short of is no failure of the service.
-_OURS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
 _VERSION = re.compile(r"\bversion\W{1,4}([\w.-]{1,40})")
 _HOST = re.compile(r"\bhost\W{1,4}([\w.-]{1,64})")
@@ -90,26 +87,25 @@ class Driver:
 
     def _request(self) -> Request | None:
         at = self._clock()
-        connection = http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT)
         status, version, host, error = 0, "", "", ""
         try:
-            connection.sock = reach.connect(self.address, self.port, TIMEOUT)
-            connection.request("GET", self.path, headers={"Connection": "close"})
-            response = connection.getresponse()
-            text = response.read(MAX_BODY).decode("utf-8", errors="replace")
-            status = response.status
-            names = {name.lower(): value for name, value in response.getheaders()}
-            version, host = self._read(names, text)
+            answer = exchange(
+                *(self.address, self.port, "GET", self.path),
+                headers={"Accept-Encoding": "identity"},
+                timeout=TIMEOUT,
+                most=MAX_BODY,
+            )
+            version, host = self._read(answer.headers, answer.text)
+            status = answer.status
         except OSError as problem:
-            if problem.errno in _OURS:
+            # What the grader's own machine is short of is no failure of the service.
+            if problem.errno in OURS:
                 return None
-            status, error = 0, _in_words(problem)
+            error = _in_words(problem)
         except KitError:
-            status, error = 0, "not reachable"
-        except http.client.HTTPException as problem:
-            status, error = 0, f"not an HTTP answer ({type(problem).__name__})"
-        finally:
-            connection.close()
+            error = "not reachable"
+        except NotHTTP:
+            error = "not an HTTP answer"
         ms = (self._clock() - at) * 1000
         return Request(round(at, 3), round(ms, 1), status, version, host, error)
 

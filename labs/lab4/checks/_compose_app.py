@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -259,7 +258,9 @@ class App:
         A port that is published for the node itself is visited from the node.
         """
         if port.only_inside and self.node.address != port.host_ip:
-            return self._visit_from_node(port, path, form, timeout)
+            return http.request_inside(
+                self.node, port.host_ip, port.host_port, path, form=form, timeout=timeout
+            )
         method = "GET" if form is None else "POST"
         return http.request(
             method, self.node.address, port.host_port, path, form=form, timeout=timeout
@@ -275,24 +276,3 @@ class App:
             return False, None if any(c.published or not c.running for c in alive) else 1.0
 
         return bool(settle(look, within))
-
-    def _visit_from_node(
-        self, port: Published, path: str, form: Mapping[str, str | int] | None, timeout: float
-    ) -> http.Answer | None:
-        url = f"http://{port.host_ip}:{port.host_port}{path}"
-        fields = [
-            w
-            for name, value in (form or {}).items()
-            for w in ("--data-urlencode", f"{name}={value}")
-        ]
-        write = "\n%{http_code} %{redirect_url}"
-        done = self.node.run(
-            ["curl", "--silent", "--max-time", str(timeout), "--write-out", write, *fields, url],
-            timeout=timeout + 5,
-            keep=http.MAX_BODY,
-        )
-        found = re.search(r"\n(\d{3}) (\S*)\s*$", done.out)
-        if not done.ok or not found:
-            return None
-        headers = {"location": found[2]} if found[2] else {}
-        return http.Answer(int(found[1]), headers, done.out[: found.start()], url)

@@ -14,11 +14,14 @@ from _compose_app import App, settle
 
 from grader.checks import eventually, fail
 from grader.modules.container import Container, Event, Published, events
-from grader.modules.http import Answer, connects
+from grader.modules.http import Answer, connects, redirect
 from grader.modules.probe import run_probe
 from grader.targets.node import Completed
 
 DATABASE_PORT = 3306
+PAGE_SECONDS = 20.0
+"""Seconds for a page with all redirects before it."""
+
 WAIT = 60.0
 """Seconds that WordPress may take to answer after a change."""
 
@@ -82,12 +85,15 @@ class Blog(App):
 
     def page(self, port: Published, path: str = "/") -> Answer | None:
         """The page that a browser ends at: redirects are followed at the same port."""
+        deadline = time.monotonic() + PAGE_SECONDS
         for _ in range(4):
-            answer = self.visit(port, path)
-            if answer is None or answer.status not in (301, 302, 303, 307, 308):
+            left = deadline - time.monotonic()
+            answer = self.visit(port, path, timeout=min(10.0, left)) if left > 0 else None
+            there = redirect(answer) if answer else None
+            if there is None:
                 return answer
-            target = answer.headers.get("location", "")
-            path = re.sub(r"^https?://[^/]+", "", target) or "/"
+            # A blog names the host at which it was installed, which may be another one.
+            path = there.target
         return None
 
     def wait_for(self, what: Callable[[Answer], bool], within: float = WAIT) -> bool:
