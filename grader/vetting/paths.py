@@ -63,6 +63,8 @@ def checked(text: str, where: str) -> PurePosixPath:
             if not parts:
                 raise _leads_out(shown, where)
             parts.pop()
+        elif _DRIVE.match(part):
+            raise _leads_out(shown, where)  # Windows begins a new path with it
         elif part not in ("", "."):
             parts.append(part)
     return PurePosixPath(*parts)
