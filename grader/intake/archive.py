@@ -208,7 +208,8 @@ def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str,
     """Unpack a class's archive: each of its top-level files and folders by limits of its own.
 
     `strip` names are taken off each path first, `limits` are the whole archive's. The value is
-    what was unpacked, or why it was not: then nothing of it is in `folder`.
+    what was unpacked, or why it was not: then nothing of it is in `folder`, and a name that may
+    not be written here is one like it, with `?` at its end.
     """
     trays: dict[str, Tray | str] = {}
     spelled: dict[tuple[str, ...], str] = {}
@@ -225,8 +226,9 @@ def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str,
         try:
             names.check(path[:1])
         except NotUnpacked as error:
-            # Its name is none to look for on a disk, so that another stands for it.
-            trays[names.safe(path[0])] = str(error)
+            # Its name is none to look for on a disk, so that another stands for it: one that
+            # nothing here can have.
+            trays[f"{names.safe(path[0])}?"] = str(error)
             continue
         tray = trays.setdefault(path[0], Tray(folder))
         if isinstance(tray, str):

@@ -131,12 +131,15 @@ class _Search:
             self.found.append(Handed("folder", source, path.name, (path,), refused=why))
 
     def _look_at(self, path: Path, source: str, depth: int) -> None:
-        # A link is not even resolved: it may lead in a circle.
-        if is_junk(path.name) or (not path.is_symlink() and path.resolve() in self.leave):
+        if is_junk(path.name):
+            return
+        # A link is not resolved: it may lead in a circle. What was refused is not there.
+        resolvable = path not in self.refused and not path.is_symlink()
+        if resolvable and path.resolve() in self.leave:
             return
         label = labels.read(path.name)
         refused = self.refused.get(path)
-        if path.is_symlink():
+        if refused is None and path.is_symlink():
             self.unmatched.append(Unmatched(source, "It is a link. Put the files themselves here."))
         elif label is not None:
             self.by_lms.setdefault((label.kind, label.number), []).append((label, path, source))

@@ -91,6 +91,22 @@ def _folder(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
 
 
+def test_a_hostile_name_takes_nobodys_place(klass: Class) -> None:
+    path = a_tar(
+        klass.tmp / "in" / "all.tar",
+        (with_pax("bad", path="s0000001:/words/words.txt"), b"bad"),
+        (with_pax("bad", path="s0000001_/words/words.txt"), b"good"),
+        (tarfile.TarInfo("s0000002/words/words.txt"), b"1"),
+    )
+    found = klass.gather(path, roster=False)
+    assert [(e.person.id, e.refused) for e in found.entries] == [
+        ("s0000001", None),
+        ("s0000002", None),
+    ]
+    assert "Windows" not in (found.entries[1].refused or "")
+    assert any("set aside" in remark for remark in found.entries[0].remarks)
+
+
 @pytest.mark.parametrize("name", [*HOSTILE_TOPS, "", ".", "..", "/", "CON", "x" * 500, "é" * 300])
 def test_a_safe_name_is_one(name: str) -> None:
     made = names.safe(name)
