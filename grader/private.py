@@ -69,7 +69,7 @@ def opener(path: str, flags: int) -> int:
 def narrow(path: Path) -> None:
     """Take the rights of others from a folder of our own. Links, others' folders and those that
     are meant for all (the sticky bit, as /tmp has it) stay as they are."""
-    if os.name != "posix":
+    if not hasattr(os, "geteuid") or not hasattr(os, "O_NOFOLLOW"):
         return
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
