@@ -10,8 +10,10 @@ import json
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from grader.vetting.paths import read_below
 
 FILE = "worksheet.ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
@@ -44,18 +46,18 @@ def read(workspace: Path, known: Collection[str]) -> Worksheet:
 
     Never raises for what a student handed in.
     """
-    file = workspace / FILE
     try:
         # A link could lead to any file of the tutor's.
-        found = file.lstat()
+        found = (workspace / FILE).lstat()
         if not stat.S_ISREG(found.st_mode):
             return Worksheet(trouble=f"{FILE} is no ordinary file.")
-        if found.st_size > MAX_BYTES:
+        raw = read_below(workspace, PurePosixPath(FILE), MAX_BYTES)
+        if len(raw) > MAX_BYTES:
             return Worksheet(
                 trouble=f"{FILE} is too big: {found.st_size / 1e6:.0f} MB, read are"
                 f" {MAX_BYTES // 1_000_000} MB at most."
             )
-        notebook = json.loads(file.read_bytes().decode("utf-8-sig"))
+        notebook = json.loads(raw.decode("utf-8-sig"))
     except FileNotFoundError:
         return Worksheet(trouble=f"There is no {FILE} in the submission.")
     except OSError as error:

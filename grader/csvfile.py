@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader import private
 from grader.errors import KitError
 
 MAX_BYTES = 20_000_000
@@ -62,7 +63,7 @@ def read(file: Path) -> Table:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise KitError("This file is too big to be a list of grades.", where=str(file))
-        content = file.read_bytes()
+        content = private.read(file, MAX_BYTES)
     except OSError as error:
         raise KitError(
             f"The file cannot be read: {error.strerror or error}.", where=str(file)

@@ -5,13 +5,14 @@ How it is written is grader.packing's.
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import handout, manifest, packing, submission
+from grader import handout, manifest, packing, private, submission
 from grader.errors import KitError
 from grader.intake import archive, members
 from grader.junk import is_junk
@@ -68,14 +69,16 @@ def pack(lab: Lab, student: str, workspace: Path, folder: Path) -> HandIn:
     file = folder / name(lab, student)
     _refuse_anothers(file, lab, student)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private.folder(folder)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".submit-") as scratch:
             tray, junk = _snapshot(workspace, Path(scratch) / "files")
             files = _write(lab, student, tray.folder, packed := Path(scratch) / "archive.zip")
             _see_it_taken(packed, Path(scratch) / "again")
-            known = file.is_file() and file.read_bytes() == packed.read_bytes()
+            # Of the snapshot, which has ordinary files only.
+            warned = tuple(w for e in lab.exercises for w in warnings(e, tray.folder))
+            known = file.is_file() and filecmp.cmp(file, packed, shallow=False)
             if not known:
-                packed.chmod(0o644)
+                packed.chmod(private.FILE)
                 packed.replace(file)
     except OSError as error:
         raise KitError(
@@ -90,7 +93,7 @@ def pack(lab: Lab, student: str, workspace: Path, folder: Path) -> HandIn:
         exercises={exercise: len(read.files) for exercise, read in found.items()},
         junk=tuple(junk),
         left_out=tuple(tray.left_out),
-        warnings=tuple(w for e in lab.exercises for w in warnings(e, workspace)),
+        warnings=warned,
         known=known,
     )
 

@@ -4,31 +4,45 @@
 from it is the student's: it is kept. So is a deletion, since a file may have been renamed
 (compose.yaml to docker-compose.yml, which compose would not read with both there); only
 what lies directly in the workspace, and folders that are gone as a whole, come back.
+
+A workspace may be a stranger's, and so may that note. Names in it count where this installation
+has sealed it; of any other note only the hashes of what the lab renders now are looked at.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import hmac
 import json
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
-from grader import __version__, paths, pictures
+from grader import __version__, paths, pictures, private, safe_folder
 from grader.errors import KitError
-from grader.lab import Lab
+from grader.lab import Lab, names
 from grader.machines import nodes_file
-from grader.rendering import DRAWING, cannot_write, digest, files_of, render, sha256, write_file
+from grader.rendering import DRAWING, cannot_write, files_of, render, sha256, write_file
 from grader.rendering import render_tree as render_tree
 from grader.variant import variant
+from grader.vetting.paths import is_link, read_below
 
 STATE = ".drydock.json"
 VALUES = "variant.yaml"
 WORKSHEET = "worksheet"
+
+MAX_STATE = 4_000_000
+MAX_VALUES = 64_000
+"""Bytes of the two files in a workspace that the kit believes something of."""
+
+MOST_COPIES = 1_000
+"""NAME.bak, NAME.bak2 and so on."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,8 @@ class HandoutResult:
     """Untouched by the student and no longer part of the lab."""
     renewed: bool = False
     """The lab's templates or the kit changed since the last time."""
+    note: str = ""
+    """A sentence on a note of the last time that could not be used."""
 
     @property
     def written(self) -> list[str]:
@@ -55,7 +71,7 @@ class HandoutResult:
 
     def summary(self, full: bool = False) -> list[str]:
         """Lines to show; nothing if nothing happened, except where `full` is asked for."""
-        lines = []
+        lines = [self.note] if self.note else []
         if self.added and not (self.updated or self.kept or self.gone):
             lines.append(f"Your workspace is {self.workspace}: start with README.md there.")
         elif self.added:
@@ -89,35 +105,37 @@ def write(lab: Lab, student: str, out: Path, *, restore: Sequence[str] = ()) -> 
     cannot be written.
     """
     lab.check_student(student)
-    state = _read_state(out)
+    state, note = _read_state(out)
     _check_owner(out, state, lab, student)
+    sealed = _is_sealed(state)
     inputs = _fingerprint(lab, student)
     files: dict[str, bytes] | None = None
-    if state.get("inputs") == inputs:
+    if sealed and state["inputs"] == inputs:
         rendered: dict[str, str] = state["rendered"]
     else:
         files = contents(lab, student)
         rendered = {name: sha256(content) for name, content in files.items()}
     written: dict[str, str] = state.get("written", {})
-    result = HandoutResult(out, renewed=bool(written) and files is not None)
+    result = HandoutResult(out, renewed=bool(written) and files is not None, note=note)
     to_write = []
     now: dict[str, str] = {}
     for name, new in rendered.items():
-        old, found = written.get(name), digest(out / name)
+        old, found = written.get(name), _digest(out, name)
         if found == new:
             now[name] = new
-        elif found is None and (old is None or _comes_back(out / name, out)):
+        elif found is None and (old is None or _comes_back(out, name)):
             result.added.append(name)
             to_write.append(name)
-        elif found is not None and found == old:
+        elif found is not None and found == old and found != safe_folder.OTHER:
             result.updated.append(name)
             to_write.append(name)
         else:
             (result.gone if found is None else result.kept).append(name)
             now[name] = old or ""
-    for name in sorted(written.keys() - rendered.keys()):
-        if digest(out / name) == written[name]:
-            _set_aside(out / name, None)
+    # A stranger's note may name anything: what it says is no longer the lab's is left alone.
+    for name in sorted(written.keys() - rendered.keys()) if sealed else ():
+        if _digest(out, name) == written[name]:
+            _set_aside(out, name, None)
             result.removed.append(name)
     for name in dict.fromkeys(_inside(out, name) for name in restore):
         if name not in rendered:
@@ -125,7 +143,7 @@ def write(lab: Lab, student: str, out: Path, *, restore: Sequence[str] = ()) -> 
                 f"The lab has no file {name!r}.", remedy=f"It has: {', '.join(rendered)}."
             )
         if name in result.kept:
-            _set_aside(out / name, _free_name(out / name))
+            _set_aside(out, name, _free_name(out, name))
             result.kept.remove(name)
             result.updated.append(name)
             to_write.append(name)
@@ -135,8 +153,7 @@ def write(lab: Lab, student: str, out: Path, *, restore: Sequence[str] = ()) -> 
             to_write.append(name)
     if to_write:
         files = files or contents(lab, student)
-        # A state that somebody wrote into may name files that there are not.
-        for name in (n for n in to_write if n in files):
+        for name in to_write:
             write_file(out, name, files[name])
             now[name] = sha256(files[name])
     new_state = {
@@ -148,6 +165,7 @@ def write(lab: Lab, student: str, out: Path, *, restore: Sequence[str] = ()) -> 
         "rendered": rendered,
         "written": dict(sorted(now.items())),
     }
+    new_state["seal"] = _seal(new_state)
     if new_state != state:
         write_file(out, STATE, _json(new_state))
     return result
@@ -182,41 +200,129 @@ def contents(lab: Lab, student: str) -> dict[str, bytes]:
 
 def check_owner(lab: Lab, student: str, out: Path) -> None:
     """KitError if a workspace is another student's or another lab's."""
-    _check_owner(out, _read_state(out), lab, student)
+    _check_owner(out, _read_state(out)[0], lab, student)
 
 
-def _read_state(out: Path) -> dict[str, Any]:
-    """What the last run noted, {} if there is nothing that can be used."""
+def _read_state(out: Path) -> tuple[dict[str, Any], str]:
+    """What the last run noted, and a sentence where there is something that cannot be used.
+
+    {} if there is no such note, or none that can be used. KitError where the workspace or the
+    note is a link or the like: only a person knows what that is for.
+    """
+    if _is_link(out):
+        raise KitError(
+            "This workspace is a link.",
+            where=str(out),
+            remedy=f"Name the folder itself: {os.path.realpath(out)}",
+        )
     try:
-        state = json.loads((out / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    needed = {"lab": str, "student": str, "inputs": str, "rendered": dict, "written": dict}
-    whole = isinstance(state, dict) and all(isinstance(state.get(k), t) for k, t in needed.items())
-    return state if whole else {}
+        if not safe_folder.exists(out, STATE):
+            return {}, ""
+        raw = read_below(out, PurePosixPath(STATE), MAX_STATE)
+    except OSError:
+        raw = None
+    if raw is None or len(raw) > MAX_STATE:
+        raise KitError(
+            f"{STATE} is not the kit's: it cannot be read as a file, or is far too large.",
+            where=str(out),
+            remedy="Move it away and give the same command again: the kit writes a new one, and"
+            " nothing that you changed is lost.",
+        )
+    try:
+        state = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        state = None
+    if not _is_whole(state):
+        return {}, (
+            f"{STATE} could not be read and is written again: files that differ from the lab's"
+            " stay as they are."
+        )
+    # Without what the kit does not write: that could be nested deeper than anybody can say again.
+    return {key: state[key] for key in _NOTED if isinstance(state.get(key), _NOTED[key])}, ""
+
+
+_NOTED = {
+    **{"about": str, "kit": str, "lab": str, "student": str, "inputs": str},
+    **{"rendered": dict, "written": dict, "seal": str},
+}
+
+
+def _is_whole(state: Any) -> bool:
+    """Whether a note has all that is needed, each of its kind."""
+    return isinstance(state, dict) and all(
+        isinstance(state.get(key), kind)
+        and (kind is str or all(isinstance(value, str) for value in state[key].values()))
+        for key, kind in _NOTED.items()
+        if key not in ("about", "kit", "seal")
+    )
+
+
+def _is_link(folder: Path) -> bool:
+    try:
+        return is_link(folder.lstat())
+    except OSError:
+        return False
+
+
+def _is_sealed(state: dict[str, Any]) -> bool:
+    seal = state.get("seal")
+    if not isinstance(seal, str) or not seal:
+        return False
+    return hmac.compare_digest(seal.encode("utf-8", "replace"), _seal(state).encode())
+
+
+def _seal(state: dict[str, Any]) -> str:
+    """What only this installation can say of a note; empty where it has no place for a secret."""
+    secret = _secret()
+    if secret is None:
+        return ""
+    text = json.dumps({key: state[key] for key in state if key != "seal"}, sort_keys=True)
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _secret() -> bytes | None:
+    """This installation's secret, made when it is first asked for."""
+    file = paths.data_dir() / "handout.key"
+    with contextlib.suppress(OSError):
+        if not file.exists():
+            private.write(file, secrets.token_hex(32).encode("ascii"))
+        found = file.read_bytes()
+        return found if len(found) == 64 else None
+    return None
 
 
 def _check_owner(out: Path, state: dict[str, Any], lab: Lab, student: str) -> None:
-    owner: Any = state
-    if not state:
-        try:
-            owner = yaml.safe_load((out / VALUES).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            return
-    if not isinstance(owner, dict):
-        return
-    if owner.get("student", student) != student:
+    owner = state or _values_in(out)
+    # Shown with repr: whoever made the folder wrote it.
+    whose, which = owner.get("student", student), owner.get("lab", lab.id)
+    if whose != student:
+        known = lab.is_student(whose)
         raise KitError(
-            f"This folder belongs to the student {owner['student']}, not to {student}.",
+            f"This folder belongs to the student {whose if known else repr(whose)[:80]},"
+            f" not to {student}.",
             where=str(out),
-            remedy=f"Say --student {owner['student']}, or choose another folder.",
+            remedy=f"Say --student {whose}, or choose another folder."
+            if known
+            else "Choose another folder.",
         )
-    if owner.get("lab", lab.id) != lab.id:
+    if which != lab.id:
         raise KitError(
-            f"This folder belongs to {owner['lab']}, not to {lab.id}.",
+            f"This folder belongs to {which if which in names() else repr(which)[:80]},"
+            f" not to {lab.id}.",
             where=str(out),
             remedy="Choose another folder.",
         )
+
+
+def _values_in(out: Path) -> dict[str, str]:
+    """Whose values variant.yaml says it has: `lab` and `student`, as far as they are there."""
+    try:
+        text = read_below(out, PurePosixPath(VALUES), MAX_VALUES)[:MAX_VALUES].decode("utf-8")
+    except (OSError, ValueError):
+        return {}
+    # By the form that `contents` gives it: no parser has to read a stranger's YAML for this.
+    lines = (line.partition(": ") for line in text.splitlines())
+    return {key: value.strip("'\"") for key, _, value in lines if key in ("lab", "student")}
 
 
 def _fingerprint(lab: Lab, student: str) -> str:
@@ -229,12 +335,27 @@ def _fingerprint(lab: Lab, student: str) -> str:
     sources += [*files_of(DRAWING), nodes_file.FILE]
     known = hashlib.sha256(f"{__version__}\0{student}\0".encode())
     for path in [lab.folder / "lab.yaml", *files_of(lab.templates), *sources]:
-        known.update(f"{path.name}\0{digest(path)}\0".encode())
+        content = sha256(path.read_bytes()) if path.is_file() else None
+        known.update(f"{path.name}\0{content}\0".encode())
     return known.hexdigest()
 
 
-def _comes_back(path: Path, out: Path) -> bool:
-    return path.parent == out or not path.parent.exists()
+def _digest(out: Path, name: str) -> str | None:
+    """SHA-256 of a file in the workspace, None if there is none; KitError if it is no file."""
+    try:
+        return safe_folder.digest(out, name)
+    except OSError as error:
+        raise KitError(
+            f"{name} cannot be read as a file: {error.strerror or error}.",
+            where=str(error.filename or out),
+            remedy="Rename what stands there or mend its rights, then try again: the lab has a"
+            " file of that name.",
+        ) from None
+
+
+def _comes_back(out: Path, name: str) -> bool:
+    folder = name.rpartition("/")[0]
+    return not folder or not safe_folder.exists(out, folder)
 
 
 def _inside(out: Path, name: str) -> str:
@@ -246,23 +367,27 @@ def _inside(out: Path, name: str) -> str:
     return Path(os.path.normpath(name)).as_posix()
 
 
-def _free_name(path: Path) -> Path:
-    number, free = 1, path.with_name(f"{path.name}.bak")
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}.bak{number}")
-    return free
+def _free_name(out: Path, name: str) -> str:
+    for number in range(1, MOST_COPIES):
+        free = f"{name}.bak{number if number > 1 else ''}"
+        if not safe_folder.exists(out, free):
+            return free
+    raise KitError(
+        f"There are {MOST_COPIES - 1} copies of {name} already.",
+        where=str(out),
+        remedy=f"Move {name}.bak and those with numbers away.",
+    )
 
 
-def _set_aside(path: Path, to: Path | None) -> None:
+def _set_aside(out: Path, name: str, to: str | None) -> None:
     """Rename a file, or delete it where there is no new name."""
     try:
         if to is None:
-            path.unlink()
+            safe_folder.remove(out, name)
         else:
-            path.rename(to)
+            safe_folder.rename(out, name, to)
     except OSError as error:
-        raise cannot_write(path, error) from None
+        raise cannot_write(out, name, error) from None
 
 
 def _json(value: Any) -> bytes:

@@ -119,7 +119,8 @@ class Lab:
 def load(name_or_path: str | Path) -> Lab:
     """Read a lab by its name (`lab4`) or folder; KitError with file, line and key if wrong."""
     folder = Path(name_or_path)
-    if not (folder / "lab.yaml").is_file():
+    # A name is the kit's own lab, whatever lies in the folder that somebody happens to work in.
+    if str(name_or_path) in names() or not (folder / "lab.yaml").is_file():
         folder = paths.LABS / name_or_path
     file = folder / "lab.yaml"
     try:

@@ -9,8 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from grader.intake import members
+from grader.intake.members import Member
+from grader.vetting.paths import checked, read_below
+from grader.vetting.refused import Refused
 
 NAME = "drydock.json"
 SCHEMA = 1
@@ -36,11 +41,20 @@ class Manifest:
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
     def changed(self, folder: Path) -> list[str]:
-        """Paths of files that are not as they were when the archive was made."""
+        """Paths of files that are not as they were when the archive was made.
+
+        `folder` is one of ours. Names of the manifest are held against those of the files there:
+        none of them is ever a path.
+        """
+        there = {
+            member.name: member
+            for member in members.of_folder(folder, lambda _name: False)
+            if member.kind == "file"
+        }
         return [
             name
             for name, known in sorted(self.files.items())
-            if not _is(folder.joinpath(*name.split("/")), known)
+            if name not in there or _digest(there[name]) != known
         ]
 
 
@@ -56,26 +70,31 @@ def from_json(text: str | bytes) -> Manifest | None:
     if not isinstance(lab, str) or not isinstance(student, str) or not isinstance(files, dict):
         return None
     plain = {
-        name: value
-        for name, value in files.items()
-        if isinstance(value, str) and ".." not in name.split("/") and not name.startswith("/")
+        name: value for name, value in files.items() if isinstance(value, str) and _is_plain(name)
     }
     return Manifest(lab, student, plain)
 
 
 def read(folder: Path) -> Manifest | None:
     """The manifest that lies in a folder, if there is one that can be read."""
-    file = folder / NAME
     try:
-        if file.is_symlink() or file.stat().st_size > MAX_BYTES:
-            return None
-        return from_json(file.read_bytes())
+        raw = read_below(folder, PurePosixPath(NAME), MAX_BYTES)
     except OSError:
         return None
+    return None if len(raw) > MAX_BYTES else from_json(raw)
 
 
-def _is(path: Path, known: str) -> bool:
+def _is_plain(name: str) -> bool:
+    """Whether a name is one that `submit` writes: inside, and written in one way only."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == known
-    except (OSError, ValueError):
+        return name != "." and checked(name, NAME).as_posix() == name
+    except Refused:
         return False
+
+
+def _digest(member: Member) -> str:
+    known = hashlib.sha256()
+    with member.open() as content:
+        while chunk := content.read(1_000_000):
+            known.update(chunk)
+    return known.hexdigest()

@@ -10,8 +10,8 @@ import hashlib
 import hmac
 import secrets
 
+from grader import private
 from grader.errors import KitError
-from grader.record import write_atomically
 from grader.results import Results
 
 FILE = ".order-of-anonymous"
@@ -39,7 +39,7 @@ def secret_of(results: Results) -> bytes:
     """The class's own secret, made once."""
     file = results.folder / FILE
     try:
-        return bytes.fromhex(file.read_text(encoding="ascii").strip())
+        return bytes.fromhex(private.read(file, 1_000).decode("ascii").strip())
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
@@ -51,8 +51,7 @@ def secret_of(results: Results) -> bytes:
         ) from None
     secret = secrets.token_bytes(32)
     try:
-        write_atomically(file, secret.hex() + "\n")
-        file.chmod(0o600)
+        private.write(file, f"{secret.hex()}\n".encode("ascii"))
     except OSError as error:
         raise KitError(
             f"The secret behind the codes cannot be kept: {error.strerror or error}.",

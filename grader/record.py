@@ -6,13 +6,15 @@ Reports and exports read records and nothing else. docs/record.md describes the 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from grader import private
+
 SCHEMA = 1
+MAX_BYTES = 100_000_000
+"""Of a record; what is larger is none."""
 
 Outcome = Literal["passed", "failed", "not_graded"]
 Visibility = Literal["visible", "hidden"]
@@ -185,25 +187,16 @@ def save(record: Record, path: Path) -> None:
 def load(path: Path) -> Record | None:
     """The record in `path`; None if there is none that this kit can read."""
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
+        return from_json(json.loads(private.read(path, MAX_BYTES).decode("utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file as UTF-8 so that readers see the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        # Half a surrogate pair (from a file name that is not UTF-8) has no UTF-8; as a backslash
-        # escape it is at least text, and in JSON the very same character again.
-        with os.fdopen(
-            handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
-        ) as file:
-            file.write(text)
-        # mkstemp makes a file that only its owner may read; a web server shall show pages, too.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a text file as UTF-8 so that readers see the old or the new one, never a part.
+
+    It is its owner's alone, and so are the folders that have to be made (`grader.private`).
+    """
+    # Half a surrogate pair (from a file name that is not UTF-8) has no UTF-8; as a backslash
+    # escape it is at least text, and in JSON the very same character again.
+    private.write(path, text.encode("utf-8", errors="backslashreplace"))

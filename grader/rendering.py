@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grader import paths
+from grader import paths, safe_folder
 from grader.errors import KitError
 
 TEMPLATE = ".j2"
@@ -90,44 +88,23 @@ def files_of(source: Path) -> list[Path]:
 
 
 def write_file(folder: Path, name: str, content: bytes) -> None:
-    """Write one file whole or not at all; KitError if the folder does not let us."""
-    path = folder / name
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # mkstemp makes the file readable to its owner alone; a handout is an ordinary file.
-        Path(temporary).chmod(0o755 if content.startswith(b"#!") else 0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise cannot_write(path, error) from None
+    """Write one file whole or not at all; KitError if the folder does not let us.
 
-
-def digest(path: Path) -> str | None:
-    """SHA-256 of a file, None if there is none; KitError if it cannot be read."""
+    Nothing is written through a link that stands below `folder`.
+    """
     try:
-        return sha256(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        safe_folder.write(folder, name, content)
     except OSError as error:
-        raise KitError(
-            f"This cannot be read as a file: {error.strerror or error}.",
-            where=str(path),
-            remedy="Rename it or mend its rights, then try again.",
-        ) from None
+        raise cannot_write(folder, name, error) from None
 
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def cannot_write(path: Path, error: OSError) -> KitError:
+def cannot_write(folder: Path, name: str, error: OSError) -> KitError:
     return KitError(
-        f"The file cannot be written: {error.strerror or error}.",
-        where=str(path),
+        f"The file {name} cannot be written: {error.strerror or error}.",
+        where=str(error.filename or folder),
         remedy="Mend that, or choose another folder.",
     )

@@ -9,22 +9,31 @@
     FOLDER/grades.csv            everybody's points
     FOLDER/marks.csv             what a tutor marked by hand (read, never written over)
 
-Reports and exports get a `Results` and read nothing else.
+Reports and exports get a `Results` and read nothing else. The folder and all in it are their
+owner's alone (`grader.private`).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grader import record
+from grader import private, record
 from grader.errors import KitError
+from grader.intake import names
 from grader.record import Record
 
 SCHEMA = 1
+MAX_BYTES = 200_000_000
+LIST = "class.json"
+INNER = ("submissions", "records", "feedback", "class", "exports", "regrade", "replaced")
+"""The folders in it."""
+
+_LAB = re.compile(r"[\w.-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class Results:
 
     @property
     def file(self) -> Path:
-        return self.folder / "class.json"
+        return self.folder / LIST
 
     @property
     def marks_file(self) -> Path:
@@ -127,18 +136,26 @@ class Results:
         record.write_atomically(self.file, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
+def prepare(folder: Path) -> None:
+    """Make a results folder, or take others' rights from one that is there; OSError."""
+    private.results_folder(folder, [LIST], INNER)
+
+
 def load(folder: Path) -> Results:
-    """The results in `folder`; KitError where there are none that this kit can read."""
-    file = folder / "class.json"
+    """The results in `folder`; KitError where there are none that this kit can read.
+
+    Others' rights are taken from a folder that an earlier version made.
+    """
+    file = folder / LIST
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(private.read(file, MAX_BYTES).decode("utf-8"))
         if data.get("schema") != SCHEMA:
             raise KitError(
                 f"These results have schema {data.get('schema')!r}, this kit reads {SCHEMA}.",
                 where=str(file),
                 remedy="Grade into another folder (--out).",
             )
-        return Results(
+        found = Results(
             folder=folder,
             lab=data["lab"],
             entries=tuple(_entry(entry) for entry in data["entries"]),
@@ -149,6 +166,11 @@ def load(folder: Path) -> Results:
                 for one in data["likenesses"]
             ),
         )
+        if not _LAB.fullmatch(found.lab) or found.lab in (".", ".."):
+            raise ValueError("its lab has no lab's name")
+        for person in (*found.missing, *(entry.person for entry in found.entries)):
+            if not _is_name(person.id):
+                raise ValueError(f"no file can be named after the student {person.id!r}"[:200])
     except FileNotFoundError:
         raise KitError(
             "There are no results of a class here.",
@@ -161,6 +183,32 @@ def load(folder: Path) -> Results:
             where=str(file),
             remedy="Grade again into the same folder: records are kept, the list is made anew.",
         ) from None
+    _refuse_links(found)
+    prepare(folder)
+    return found
+
+
+def _is_name(student: Any) -> bool:
+    """Whether a student's ID is one name, on every system: files are called so."""
+    try:
+        parts = names.parts(student)
+        names.check(parts)
+    except KitError:
+        return False
+    return parts == (student,)
+
+
+def _refuse_links(found: Results) -> None:
+    """KitError where a link stands in the folder: what it leads to is no result of ours."""
+    places = [found.folder / name for name in INNER]
+    places += [found.submission(entry.person.id) for entry in found.entries]
+    for place in places:
+        if place.is_symlink():
+            raise KitError(
+                "This is a link: results are read and written in the folder itself only.",
+                where=str(place),
+                remedy="Put the folder there that it leads to, or delete the link.",
+            )
 
 
 def _entry(data: dict[str, Any]) -> Entry:

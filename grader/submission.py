@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from grader.errors import KitError
+from grader.vetting.paths import read_below
 
 MAX_FILES = 2_000
 MAX_BYTES = 50_000_000
+MAX_ENTRIES = 20_000
+MAX_DEPTH = 60
+"""Links and the like count as entries, too; they are named, and not copied."""
 
 IGNORED = frozenset({".git", ".venv", "node_modules", "__pycache__", ".ipynb_checkpoints"})
 """Names that tools leave behind; no exercise is about them."""
@@ -37,16 +41,22 @@ class Submission:
 
     def copy(self, dest: Path) -> None:
         """Copy the files to `dest`; links, devices and what is not listed stay behind."""
-        for name in self.files:
-            source, copied = self.workspace / name, dest / name
+        left = MAX_BYTES
+        for name, known in self.files.items():
+            copied = dest / name
             copied.parent.mkdir(parents=True, exist_ok=True)
             try:
-                shutil.copyfile(source, copied, follow_symlinks=False)
-                copied.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+                content = read_below(self.workspace, PurePosixPath(name), left)
+                if len(content) > left:
+                    raise _too_much(self.workspace)
+                left -= len(content)
+                copied.write_bytes(content)
+                # Windows knows no such thing: there every file may be run.
+                copied.chmod(0o755 if os.name == "nt" or known.endswith("x") else 0o644)
             except OSError as error:
                 raise KitError(
-                    f"This file cannot be copied: {error.strerror}.",
-                    where=str(source),
+                    f"This file cannot be copied: {error.strerror or error}.",
+                    where=str(self.workspace / name),
                     remedy="Save your files and run the check again.",
                 ) from None
 
@@ -55,42 +65,62 @@ def read(workspace: Path, folders: Sequence[str]) -> Submission:
     """The regular files under `folders` of the workspace; KitError where they are too many."""
     files: dict[str, str] = {}
     left_out: list[str] = []
-    total = 0
+    left = MAX_BYTES
     for folder in folders:
-        for path in _walk(workspace / folder):
+        place = workspace / folder
+        for count, path in enumerate(_walk(place), start=1):
             name = path.relative_to(workspace).as_posix()
             found = path.lstat()
+            if count > MAX_ENTRIES or len(files) >= MAX_FILES:
+                raise _too_much(place)
             if not stat.S_ISREG(found.st_mode):
                 left_out.append(f"{name}: not an ordinary file")
                 continue
-            total += found.st_size
-            if total > MAX_BYTES or len(files) >= MAX_FILES:
-                raise KitError(
-                    f"There is too much in it: more than {MAX_BYTES // 1_000_000} MB"
-                    f" or {MAX_FILES} files.",
-                    where=str(workspace / folder),
-                    remedy="Move data and tools that do not belong to the exercise elsewhere.",
-                )
+            if found.st_size > left:
+                raise _too_much(place)
             try:
-                content = path.read_bytes()
+                content = read_below(workspace, PurePosixPath(name), left)
             except OSError as error:
-                left_out.append(f"{name}: cannot be read ({error.strerror})")
+                left_out.append(f"{name}: cannot be read ({error.strerror or error})")
                 continue
+            if len(content) > left:
+                raise _too_much(place)
+            left -= len(content)
             executable = "x" if found.st_mode & stat.S_IXUSR else "-"
             files[name] = hashlib.sha256(content).hexdigest() + executable
     return Submission(workspace, files, tuple(left_out))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Everything below a folder that is not a folder itself, in a stable order."""
+def _too_much(place: Path) -> KitError:
+    return KitError(
+        f"There is too much in it: more than {MAX_BYTES // 1_000_000} MB or {MAX_FILES} files.",
+        where=str(place),
+        remedy="Move data and tools that do not belong to the exercise elsewhere.",
+    )
+
+
+def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """Everything below a folder that is not a folder itself, in a stable order.
+
+    KitError where a folder holds more than is looked at, or folders are too deep in one another.
+    """
     if folder.is_symlink() or not folder.is_dir():
         if folder.is_symlink() or folder.exists():
             yield folder
         return
-    for path in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    if depth > MAX_DEPTH:
+        raise KitError(
+            f"Folders lie more than {MAX_DEPTH} deep in one another.",
+            where=f"{str(folder)[:200]}…",
+            remedy="Move them up, or what does not belong to the exercise elsewhere.",
+        )
+    entries = list(itertools.islice(folder.iterdir(), MAX_ENTRIES + 1))
+    if len(entries) > MAX_ENTRIES:
+        raise _too_much(folder)
+    for path in sorted(entries, key=lambda entry: entry.name):
         if path.name in IGNORED:
             continue
         if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
+            yield from _walk(path, depth + 1)
         else:
             yield path

@@ -10,6 +10,7 @@ write beside a file while they work does not count.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from grader import submission
 from grader.junk import is_junk
 from grader.lab import Exercise
 
@@ -103,7 +105,9 @@ class Watch:
             exercise.id: {
                 path.relative_to(self.workspace).as_posix(): told
                 for folder in exercise.folders
-                for path, told in _files(self.workspace / folder)
+                for path, told in itertools.islice(
+                    _files(self.workspace / folder), submission.MAX_ENTRIES
+                )
             }
             for exercise in self.exercises
         }
@@ -115,10 +119,16 @@ def is_temporary(name: str) -> bool:
     return is_junk(name) or any(fnmatchcase(name.casefold(), each) for each in TEMPORARY)
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
-    """Every file below a folder with its time and size; what vanishes meanwhile is passed over."""
+def _files(folder: Path, depth: int = 0) -> Iterator[tuple[Path, tuple[int, int]]]:
+    """Every file below a folder with its time and size; what vanishes meanwhile is passed over.
+
+    So is what no submission may have: more entries or deeper ones, and a folder that is a link.
+    """
+    if folder.is_symlink() or depth > submission.MAX_DEPTH:
+        return
     try:
-        entries = list(os.scandir(folder))
+        with os.scandir(folder) as inside:
+            entries = list(itertools.islice(inside, submission.MAX_ENTRIES))
     except OSError:
         return
     for entry in entries:
@@ -126,7 +136,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
             continue
         try:
             if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path))
+                yield from _files(Path(entry.path), depth + 1)
             else:
                 found = entry.stat(follow_symlinks=False)
                 yield Path(entry.path), (found.st_mtime_ns, found.st_size)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from grader import grading
+from grader import grading, private, results
 from grader.errors import KitError
 
 LOCK = ".lock"
@@ -33,8 +33,8 @@ def hold(folder: Path) -> Iterator[Path]:
     """
     new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0)
+        results.prepare(folder)
+        lock = FileLock(folder / LOCK, timeout=0, mode=private.FILE)
         lock.acquire()
     except Timeout:
         raise KitError(
@@ -49,8 +49,8 @@ def hold(folder: Path) -> Iterator[Path]:
         try:
             _tidy(folder)
             # A killed batch's check may write into it for a moment still, so that it stays.
-            scratch.mkdir(exist_ok=True)
-            (folder / HOLDER).write_text(json.dumps(_this()), encoding="utf-8")
+            private.folder(scratch)
+            private.write(folder / HOLDER, json.dumps(_this()).encode())
         except OSError as error:
             raise unwritable(folder, error) from None
         yield scratch

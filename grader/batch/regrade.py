@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from grader import record
+from grader import private, record
 from grader.record import CheckResult, Record
 from grader.results import Results
 
@@ -163,7 +163,7 @@ def replace(results: Results) -> tuple[list[str], list[str]]:
             if results.record_file(student).is_file():
                 shutil.copy2(results.record_file(student), kept / f"{student}.json")
         for student, file in ready:
-            results.record_file(student).parent.mkdir(exist_ok=True)
+            private.folder(results.record_file(student).parent)
             file.replace(results.record_file(student))
     if not unready:
         shutil.rmtree(results.folder / "regrade", ignore_errors=True)
@@ -177,7 +177,8 @@ def _new_folder(parent: Path) -> Path:
     while True:
         made = parent / (name if number == 1 else f"{name}-{number}")
         try:
-            made.mkdir(parents=True)
+            private.folder(made.parent)
+            made.mkdir(private.FOLDER)
         except FileExistsError:
             number += 1
         else:

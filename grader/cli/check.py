@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import grading, handout, machines, paths, student
+from grader import grading, handout, machines, paths, private, student
 from grader import lab as labs
 from grader.console import say
 from grader.errors import KitError
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target != SANDBOX and args.out is None:
         # A look at machines is not what the submission is worth.
         out = out / args.target
+    _keep_to_oneself(lab, out)
     request = grading.Request(
         lab=lab,
         student=who,
@@ -118,6 +120,14 @@ def run(args: argparse.Namespace) -> int:
     if args.target == SANDBOX and (rest := not_graded_yet(lab, found)):
         say(rest)
     return code
+
+
+def _keep_to_oneself(lab: Lab, out: Path) -> None:
+    """Make the folder for the results, or take others' rights from the one that is there."""
+    for folder in (paths.results(), paths.results() / lab.id):
+        private.narrow(folder)
+    with contextlib.suppress(OSError):  # Who writes into it says why that is not possible.
+        private.results_folder(out, ["record.json"])
 
 
 def _refuse_target(lab: Lab, args: argparse.Namespace) -> None:

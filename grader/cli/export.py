@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grader import private
 from grader.console import say
 from grader.errors import KitError
-from grader.rendering import write_file
 from grader.reports.text import visible
 
 if TYPE_CHECKING:
@@ -158,14 +158,22 @@ def _write(made: Export, folder: Path, args: argparse.Namespace) -> list[Path]:
 
 
 def write(path: Path, content: bytes, *, own: bool = False) -> None:
-    """Write a file whole or not at all. Only one of the kit's `own` is written over."""
+    """Write a file whole or not at all, its owner's alone. Only one of the kit's `own` is
+    written over."""
     if path.exists() and not own:
         raise KitError(
             "There is a file of that name already; it stays as it is.",
             where=str(path),
             remedy="Choose another name with --out, or move that file away.",
         )
-    write_file(path.parent, path.name, content)
+    try:
+        private.write(path, content)
+    except OSError as error:
+        raise KitError(
+            f"The file cannot be written: {error.strerror or error}.",
+            where=str(path),
+            remedy="Mend that, or choose another place with --out.",
+        ) from None
 
 
 def _tell(made: Export, rows: list[Row], folder: Path) -> None:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grader import paths
+from grader import paths, private
 from grader.errors import KitError
-from grader.record import SCHEMA, Record, from_json
+from grader.record import MAX_BYTES, SCHEMA, Record, from_json
 
 EXAMPLE = """examples:
   python -m grader report results/lab4/s1234567/record.json
@@ -150,7 +150,7 @@ def read(path: Path) -> Record:
     schema = paths.KIT / "docs" / "record.schema.json"
     again = "Grading makes a new one: python -m grader check LAB"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(private.read(path, MAX_BYTES).decode("utf-8"))
         if isinstance(data, dict) and data.get("schema") not in (SCHEMA, None):
             raise KitError(
                 f"This is a record of schema {data['schema']}; this kit reads schema {SCHEMA}.",

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader import private
 from grader.errors import KitError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _page(wanted: Path | None, service: str) -> Path:
             remedy=f"Say --out {page.with_suffix('.html')}",
         )
     try:
-        page.parent.mkdir(parents=True, exist_ok=True)
+        private.folder(page.parent)
     except OSError as error:
         raise _cannot(page, error) from error
     if not os.access(page.parent, os.W_OK):

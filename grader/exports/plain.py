@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from grader import marks, rubric
+from grader import marks, private, rubric
+from grader.errors import KitError
 from grader.exports import rows as exported
 from grader.exports import spreadsheet
 from grader.exports.export import Export
 from grader.exports.rows import WORDS, Row
 from grader.exports.spreadsheet import Cell
 from grader.lab import Lab
-from grader.rendering import write_file
 from grader.results import Results
 from grader.rubric import Question
 
@@ -26,7 +26,15 @@ def write(results: Results, lab: Lab) -> Path:
     """
     questions = rubric.load(lab)
     found = exported.rows(results, lab, questions, marks.read(results, questions))
-    write_file(results.folder, FILE, export(found, lab, questions).files[FILE])
+    file = results.folder / FILE
+    try:
+        private.write(file, export(found, lab, questions).files[FILE])
+    except OSError as error:
+        raise KitError(
+            f"The list of points cannot be written: {error.strerror or error}.",
+            where=str(file),
+            remedy="Mend the rights of the results folder, then give the same command again.",
+        ) from None
     return results.folder / FILE
 
 

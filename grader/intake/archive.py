@@ -1,8 +1,8 @@
 """Unpacking what students hand in. All writing is done here: whole, or nothing at all.
 
-Ordinary files and folders only. Links, devices and pipes stay out and are named; junk of tools
-and systems stays out. A path that leads out, names that are one on some systems, and too much
-of anything are refused; limits count the bytes that were really unpacked.
+Ordinary files and folders only, their owner's alone. Links, devices and pipes stay out and are
+named; junk of tools and systems stays out. A path that leads out, names that are one on some
+systems, and too much of anything are refused; limits count the bytes that were really unpacked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
+from grader import private
 from grader.intake import members, names, readers
 from grader.intake.members import AGAIN, Member
 from grader.intake.names import NotUnpacked
@@ -47,13 +49,15 @@ SUBMISSION = Limits()
 class Tray:
     """A folder being filled. `take` writes one member, or raises NotUnpacked.
 
-    `packed` is the archive's size in bytes (0: not packed). `left_out` are sentences, `newest`
+    `packed` is the archive's size in bytes (0: not packed), `others` are the bytes and files
+    that were unpacked before, for the same limits. `left_out` are sentences, `newest`
     is the latest time that a file in it says of itself.
     """
 
     folder: Path
     limits: Limits = SUBMISSION
     packed: int = 0
+    others: tuple[int, int] = (0, 0)
     files: int = 0
     bytes: int = 0
     entries: int = 0
@@ -79,10 +83,17 @@ class Tray:
             self._note(path, folder=False)
         elif member.kind == "folder":
             self._note(path, folder=True)
-            self.folder.joinpath(*path).mkdir(parents=True, exist_ok=True)
+            self._make(path)
         else:
             self._note(path, folder=False)
+            self._make(path[:-1])
             self._write(member, self.folder.joinpath(*path), "/".join(path))
+
+    def _make(self, path: tuple[str, ...]) -> None:
+        try:
+            private.folder(self.folder.joinpath(*path))
+        except (FileExistsError, NotADirectoryError):
+            raise _twice(path) from None
 
     def _note(self, path: tuple[str, ...], *, folder: bool) -> None:
         """Remember a path and the folders it is in; NotUnpacked where they clash."""
@@ -107,20 +118,15 @@ class Tray:
                     remedy=AGAIN,
                 )
             if not as_folder:
-                raise NotUnpacked(
-                    "One file is in it twice.",
-                    where=names.shown("/".join(part)),
-                    remedy=AGAIN,
-                )
+                raise _twice(part)
 
     def _write(self, member: Member, path: Path, name: str) -> None:
         self.files += 1
-        if self.files > self.limits.files:
+        if self.files + self.others[1] > self.limits.files:
             raise NotUnpacked(f"There are more than {self.limits.files} files in it.", remedy=_LESS)
-        path.parent.mkdir(parents=True, exist_ok=True)
         size = 0
         executable = member.executable
-        with member.open() as source, path.open("xb") as copied:
+        with member.open() as source, self._new(path, name) as copied:
             while chunk := source.read(CHUNK):
                 if executable is None:
                     executable = chunk.startswith(b"#!")
@@ -128,9 +134,16 @@ class Tray:
                 self.bytes += len(chunk)
                 self._measure(size, name)
                 copied.write(chunk)
-        path.chmod(0o755 if executable else 0o644)
+        path.chmod(private.FOLDER if executable else private.FILE)
         if member.modified and (self.newest is None or member.modified > self.newest):
             self.newest = member.modified
+
+    def _new(self, path: Path, name: str) -> BinaryIO:
+        try:
+            return open(path, "xb", opener=private.opener)
+        except FileExistsError:
+            # Some systems know a file by other names, too (COMPOS~1.YAM).
+            raise _twice((name,)) from None
 
     def _measure(self, size: int, name: str) -> None:
         limits = self.limits
@@ -140,7 +153,7 @@ class Tray:
                 where=names.shown(name),
                 remedy=_LESS,
             )
-        if self.bytes > limits.total_bytes:
+        if self.bytes + self.others[0] > limits.total_bytes:
             raise NotUnpacked(
                 f"It is more than {limits.total_bytes // 1_000_000} MB unpacked.", remedy=_LESS
             )
@@ -152,10 +165,16 @@ class Tray:
             )
 
 
-def unpack(archive: Path, dest: Path, limits: Limits = SUBMISSION) -> Tray:
+def _twice(path: tuple[str, ...]) -> NotUnpacked:
+    return NotUnpacked("One file is in it twice.", where=names.shown("/".join(path)), remedy=AGAIN)
+
+
+def unpack(
+    archive: Path, dest: Path, limits: Limits = SUBMISSION, others: tuple[int, int] = (0, 0)
+) -> Tray:
     """Unpack an archive into the new folder `dest`; NotUnpacked leaves nothing behind."""
     found = readers.members(archive, max_listing=limits.listing_bytes, max_bytes=limits.read_bytes)
-    return fill(dest, found, limits, packed=archive.stat().st_size)
+    return fill(dest, found, limits, archive.stat().st_size, others)
 
 
 def copy(folder: Path, dest: Path, limits: Limits = SUBMISSION) -> Tray:
@@ -163,15 +182,20 @@ def copy(folder: Path, dest: Path, limits: Limits = SUBMISSION) -> Tray:
     return fill(dest, members.of_folder(folder, is_junk), limits)
 
 
-def fill(dest: Path, found: Iterable[Member], limits: Limits, packed: int = 0) -> Tray:
+def fill(
+    dest: Path,
+    found: Iterable[Member],
+    limits: Limits,
+    packed: int = 0,
+    others: tuple[int, int] = (0, 0),
+) -> Tray:
     """Write members into a temporary folder beside `dest`, then give it that name."""
-    dest.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(dest.parent)
     temporary = Path(tempfile.mkdtemp(dir=dest.parent, prefix=f".{dest.name[:40]}."))
     try:
-        tray = Tray(temporary, limits, packed)
+        tray = Tray(temporary, limits, packed, others)
         for member in found:
             tray.take(member)
-        temporary.chmod(0o755)
         temporary.rename(dest)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -184,7 +208,8 @@ def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str,
     """Unpack a class's archive: each of its top-level files and folders by limits of its own.
 
     `strip` names are taken off each path first, `limits` are the whole archive's. The value is
-    what was unpacked, or why it was not: then nothing of it is in `folder`.
+    what was unpacked, or why it was not: then nothing of it is in `folder`, and a name that may
+    not be written here is one like it, with `?` at its end.
     """
     trays: dict[str, Tray | str] = {}
     spelled: dict[tuple[str, ...], str] = {}
@@ -197,6 +222,13 @@ def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str,
             raise NotUnpacked(f"There are more than {limits.entries} files in it.")
         path = names.composed(names.parts(member.name))[strip:]
         if not path or is_junk(path[0]) or (len(path) == 1 and member.kind == "folder"):
+            continue
+        try:
+            names.check(path[:1])
+        except NotUnpacked as error:
+            # Its name is none to look for on a disk, so that another stands for it: one that
+            # nothing here can have.
+            trays[f"{names.safe(path[0])}?"] = str(error)
             continue
         tray = trays.setdefault(path[0], Tray(folder))
         if isinstance(tray, str):

@@ -23,7 +23,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from grader import results
+from grader import private, results
 from grader.errors import KitError
 from grader.intake import archive, labels, laying, layouts, members, seen
 from grader.intake import roster as rosters
@@ -166,7 +166,7 @@ def _previous(out: Path, lab: Lab) -> Results | None:
 
 def _schema(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))["schema"]
+        return json.loads(private.read(file, results.MAX_BYTES).decode("utf-8"))["schema"]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
@@ -175,8 +175,9 @@ def _schema(file: Path) -> Any:
 def _own(out: Path) -> Iterator[Path]:
     """A folder in `out` to work in, which is gone afterwards; one process at a time has one."""
     try:
-        (out / "submissions").mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".intake.lock")
+        results.prepare(out)
+        private.folder(out / "submissions")
+        lock = FileLock(out / ".intake.lock", mode=private.FILE)
         lock.acquire(timeout=0)
     except Timeout:
         raise KitError(

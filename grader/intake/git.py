@@ -12,47 +12,56 @@ import re
 import subprocess
 import tempfile
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from grader.vetting.paths import checked, kind_below, read_below
+from grader.vetting.refused import Refused
 
 SECONDS = 20
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_BORROWED = PurePosixPath(".git/objects/info/alternates")
+"""Where a clone says that its objects lie elsewhere on the disk."""
 _REF = re.compile(r"ref: (refs/[A-Za-z0-9._/+@-]{1,200})")
 
 
 def last_commit(clone: Path) -> str | None:
     """The time of the commit that is checked out, ISO 8601 with offset; None if not to be told."""
-    folder = clone / ".git"
-    if folder.is_symlink() or not folder.is_dir():
+    objects = PurePosixPath(".git/objects")
+    if kind_below(clone, objects) != "folder" or kind_below(clone, _BORROWED) is not None:
         return None
-    commit = _head(folder)
-    return None if commit is None else _time(folder / "objects", commit)
+    commit = _head(clone)
+    store = (clone / objects).resolve()
+    # It is named in a file of lines: a folder's name may not become a line of its own.
+    if commit is None or not str(store).isprintable():
+        return None
+    return _time(store, commit)
 
 
-def _head(folder: Path) -> str | None:
-    head = _small(folder / "HEAD").strip()
+def _head(clone: Path) -> str | None:
+    head = _small(clone, "HEAD").strip()
     if _ID.fullmatch(head):
         return head
     ref = _REF.fullmatch(head)
     if ref is None or ".." in ref[1]:
         return None
-    loose = _small(folder / ref[1]).strip()
+    loose = _small(clone, ref[1]).strip()
     if _ID.fullmatch(loose):
         return loose
-    for line in _small(folder / "packed-refs", most=2_000_000).splitlines():
+    for line in _small(clone, "packed-refs", most=2_000_000).splitlines():
         commit, _, name = line.partition(" ")
         if name == ref[1] and _ID.fullmatch(commit):
             return commit
     return None
 
 
-def _small(file: Path, most: int = 4096) -> str:
-    """A file's text, "" if it is no ordinary file or larger than it should be."""
+def _small(clone: Path, name: str, most: int = 4096) -> str:
+    """A text of the repository, "" if it is no ordinary file or larger than it should be."""
     try:
-        if file.is_symlink() or not file.is_file() or file.stat().st_size > most:
-            return ""
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        path = PurePosixPath(".git") / checked(name, ".git/HEAD")
+        raw = read_below(clone, path, most)
+    except (OSError, Refused):
         return ""
+    return "" if len(raw) > most else raw.decode("utf-8", errors="replace")
 
 
 def _time(objects: Path, commit: str) -> str | None:
@@ -60,7 +69,7 @@ def _time(objects: Path, commit: str) -> str | None:
         bare = Path(own)
         (bare / "objects" / "info").mkdir(parents=True)
         (bare / "refs").mkdir()
-        (bare / "objects" / "info" / "alternates").write_text(f"{objects.resolve()}\n")
+        (bare / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
         (bare / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
         form = "1\n[extensions]\n\tobjectformat = sha256" if len(commit) == 64 else "0"
         (bare / "config").write_text(
@@ -73,6 +82,8 @@ def _time(objects: Path, commit: str) -> str | None:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
+            # A few packed bytes can say that they are a gigabyte.
+            "GIT_ALLOC_LIMIT": "50m",
             "LC_ALL": "C",
         }
         if "SYSTEMROOT" in os.environ:  # without it, Windows starts no program

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from grader import manifest, submission
+from grader import manifest, private, submission
 from grader.errors import KitError
 from grader.intake import archive, labels, members, names, readers, workspace
 from grader.intake.handed import Handed
@@ -38,7 +38,7 @@ def lay(handed: Handed, lab: Lab, scratch: Path) -> Laid:
     """Unpack or copy it below the new folder `scratch`; NotUnpacked if it is not taken."""
     if handed.refused:
         raise NotUnpacked(handed.refused)
-    scratch.mkdir(parents=True)
+    private.folder(scratch)
     layer = _Layer(lab, scratch)
     try:
         root = layer.open(_heap(handed, scratch / "heap", layer), 0)
@@ -80,7 +80,7 @@ def _heap(handed: Handed, dest: Path, layer: _Layer) -> Path:
         layer.archives += 1
         layer.note(archive.unpack(handed.paths[0], dest))
         return dest
-    dest.mkdir()
+    private.folder(dest)
     tray = archive.Tray(dest)
     for path in handed.paths:
         label = labels.read(path.name)
@@ -105,6 +105,7 @@ class _Layer:
         self.remarks: list[str] = []
         self.newest: datetime | None = None
         self.archives = 0
+        self.opened = (0, 0)
 
     def note(self, tray: archive.Tray) -> None:
         self.remarks += tray.left_out[:5]
@@ -156,7 +157,8 @@ class _Layer:
                     remedy="Hand in one archive with the exercises' folders in it.",
                 )
             dest = self.scratch / f"open-{self.archives}"
-            tray = archive.unpack(path, dest)
+            tray = archive.unpack(path, dest, others=self.opened)
+            self.opened = (self.opened[0] + tray.bytes, self.opened[1] + tray.files)
             self.note(tray)
             opened.append((tray.newest or datetime.min, path.name, self.open(dest, depth + 1)))
             path.unlink()

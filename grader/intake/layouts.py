@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from grader import manifest
+from grader import manifest, private
 from grader.errors import KitError
 from grader.intake import archive, git, labels, names, readers, workspace
 from grader.intake.handed import Handed
@@ -97,7 +97,7 @@ class _Search:
             self.found.append(Handed("archive", path.name, path.name, (path,)))
             return
         strip = 1 if alone else 0
-        scratch.mkdir(parents=True)
+        private.folder(scratch)
         for name, tray in archive.spread(path, scratch, strip, CLASS).items():
             place = scratch / name
             if isinstance(tray, str):
@@ -115,7 +115,7 @@ class _Search:
         ):
             self.found.append(self._single(folder, source))
             return
-        if len(children) == 1 and children[0].is_dir() and depth < DEPTH:
+        if len(children) == 1 and _is_folder(children[0]) and depth < DEPTH:
             child = children[0]
             if not self._is_personal(child.name) and not (child / ".git").exists():
                 self.folder(child, f"{source}/{names.shown(child.name)}", depth + 1)
@@ -131,11 +131,15 @@ class _Search:
             self.found.append(Handed("folder", source, path.name, (path,), refused=why))
 
     def _look_at(self, path: Path, source: str, depth: int) -> None:
-        if path.resolve() in self.leave or is_junk(path.name):
+        if is_junk(path.name):
+            return
+        # A link is not resolved: it may lead in a circle. What was refused is not there.
+        resolvable = path not in self.refused and not path.is_symlink()
+        if resolvable and path.resolve() in self.leave:
             return
         label = labels.read(path.name)
         refused = self.refused.get(path)
-        if path.is_symlink():
+        if refused is None and path.is_symlink():
             self.unmatched.append(Unmatched(source, "It is a link. Put the files themselves here."))
         elif label is not None:
             self.by_lms.setdefault((label.kind, label.number), []).append((label, path, source))
@@ -221,8 +225,12 @@ class _Search:
         if self._is_workspace(folder, children):
             return False
         return any(
-            self._is_personal(c.name) or (c.is_dir() and (c / ".git").exists()) for c in children
+            self._is_personal(c.name) or (_is_folder(c) and (c / ".git").exists()) for c in children
         )
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _children(folder: Path) -> list[Path]:

@@ -7,8 +7,10 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Protocol
+
+from grader.vetting.paths import is_link, open_below
 
 Kind = Literal["file", "folder", "link", "special"]
 
@@ -47,7 +49,8 @@ def of_folder(folder: Path, skip: Callable[[str], bool]) -> Iterator[Member]:
     pending = [folder]
     while pending:
         for path in sorted(pending.pop().iterdir()):
-            member = of_file(path, path.relative_to(folder).as_posix())
+            below = path.relative_to(folder)
+            member = _member(path, below.as_posix(), lambda b=below: _open(folder, b))  # type: ignore[misc]
             if member.kind == "folder" and not skip(path.name):
                 pending.append(path)
             yield member
@@ -55,19 +58,23 @@ def of_folder(folder: Path, skip: Callable[[str], bool]) -> Iterator[Member]:
 
 def of_file(path: Path, name: str) -> Member:
     """What lies at `path`, by another name."""
+    return _member(path, name, lambda: _open(path.parent, Path(path.name)))
+
+
+def _member(path: Path, name: str, opener: Callable[[], Content]) -> Member:
     found = path.lstat()
     kind: Kind = "special"
-    if stat.S_ISDIR(found.st_mode):
-        kind = "folder"
-    elif stat.S_ISLNK(found.st_mode):
+    if is_link(found):
         kind = "link"
+    elif stat.S_ISDIR(found.st_mode):
+        kind = "folder"
     elif stat.S_ISREG(found.st_mode):
         kind = "file"
     modified = datetime.fromtimestamp(found.st_mtime)
     executable = None if os.name == "nt" else bool(found.st_mode & stat.S_IXUSR)
-    return Member(name, kind, executable, modified, lambda: _open_plain(path))
+    return Member(name, kind, executable, modified, opener)
 
 
-def _open_plain(path: Path) -> IO[bytes]:
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-    return os.fdopen(handle, "rb")
+def _open(folder: Path, below: Path) -> Content:
+    """A file found below a folder, whatever has been put in its place since."""
+    return open_below(folder, PurePosixPath(*below.parts))

@@ -82,6 +82,16 @@ def check(names: tuple[str, ...]) -> None:
         )
 
 
+def safe(name: str) -> str:
+    """A name that may be written here in the place of one that may not, and looks like it."""
+    plain = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)[:50].rstrip(". ")
+    try:
+        check((plain,))
+    except (NotUnpacked, IndexError):
+        plain = f"_{plain}"
+    return plain
+
+
 def key(names: tuple[str, ...]) -> tuple[str, ...]:
     """Equal for paths that are one file on a system that does not tell cases or accents apart."""
     return tuple(

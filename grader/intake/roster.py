@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grader import private
 from grader.errors import KitError
 from grader.intake import dates, names
 from grader.lab import Lab
@@ -132,7 +133,7 @@ def _text(file: Path) -> str:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise KitError("This file is too large for a roster.", where=str(file))
-        data = file.read_bytes()
+        data = private.read(file, MAX_BYTES)
     except OSError as error:
         raise KitError(
             f"The roster cannot be read: {error.strerror or error}.",

@@ -124,8 +124,10 @@ def read(path: Path, kind: str, max_bytes: int) -> Iterator[Member]:
         with tarfile.open(
             fileobj=counted, mode="r|", errors="surrogateescape", tarinfo=_Header
         ) as archive:
-            for info in archive:
+            while (info := archive.next()) is not None:
                 yield _tar_member(archive, info, path)
+                # What was seen is not needed again; headers alone can be a gigabyte.
+                archive.members.clear()  # type: ignore[attr-defined]
 
 
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> Member:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from grader import handout, pictures, submission
+from grader.vetting.paths import read_below
 
 MAX_FILE = 200_000
 MAX_FILES = 500
@@ -43,7 +45,8 @@ def read(folder: Path) -> list[TextFile]:
         if len(files) >= MAX_FILES or total + size > MAX_TOTAL:
             break
         try:
-            content = path.read_bytes()
+            below = PurePosixPath(path.relative_to(folder).as_posix())
+            content = read_below(folder, below, MAX_FILE)
         except OSError:
             continue
         total += len(content)
@@ -62,11 +65,14 @@ def text_file(name: str, content: bytes) -> TextFile | None:
     return TextFile(name, text, tuple(line for line in lines if line))
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
+def _walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, int]]:
     """Ordinary files of a size that is read; the tools' and the kit's own are not looked at."""
+    if depth > submission.MAX_DEPTH:
+        return
     try:
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+            some = itertools.islice(entries, submission.MAX_ENTRIES)
+            found = sorted(some, key=lambda entry: entry.name)
     except OSError:
         return
     for entry in found:
@@ -77,6 +83,6 @@ def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
         except OSError:
             continue
         if stat.S_ISDIR(status.st_mode):
-            yield from _walk(Path(entry.path))
+            yield from _walk(Path(entry.path), depth + 1)
         elif stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE:
             yield Path(entry.path), status.st_size

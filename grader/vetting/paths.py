@@ -15,6 +15,7 @@ import os
 import re
 import stat
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from grader.vetting.refused import Refused
 
@@ -62,6 +63,8 @@ def checked(text: str, where: str) -> PurePosixPath:
             if not parts:
                 raise _leads_out(shown, where)
             parts.pop()
+        elif _DRIVE.match(part):
+            raise _leads_out(shown, where)  # Windows begins a new path with it
         elif part not in ("", "."):
             parts.append(part)
     return PurePosixPath(*parts)
@@ -83,9 +86,12 @@ def kind_below(folder: Path, path: PurePosixPath) -> str | None:
             return None
         place = place / part
         try:
-            mode = os.lstat(place).st_mode
+            found = os.lstat(place)
         except (OSError, ValueError):
             return None
+        if part and is_link(found):
+            return None
+        mode = found.st_mode
     assert mode is not None
     return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else None
 
@@ -96,8 +102,21 @@ def read_below(folder: Path, path: PurePosixPath, limit: int) -> bytes:
     Raises OSError where it is no regular file, or a link stands on the way. A caller that gets
     more than `limit` bytes knows that the file is longer.
     """
-    with os.fdopen(_open_below(folder, path), "rb") as file:
+    with open_below(folder, path) as file:
         return file.read(limit + 1)
+
+
+def open_below(folder: Path, path: PurePosixPath) -> BinaryIO:
+    """The file that a checked path names below `folder`, for reading; OSError as `read_below`."""
+    return os.fdopen(_open_below(folder, path), "rb")
+
+
+def is_link(found: os.stat_result) -> bool:
+    """Whether what `os.lstat` found leads elsewhere: a link, or a junction of Windows."""
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
+    return stat.S_ISLNK(found.st_mode) or (
+        junction is not None and getattr(found, "st_reparse_tag", 0) == junction
+    )
 
 
 def _open_below(folder: Path, path: PurePosixPath) -> int:
@@ -115,6 +134,9 @@ def _open_below(folder: Path, path: PurePosixPath) -> int:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
             os.close(handle)
             handle = inner
+        if not stat.S_ISREG(os.stat(path.parts[-1], dir_fd=handle, follow_symlinks=False).st_mode):
+            # Opening alone can do harm: a device may act, a pipe may wake its other end.
+            raise OSError(f"not a regular file: {path}")
         # Without O_NONBLOCK a pipe would keep the reader for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         file = os.open(path.parts[-1], flags, dir_fd=handle)

@@ -167,7 +167,7 @@ def test_a_zips_links_and_devices_stay_out(tmp_path):
     )
     unpack(path, tmp_path / "out")
     assert set(written(tmp_path / "out")) == {"file"}
-    assert stat.S_IMODE((tmp_path / "out/file").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "out/file").stat().st_mode) == 0o700
 
 
 def test_a_script_from_a_system_without_modes_is_executable(tmp_path):
