@@ -12,7 +12,6 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-
 OFF = ("0", "f", "F", "false", "FALSE", "False")
 """The values that turn a switch off."""
 
