@@ -47,7 +47,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "Compare the line with the form in the worksheet.",
     ),
     (
-        r"(?<![^\s\"])/?([^\s\"/][^\s\"]*)\"?: not found\n(?:.*\n){0,30}?.*failed to"
+        r"(?<![^\s\"])/?([^\s\"/][^\s\"]*)\"?: not found\n(?:.*\n){0,15}?.*failed to"
         r" (?:compute cache key|solve)|failed to compute cache key:.*\"/?([^\"\n]+)\": not found",
         "COPY finds no {1}{2} in the folder webserver/.",
         "Paths of COPY count from the folder that is built, webserver/, and cannot lead out of it.",
@@ -104,7 +104,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "ln -sf puts the link in the place of the old one.",
     ),
     (
-        r"(cp|mv|cat|sed|install|ln|tar|chmod|chown): (?:.*?[\s‘'’:])?([^\s‘'’:]+)['’]?:"
+        r"(cp|mv|cat|sed|install|ln|tar|chmod|chown): (?:.{0,60}?[\s‘'’:])?([^\s‘'’:]+)['’]?:"
         r" No such file or directory",
         "{1} finds no {2}.",
         "The script starts in the folder webserver/: the page's files are in site/ there. Watch"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from grader.checks import fail
 
-
 MAX_KB = 64
 """A script or a Dockerfile that somebody has written is shorter."""
 

@@ -240,7 +240,8 @@ def _refuse_control(char: str) -> None:
 def _word(parts: list[Part]) -> Word:
     """Neighbouring texts as one, empty ones left out beside others."""
     found: list[Part] = []
-    for is_name, same in groupby(parts, key=lambda part: part.is_name):
+    for is_name, group in groupby(parts, key=lambda part: part.is_name):
+        same = list(group)
         found += same if is_name else [Part("".join(part.text for part in same))]
     full = [part for part in found if part.is_name or part.text]
     return Word(tuple(full or found[:1]))

@@ -37,7 +37,7 @@ MOST_VALUE = 200
 
 _INSTRUCTION = re.compile(
     r"^[ \t]*(FROM|RUN|COPY|ADD|ARG|ENV|CMD|ENTRYPOINT|USER|WORKDIR|EXPOSE|LABEL|VOLUME|SHELL"
-    r"|STOPSIGNAL|HEALTHCHECK|ONBUILD)[ \t]+(?![\w.]* *import\b)",
+    r"|STOPSIGNAL|HEALTHCHECK|ONBUILD)[ \t]+(?![ \t]|[\w.]* *import\b)",
     re.MULTILINE | re.IGNORECASE,
 )
 _STATED = re.compile(
