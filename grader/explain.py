@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from grader.cut import cut
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -45,8 +47,8 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "Compare the line with the form in the worksheet.",
     ),
     (
-        r"\"?/?([^\s\"]+)\"?: not found\n(?:.*\n)*?.*failed to (?:compute cache key|solve)"
-        r"|failed to compute cache key:.*\"/?([^\"]+)\": not found",
+        r"(?<![^\s\"])/?([^\s\"/][^\s\"]*)\"?: not found\n(?:.*\n){0,15}?.*failed to"
+        r" (?:compute cache key|solve)|failed to compute cache key:.*\"/?([^\"\n]+)\": not found",
         "COPY finds no {1}{2} in the folder webserver/.",
         "Paths of COPY count from the folder that is built, webserver/, and cannot lead out of it.",
     ),
@@ -87,7 +89,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "It runs as root already: leave sudo out.",
     ),
     (
-        r"(\S+): unrecognized service",
+        r"(?<!\S)(\S+): unrecognized service",
         "There is no service named {1}.",
         "Look what it is called: ls /etc/init.d (PHP-FPM's name has its version in it).",
     ),
@@ -102,7 +104,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "ln -sf puts the link in the place of the old one.",
     ),
     (
-        r"(cp|mv|cat|sed|install|ln|tar|chmod|chown): (?:.*?)[‘']?([^\s‘'’:]+)['’]?:"
+        r"(cp|mv|cat|sed|install|ln|tar|chmod|chown): (?:.{0,60}?[\s‘'’:])?([^\s‘'’:]+)['’]?:"
         r" No such file or directory",
         "{1} finds no {2}.",
         "The script starts in the folder webserver/: the page's files are in site/ there. Watch"
@@ -114,7 +116,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "Start each server once. nginx twice, or a built-in server besides it, is one too many.",
     ),
     (
-        r"\[emerg\] \d*#?\d*:? ?(.+?) in (\S+):(\d+)",
+        r"\[emerg\] (?:\d+#\d+: ?)?(.+?) in (\S+):(\d+)",
         "nginx refuses its configuration: {1} in {2}, line {3}.",
         "Mend that line, or the one above it: a missing ; or } is noticed only afterwards.",
     ),
@@ -148,7 +150,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"exec (\S+?): permission denied|exec: \"(\S+?)\": permission denied"
-        r"|(\S+?): Permission denied",
+        r"|(?<!\S)(\S+?): Permission denied",
         "{1}{2}{3} may not be run or read.",
         'Make a script executable (RUN chmod +x …), or name its interpreter: CMD ["bash",'
         ' "/start.sh"]',
@@ -159,7 +161,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "Write #!/bin/bash as the script's very first line.",
     ),
     (
-        r"after connection broken by .*HTTPSConnection.*Connection refused",
+        r"after connection broken by (?=.*HTTPSConnection)(?=.*Connection refused)",
         "pip is told to use an index of its own over https, which a sandbox cannot reach.",
         "Leave --index-url (-i) out, also in requirements.txt: packages of PyPI come without it.",
     ),
@@ -193,6 +195,7 @@ _NOT_FETCHED = re.compile(
 
 def explain(output: str) -> Explained | None:
     """What the output says went wrong; None where nothing known is in it."""
+    output = cut(output)
     for pattern, reason, hint in _COMPILED:
         found = pattern.search(output)
         if found:
@@ -204,9 +207,9 @@ def explain(output: str) -> Explained | None:
 
 def unreachable(output: str) -> bool:
     """Whether apt-get or pip says that it could not reach where packages come from."""
-    return _UNREACHABLE.search(output) is not None
+    return _UNREACHABLE.search(cut(output)) is not None
 
 
 def not_fetched(output: str) -> bool:
     """Whether apt-get or pip says that who has packages for them could not get one."""
-    return _NOT_FETCHED.search(output) is not None
+    return _NOT_FETCHED.search(cut(output)) is not None

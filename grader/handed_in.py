@@ -6,6 +6,9 @@ from pathlib import Path
 
 from grader.checks import fail
 
+MAX_KB = 64
+"""A script or a Dockerfile that somebody has written is shorter."""
+
 
 def text_of(folder: Path, name: str) -> str:
     """The file's text. Fails if it is not there (naming what looks like it), empty, or no text."""
@@ -21,7 +24,15 @@ def text_of(folder: Path, name: str) -> str:
             if like
             else f"Save it as {folder.name}/{name} in your workspace.",
         )
-    raw = path.read_bytes()
+    with path.open("rb") as file:
+        raw = file.read(MAX_KB * 1000 + 1)
+    if len(raw) > MAX_KB * 1000:
+        fail(
+            f"{folder.name}/{name} is longer than {MAX_KB} KB.",
+            expected="a text file that was written by hand",
+            actual=f"{path.stat().st_size} bytes",
+            hint="Put what is long into a file of its own.",
+        )
     if not raw.strip():
         fail(
             f"{folder.name}/{name} is empty.",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from grader.bare_html import without_tags
 from grader.checks import eventually, fail
 from grader.errors import EngineFault
 from grader.modules.http import Answer, connects, get, request_inside
@@ -121,8 +122,7 @@ def a_number() -> int:
 
 def words(text: str) -> str:
     """A page's text without its tags."""
-    bare = re.sub(r"(?s)<(script|style)\b.*?</\1>|<!--.*?-->|<[^?][^>]*>", " ", text)
-    return " ".join(html.unescape(bare).split())
+    return " ".join(html.unescape(without_tags(text)).split())
 
 
 def must_be_executed(page: Page, inside: Inside, port: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_WORD = re.compile(r"[\w-]*\w")
+_WORD = re.compile(r"(?<![\w-])[\w-]*\w")
 _NUMBER = re.compile(r"(?<![^\W\d])\d+(?![^\W\d])")
 _SMALLEST = 100
 """Smaller numbers are counts and exit codes as often as they are a student's value."""

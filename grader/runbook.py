@@ -26,8 +26,10 @@ VARIABLES = ("MANAGER1_ADDR", "WORKER1_ADDR", "WORKER2_ADDR", "WORKER_TOKEN", "M
 
 MAX_CHARACTERS = 64_000
 MAX_COMMANDS = 200
+MAX_PROBLEMS = 200
+MAX_STEPS = 200
 
-_STEP = re.compile(r"#+\s*step\b\s*\d*\s*[:.]\s*(.*)", re.IGNORECASE)
+_STEP = re.compile(r"#+\s*step\b\s*(?:\d+\s*)?[:.]\s*(.*)", re.IGNORECASE)
 _STEP_ALMOST = re.compile(r"#+\s*step\b(?!\w)\s*(.*)", re.IGNORECASE)
 _PROMPT = re.compile(r"(?:[\w.-]+@)?(?P<node>[A-Za-z][\w.-]*)(?::[^\s$#]*)?[ ]*[$#](?!\{)")
 
@@ -118,6 +120,13 @@ class _Lines:
     def read(self) -> None:
         at, number = 0, 1
         while at < len(self.text):
+            if len(self.problems) >= MAX_PROBLEMS or len(self.steps) > MAX_STEPS:
+                self._problem(
+                    number,
+                    "What follows is not read: the file has too many steps or problems.",
+                    "Fix the lines above first.",
+                )
+                return
             end = self._line(at, number)
             number += self.text.count("\n", at, end + 1)
             at = end + 1

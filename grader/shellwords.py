@@ -17,8 +17,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 _NAME = re.compile(r"\{([^}\n]*)\}|([A-Za-z_]\w*|[0-9@*#?$!-])")
+_LINE_ENDS = re.compile(r"[ \t]*\n")
+_NEEDS_QUOTES = re.compile(r"[\s'\"\\;|&<>()`#]")
 _NEXT_LINE = re.compile(r"(?:[ \t]*>(?=[ \t]))?")
 """A terminal shows `> ` where a command goes on."""
 
@@ -128,11 +131,11 @@ class Reader:
 
     def _continues(self) -> bool:
         """Whether the `\\` here continues the line (white space behind it is forgiven)."""
-        end = self.end_of_line()
-        if self.text[self.at + 1 : end].strip(" \t") or end == len(self.text):
+        ends = _LINE_ENDS.match(self.text, self.at + 1)
+        if ends is None:
             return False
-        found = _NEXT_LINE.match(self.text, end + 1)
-        self.at = found.end() if found else end + 1
+        found = _NEXT_LINE.match(self.text, ends.end())
+        self.at = found.end() if found else ends.end()
         return True
 
     def _piece(self, char: str) -> list[Part]:
@@ -212,7 +215,7 @@ class Reader:
 
 def shown(word: str) -> str:
     """A word as it is typed: in quotes where it would not be one word otherwise."""
-    if word and not re.search(r"[\s'\"\\;|&<>()`#]", word):
+    if word and not _NEEDS_QUOTES.search(word):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
 
@@ -237,10 +240,8 @@ def _refuse_control(char: str) -> None:
 def _word(parts: list[Part]) -> Word:
     """Neighbouring texts as one, empty ones left out beside others."""
     found: list[Part] = []
-    for part in parts:
-        if found and not part.is_name and not found[-1].is_name:
-            found[-1] = Part(found[-1].text + part.text)
-        else:
-            found.append(part)
+    for is_name, group in groupby(parts, key=lambda part: part.is_name):
+        same = list(group)
+        found += same if is_name else [Part("".join(part.text for part in same))]
     full = [part for part in found if part.is_name or part.text]
     return Word(tuple(full or found[:1]))

@@ -14,7 +14,8 @@ _NAME = re.compile(r"#(\d+) (\[.+)")
 _CACHED = re.compile(r"#(\d+) CACHED")
 _SAID = re.compile(r"#(\d+) \d+\.\d+ ?(.*)")
 
-_MANAGES = re.compile(r"\b(apt|apt-get|aptitude|dpkg|apk|pip3?)\b.*\b(install|add)\b|\bdpkg -i\b")
+_MANAGER = re.compile(r"\b(apt|apt-get|aptitude|dpkg|apk|pip3?)\b")
+_INSTALLS = re.compile(r"\b(install|add)\b")
 _INSTALLED = re.compile(
     r"(Get:\d+ \S+://|Unpacking \S+ \(|Setting up \S+ \(|Successfully installed )"
 )
@@ -33,7 +34,10 @@ class Step:
         """Whether packages were fetched or installed in it just now."""
         if self.cached:
             return False
-        return bool(_MANAGES.search(self.name)) or any(_INSTALLED.match(line) for line in self.said)
+        manager = _MANAGER.search(self.name)
+        if manager and ("dpkg -i" in self.name or _INSTALLS.search(self.name, manager.end())):
+            return True
+        return any(_INSTALLED.match(line) for line in self.said)
 
 
 def read(text: str) -> list[Step]:

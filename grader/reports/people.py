@@ -12,7 +12,7 @@ from urllib.parse import quote
 from grader.lab import Lab
 from grader.results import Person, Results
 
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*")
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)*")
 _PART = re.compile(r"[^\W_]+")
 _SHORTEST_PART = 3
 LEFT_OUT = "…"

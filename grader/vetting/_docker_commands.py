@@ -2,7 +2,8 @@
 
 A command's flags are written as they are typed: `-q --quiet` is a switch with a short form,
 `--name=service` takes a value of the kind `service`. Kinds that are looked at: `service` (a name),
-`image`, `count` (of tasks), `address` (of a node), `network`, `mode`, `command` (run in a task).
+`image`, `count` (of tasks), `address` (of a node), `network`, `mode`, `command` (run in a task),
+`label`.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ _RUN = """
     -d --detach -q --quiet
 """
 _CREATE = """
-    --name=service --mode=mode -p --publish=text -e --env=text -l --label=text
-    --container-label=text --constraint=text --placement-pref=text --network=network
+    --name=service --mode=mode -p --publish=text -e --env=text -l --label=label
+    --container-label=label --constraint=text --placement-pref=text --network=network
 """
 _UPDATE = """
     --image=image --args=command --force --rollback --publish-add=text --publish-rm=text
-    --env-add=text --env-rm=text --label-add=text --label-rm=text
-    --container-label-add=text --container-label-rm=text --constraint-add=text
+    --env-add=text --env-rm=text --label-add=label --label-rm=text
+    --container-label-add=label --container-label-rm=text --constraint-add=text
     --constraint-rm=text --placement-pref-add=text --placement-pref-rm=text
     --network-add=network --network-rm=text
 """
@@ -64,7 +65,9 @@ FORMS: dict[str, Form] = {
     "node inspect": Form(_flags(_LOOK, "--pretty")),
     "node promote": Form(_flags()),
     "node demote": Form(_flags()),
-    "node update": Form(_flags("--availability=text --role=text --label-add=text --label-rm=text")),
+    "node update": Form(
+        _flags("--availability=text --role=text --label-add=label --label-rm=text")
+    ),
     "node rm": Form(_flags("-f --force")),
     "service create": Form(_flags(_RUN, _CREATE), "image", waiting=True),
     "service update": Form(_flags(_RUN, _UPDATE), "service", waiting=True),
@@ -78,7 +81,7 @@ FORMS: dict[str, Form] = {
     "network ls": Form(_flags(_LISTED, "--no-trunc"), "none"),
     "network inspect": Form(_flags(_LOOK, "-v --verbose")),
     "network create": Form(
-        _flags("-d --driver=text --attachable --internal --label=text --subnet=text"), "service"
+        _flags("-d --driver=text --attachable --internal --label=label --subnet=text"), "service"
     ),
     "network rm": Form(_flags("-f --force"), "service"),
     "ps": Form(_flags(_LISTED, _PS), "none"),

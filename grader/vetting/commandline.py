@@ -7,9 +7,15 @@ table flags are written as they are typed: `-q --quiet` is a switch with a short
 
 from __future__ import annotations
 
+import csv
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+OFF = ("0", "f", "F", "false", "FALSE", "False")
+"""The values that turn a switch off."""
+
+_BASES = {"0x": 16, "0o": 8, "0b": 2}
 
 
 class NotAllowed(Exception):
@@ -42,6 +48,52 @@ class Form:
     flags: dict[str, Flag]
     words: str = "any"
     waiting: bool = False
+
+
+def number(text: str, base: int = 10) -> int | None:
+    """A whole number as Docker reads it; None for what it refuses.
+
+    With base 0 the number says its base, and may have `_` between digits.
+
+    >>> number("+0012"), number("0x20"), number("0x20", base=0), number("1_0", base=0)
+    (12, None, 32, 10)
+    """
+    digits = text[1:] if base == 10 and text[:1] in ("+", "-") else text.lower()
+    if base == 0:
+        base = _BASES.get(digits[:2], 8 if digits[:1] == "0" and len(digits) > 1 else 10)
+        digits = digits[2:] if digits[:2] in _BASES else digits
+        digits = digits.replace("_", "")
+    if not digits.isascii() or not digits.isalnum():
+        return None
+    try:
+        # What is longer than any limit needs no exact value.
+        found = int(digits.lstrip("0")[:40] or "0", base)
+    except ValueError:
+        return None
+    return -found if text.startswith("-") else found
+
+
+def fields(flag: str, value: str) -> list[tuple[str, str]]:
+    """Keys, in small letters, and values of `key=value,"key=a,b",key`, as Docker tells them apart.
+
+    NotAllowed where it cannot be read.
+    """
+    try:
+        words = next(csv.reader([value], strict=True), [])
+    except csv.Error:
+        words = ['"']
+    if any('"' in word for word in words):
+        raise NotAllowed(
+            f"{flag} {value} cannot be read.", "Write KEY=VALUE,KEY=VALUE without quotes."
+        )
+    pairs = (word.partition("=") for word in words)
+    return [(key.strip().lower(), found.strip()) for key, _, found in pairs]
+
+
+def label(value: str) -> None:
+    """NotAllowed for a label that Docker or the grader gives itself."""
+    if value.strip().lower().startswith(("drydock", "com.docker.")):
+        raise NotAllowed(f"The label {value} is not yours to give.", "Take another name for it.")
 
 
 def flags(*groups: str) -> dict[str, Flag]:

@@ -18,10 +18,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.vetting.commandline import Form, NotAllowed, flags, read
-
-OFF = ("0", "f", "F", "false", "FALSE", "False")
-"""The values that turn a switch off."""
+from grader.vetting.commandline import OFF, Form, NotAllowed, flags, label, number, read
 
 MAX_CONTAINERS = 12
 """The most containers that a service may be scaled to."""
@@ -54,7 +51,7 @@ FORMS: dict[str, Form] = {
     "run": Form(
         flags(
             _INSIDE,
-            "--rm --no-deps --name=text --entrypoint=text -i --interactive -l --label=text",
+            "--rm --no-deps --name=text --entrypoint=text -i --interactive -l --label=label",
             "--quiet-pull --build --remove-orphans --use-aliases",
         ),
         "inside",
@@ -166,7 +163,9 @@ def _compose(words: list[str]) -> Vetted:
         kind = form.flags[flag].kind
         if kind == "scale":
             _scale(value)
-        elif kind == "pull" and value == "always":
+        elif kind == "label":
+            label(value)
+        elif kind == "pull" and value not in ("missing", "never", "build", "policy"):
             raise NotAllowed("There is nothing to pull from.", "Leave --pull out.")
         elif kind == "rmi" and value != "local":
             # A machine that is graded on keeps its images for whoever is graded next.
@@ -220,10 +219,10 @@ def _global(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _scale(text: str) -> None:
-    count = text.partition("=")[2]
-    if count.isdecimal() and int(count[:9]) > MAX_CONTAINERS:
+    count = number(text.partition("=")[2])
+    if count is not None and count > MAX_CONTAINERS:
         raise NotAllowed(
-            f"{count} containers are more than this exercise needs.",
+            f"{text} asks for more containers than this exercise needs.",
             f"Ask for {MAX_CONTAINERS} at most.",
         )
 

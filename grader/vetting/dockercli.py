@@ -19,7 +19,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from grader.vetting._docker_commands import NOT_THESE, TABLE
-from grader.vetting.commandline import Flag, Form, NotAllowed, read
+from grader.vetting.commandline import Flag, Form, NotAllowed, fields, label, number, read
 from grader.vetting.dockerfile import reference
 
 MAX_TASKS = 20
@@ -29,7 +29,8 @@ RESERVED = "drydock"
 """What the names of the grader's own services and networks begin with."""
 
 _NODE = re.compile(r"\$\{[A-Z0-9]+_ADDR\}(:\d+)?")
-_INTERFACE = re.compile(r"(eth|en|wl)[a-z0-9]*\d(:\d+)?|:\d+")
+_INTERFACE = re.compile(r"(eth|en|wl)[a-z0-9]{0,12}\d(:\d+)?|:\d+", re.ASCII)
+_ITSELF = re.compile(r"(0\.0\.0\.0|127(\.\d{1,3}){3})(:\d+)?", re.ASCII)
 _DOMAIN = re.compile(r"(?i)(?!tasks\.)([a-z0-9-]+\.)+[a-z]{2,}\.?")
 _ASKS = frozenset(
     [
@@ -92,7 +93,7 @@ def _value(flag: Flag, value: str, images: Collection[str]) -> None:
     elif flag.kind == "image":
         _image(value, images)
     elif flag.kind == "count":
-        _count(value)
+        _count(value, base=0)
     elif flag.kind == "address":
         _address(value, own=True)
     elif flag.kind == "token":
@@ -102,11 +103,9 @@ def _value(flag: Flag, value: str, images: Collection[str]) -> None:
                 "Write ${WORKER_TOKEN} or ${MANAGER_TOKEN}.",
             )
     elif flag.kind == "network":
-        if value.partition(",")[0].removeprefix("name=") in ("host", "bridge"):
-            raise NotAllowed(
-                f"Tasks of this exercise are not in the network {value}.",
-                "Leave it out. A port in host mode is --publish mode=host,published=…,target=…",
-            )
+        _network(value)
+    elif flag.kind == "label":
+        label(value)
     elif flag.kind == "mode":
         if value not in ("replicated", "global"):
             raise NotAllowed(f"A service of mode {value} is not asked for.", "Leave --mode out.")
@@ -131,6 +130,22 @@ def _rest(form: Form, words: list[str], images: Collection[str]) -> None:
         _stays_inside(words[1:])
 
 
+def _network(value: str) -> None:
+    """A network by its name, or with options: name=…,alias=…"""
+    options = fields("--network", value) if "=" in value else [("name", value)]
+    for key, name in options:
+        if key not in ("name", "alias"):
+            raise NotAllowed(
+                f"--network {value} has the option {key}.", "Write --network name=NAME,alias=ALIAS"
+            )
+        if key == "name" and name.strip().lower() in ("host", "bridge"):
+            raise NotAllowed(
+                f"Tasks of this exercise are not in the network {value}.",
+                "Leave it out. A port in host mode is --publish mode=host,published=…,target=…",
+            )
+        _own_name(name)
+
+
 def _own_name(name: str) -> None:
     if name.lower().startswith(RESERVED):
         raise NotAllowed(
@@ -148,10 +163,11 @@ def _image(name: str, images: Collection[str]) -> None:
         )
 
 
-def _count(text: str) -> None:
-    if text.isdecimal() and int(text[:9]) > MAX_TASKS:
+def _count(text: str, base: int = 10) -> None:
+    count = number(text, base)
+    if count is not None and count > MAX_TASKS:
         raise NotAllowed(
-            f"{text} tasks are more than this swarm shall bear.", f"Ask for {MAX_TASKS} at most."
+            f"{text} tasks exceed the limit of {MAX_TASKS}.", f"Ask for {MAX_TASKS} at most."
         )
 
 
@@ -159,7 +175,7 @@ def _address(text: str, *, own: bool) -> None:
     """An address of a node: `${…_ADDR}`; for a node's `own` also an interface or loopback."""
     if _NODE.fullmatch(text):
         return
-    if own and (_INTERFACE.fullmatch(text) or text.startswith(("0.0.0.0", "127."))):
+    if own and (_INTERFACE.fullmatch(text) or _ITSELF.fullmatch(text)):
         return
     raise NotAllowed(
         f"{text} is not the address of a node of this lab.",

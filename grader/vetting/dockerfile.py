@@ -10,22 +10,48 @@ Images come into a build by FROM, by COPY --from and RUN --mount=from, and by a 
 any of its spellings; files from elsewhere by ADD with an address. RUN may ask for the machine's
 network or for rights over it. What runs in the build is none of this module's business, nor are
 secrets and SSH keys (`RUN --mount=type=secret|ssh`): a build here is given none.
+
+Lines and words are BuildKit's (see dockerlines and dockerwords). What cannot be read for certain is
+a problem, too.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from grader.vetting.dockerlines import Instruction, Misread, instructions
+from grader.vetting.dockerwords import BETWEEN, Uncertain, expanded, pairs, shown
+
 SCRATCH = "scratch"
 
-_DIRECTIVE = re.compile(r"(?:#|//)\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
-_JSON_SYNTAX = re.compile(r"""["']syntax["']\s*:""")
-_FRONTEND = re.compile(r"(docker\.io/)?docker/dockerfile(:(1|1\.\d+|1\.\d+\.\d+|latest))?")
-_HEREDOC = re.compile(r"(?:^|[\s;&|(])\d*<<-?(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])([^{}]*))?\})")
-_REMOTE = re.compile(r"(?i)^(https?|ftp|git)://|^git@|\.git(#.*)?$")
+MAX_CHARACTERS = 64_000
+"""Characters of a Dockerfile."""
+
+MAX_PROBLEMS = 500
+
+_DIRECTIVE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_FRONTEND = re.compile(
+    r"(docker\.io/)?docker/dockerfile(:(1|1\.\d+|1\.\d+\.\d+|latest))?", re.ASCII
+)
+_INDEX = re.compile(r"[+-]?[0-9]{1,9}")
+_STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
+
+_FLAGS = {
+    "FROM": ("platform",),
+    "RUN": ("mount", "network", "security"),
+    "COPY": ("from", "chown", "chmod", "link", "parents", "exclude"),
+    "ADD": ("chown", "chmod", "link", "checksum", "keep-git-dir", "exclude", "unpack"),
+    "HEALTHCHECK": ("interval", "timeout", "start-period", "start-interval", "retries"),
+}
+_OF_THE_MACHINE = tuple(
+    f"{side}{what}"
+    for side in ("BUILD", "TARGET")
+    for what in ("PLATFORM", "OS", "ARCH", "VARIANT", "STAGE")
+)
+"""Arguments that BuildKit sets itself."""
 
 
 @dataclass(frozen=True)
@@ -52,26 +78,25 @@ class Vetted:
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True)
-class _Instruction:
-    line: int
-    name: str
-    rest: str
-
-
 @dataclass
 class _State:
     allowed: frozenset[str]
-    arguments: dict[str, str] = field(default_factory=dict)
-    stages: dict[str, str] = field(default_factory=dict)
-    """What each stage stands on in the end, by name and by number."""
-    variables: dict[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str]
+    escape: str = "\\"
+    stages: dict[str, tuple[str, dict[str, str | None]]] = field(default_factory=dict)
+    """What each named stage stands on in the end, and its variables."""
+    count: int = 0
+    """Stages so far."""
+    global_variables: dict[str, str | None] = field(default_factory=dict)
+    variables: dict[str, str | None] = field(default_factory=dict)
+    """Those of this stage that the file sets; None where the value is not certain."""
     images: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     base: str | None = None
 
     def problem(self, line: int, reason: str, hint: str) -> None:
-        self.problems.append(Problem(line, reason, hint))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(line, reason, hint))
 
 
 def reference(name: str) -> str:
@@ -79,12 +104,27 @@ def reference(name: str) -> str:
 
     >>> reference("docker.io/library/debian"), reference("nginx:1.22")
     ('debian:latest', 'nginx:1.22')
+    >>> reference("docker.io/index.docker.io/debian")
+    'docker.io/index.docker.io/debian:latest'
     """
     short = name
-    for prefix in ("docker.io/", "index.docker.io/", "library/"):
-        short = short.removeprefix(prefix)
+    for prefix in ("docker.io/", "index.docker.io/"):
+        if name.startswith(prefix):
+            short = name.removeprefix(prefix)
+            break
+    one = short.removeprefix("library/")
+    if "/" not in one:
+        short = one
+    elif one != short or _is_server(short.partition("/")[0]):
+        # Shortened, it would be the name of another image.
+        short = name
     has_tag = ":" in short.rpartition("/")[2] or "@" in short
     return short if has_tag else f"{short}:latest"
+
+
+def _is_server(first: str) -> bool:
+    """Whether the first part of an image's name is taken for a registry's address."""
+    return "." in first or ":" in first or first == "localhost" or first != first.lower()
 
 
 def vet(text: str, allowed: Collection[str], arguments: Mapping[str, str] | None = None) -> Vetted:
@@ -93,16 +133,27 @@ def vet(text: str, allowed: Collection[str], arguments: Mapping[str, str] | None
     `arguments` are given to the build, and stand instead of the values of its ARG lines.
     """
     text = text.removeprefix("\ufeff")
+    state = _State(frozenset(reference(name) for name in allowed), dict(arguments or {}))
+    state.global_variables.update({n: state.arguments.get(n) for n in _OF_THE_MACHINE})
+    if len(text) > MAX_CHARACTERS:
+        state.problem(
+            0,
+            f"It has more than {MAX_CHARACTERS} characters.",
+            "Put what is long into a file beside it, and COPY that.",
+        )
+        return Vetted("", (), None, tuple(state.problems))
     # Only \n ends a line for the engine; a \r before it stays, it may belong to a here-document.
     lines = text.split("\n")
-    state = _State(
-        frozenset(reference(name) for name in allowed),
-        arguments=dict(arguments or {}),
-    )
-    escape = _directives(lines, state)
-    for instruction in _instructions(lines, escape):
-        _look_at(instruction, state)
-    if not state.stages:
+    _directives(lines, state)
+    try:
+        for instruction in instructions(lines, state.escape):
+            try:
+                _look_at(instruction, state)
+            except Uncertain as error:
+                _uncertain(instruction.line, error, state)
+    except Misread as error:
+        _uncertain(error.line, error.cause, state)
+    if not state.count and not state.problems:
         state.problem(
             0,
             "There is no FROM line in it.",
@@ -116,136 +167,208 @@ def vet(text: str, allowed: Collection[str], arguments: Mapping[str, str] | None
     )
 
 
-def _directives(lines: list[str], state: _State) -> str:
-    """Read `# name=value` at the top, blank a harmless syntax line; returns the escape sign."""
-    escape = "\\"
-    first = 1 if lines and lines[0].startswith("#!") else 0
+def _uncertain(line: int, error: Uncertain, state: _State) -> None:
+    state.problem(line, f"Line {line} {error.reason}", error.hint)
+
+
+# Lines at the top -----------------------------------------------------------------------------
+
+
+def _directives(lines: list[str], state: _State) -> None:
+    """Read `# name=value` at the top, and take a harmless syntax line out of `lines`.
+
+    BuildKit stops at the first line that is no directive, its versions differ in which that is:
+    an escape sign is taken only where all of them take it.
+    """
+    first = 1 if lines[0].startswith("#!") else 0
+    if "\n".join(lines[first:]).lstrip().startswith("{"):
+        _other_language(first, "JSON", state)
+    certain = not first
+    taken: list[int] = []
     for number, line in enumerate(lines[first:], first):
-        found = _DIRECTIVE.match(line.strip())
-        if not found:
-            if line.lstrip().startswith("{") and _JSON_SYNTAX.search("\n".join(lines[number:])):
-                _other_language(number, "JSON", state)
+        found = _directive(line)
+        certain = certain and line.isascii() and line.replace("\t", " ").rstrip("\r").isprintable()
+        if line.strip() and not line.lstrip().startswith(("#", "//")):
             break
-        name, value = found[1].lower(), found[2]
-        if name == "escape" and value in ("\\", "`"):
-            escape = value
+        certain = certain and found is not None and line.lstrip().startswith("#")
+        name, value = found or ("", "")
         if name == "syntax":
             # The line stays as an empty comment, so that line numbers in messages are right.
             lines[number] = "# (syntax)"
+            taken.append(number)
             if not _FRONTEND.fullmatch(value):
                 _other_language(number, value, state)
-    return escape
+        elif name == "escape":
+            _escape(number, value, certain, state)
+            if taken and certain:
+                # Behind what is only a comment now it would not count.
+                lines[taken[0]], lines[number] = lines[number], lines[taken[0]]
+        else:
+            certain = False
+
+
+def _directive(line: str) -> tuple[str, str] | None:
+    """Name and value of `# name=value`, or `// name=value`."""
+    line = line.strip()
+    comment = line.removeprefix("#") if line.startswith("#") else line.removeprefix("//")
+    name, equals, value = comment.partition("=")
+    name, value = name.strip(), value.strip()
+    if comment == line or not equals or not value or not _DIRECTIVE_NAME.fullmatch(name):
+        return None
+    return name.lower(), value
+
+
+def _escape(number: int, value: str, certain: bool, state: _State) -> None:
+    if value == "`" and certain and state.escape == "\\":
+        state.escape = value
+    elif value != "\\" or not certain or state.escape != value:
+        state.problem(
+            number + 1,
+            f"Line {number + 1} sets an escape sign, {shown(value)}, where it does not count.",
+            "Take the line out, or write '# escape=`' as the first line.",
+        )
 
 
 def _other_language(number: int, value: str, state: _State) -> None:
     state.problem(
         number + 1,
-        f"Line {number + 1} asks for another Dockerfile language: {value}.",
+        f"Line {number + 1} asks for another Dockerfile language: {shown(value)}.",
         "Take the line '# syntax=…' out: nothing here needs it.",
     )
 
 
-def _instructions(lines: list[str], escape: str) -> Iterator[_Instruction]:
-    """Whole instructions: continued lines joined, comments and here-documents left out."""
-    number = 0
-    while number < len(lines):
-        start = number
-        if not lines[start].strip() or lines[start].lstrip().startswith("#"):
-            number += 1
-            continue
-        joined = ""
-        while number < len(lines):
-            line = lines[number].rstrip()
-            number += 1
-            if joined and (not line.strip() or line.lstrip().startswith("#")):
-                continue
-            if not line.endswith(escape):
-                joined += line
-                break
-            joined += line[: -len(escape)] + " "
-        name, _, rest = joined.strip().partition(" ")
-        if "\t" in name:
-            name, _, rest = joined.strip().partition("\t")
-        name = name.upper()
-        if name in ("RUN", "COPY", "ADD"):
-            for _, word in _HEREDOC.findall(rest):
-                # Without its last line it is none: a shift (1<<2), or words in quotes.
-                ends = (i for i in range(number, len(lines)) if lines[i].strip("\t\r ") == word)
-                number = next(ends, number - 1) + 1
-        yield _Instruction(start + 1, name, rest.strip())
+# Instructions ---------------------------------------------------------------------------------
 
 
-def _look_at(instruction: _Instruction, state: _State) -> None:
-    if instruction.name == "ONBUILD":
-        # It is done in a later stage that builds on this one.
-        name, _, rest = instruction.rest.partition(" ")
-        _look_at(_Instruction(instruction.line, name.upper(), rest.strip()), state)
-    elif instruction.name == "ARG" and not state.stages:
-        for word in instruction.rest.split():
-            key, _, value = word.partition("=")
-            default = _expand(value.strip("'\""), state.variables)
-            state.variables[key] = state.arguments.get(key, default)
-    elif instruction.name == "FROM":
+def _look_at(instruction: Instruction, state: _State, later: bool = False) -> None:
+    """`later`: it is done by ONBUILD, in a stage that builds on this one."""
+    _known_flags(instruction)
+    name = instruction.name
+    if name == "ONBUILD" and instruction.inner is not None:
+        _look_at(instruction.inner, state, later=True)
+    elif name in ("ARG", "ENV"):
+        _set(instruction, state, later)
+    elif name == "FROM":
         _from(instruction, state)
-    elif instruction.name in ("COPY", "ADD", "RUN"):
-        for name in _other_images(instruction):
-            _use(instruction.line, name, "copies from the image", state)
-        if instruction.name == "ADD":
-            _add(instruction, state)
-        if instruction.name == "RUN":
+    elif name in ("COPY", "ADD", "RUN"):
+        for image in _other_images(instruction):
+            _use(instruction, image, state)
+        if name == "ADD":
+            _add(instruction, state, later)
+        if name == "RUN":
             _run(instruction, state)
 
 
-def _from(instruction: _Instruction, state: _State) -> None:
-    words = [w for w in instruction.rest.split() if not w.startswith("--")]
+def _known_flags(instruction: Instruction) -> None:
+    for flag in instruction.flags:
+        name = flag.partition("=")[0].removeprefix("--")
+        if name not in _FLAGS.get(instruction.name, ()):
+            raise Uncertain(
+                f"has --{shown(name)}, which {instruction.name} does not take here.",
+                "Take it out, or check its spelling.",
+            )
+
+
+def _set(instruction: Instruction, state: _State, later: bool) -> None:
+    """ARG and ENV: values of one line are read with those of the lines before."""
+    is_argument = instruction.name == "ARG"
+    at_top = is_argument and not state.count
+    known = state.global_variables if at_top else state.variables
+    found: dict[str, str | None] = {}
+    for key, value in _settings(instruction, state.escape):
+        if not key.isascii() or any(sign in "$'\"\\`" for sign in key):
+            raise Uncertain(
+                f"gives a value to {shown(key)}, which is no plain name.",
+                "Write the name with letters, digits and _.",
+            )
+        if is_argument and key in state.arguments:
+            found[key] = state.arguments[key]
+        elif value is not None:
+            try:
+                found[key] = expanded(value, known, state.escape, complete=at_top)
+            except Uncertain:
+                found[key] = None
+        elif not at_top and key in state.global_variables:
+            found[key] = state.global_variables[key]
+        if is_argument and key in found:
+            # BuildKit's versions differ in whether a word in a stage sees those before it.
+            known[key] = found[key] if at_top else None
+    known.update(dict.fromkeys(found) if later else found)
+
+
+def _settings(instruction: Instruction, escape: str) -> Iterator[tuple[str, str | None]]:
+    words = pairs(instruction.rest, escape)
+    if instruction.name == "ENV" and words and "=" not in words[0]:
+        name, *rest = BETWEEN.split(instruction.rest, maxsplit=1)
+        yield name, "".join(rest)
+        return
+    for word in words:
+        name, equals, value = word.partition("=")
+        yield name, value if equals else None
+
+
+def _from(instruction: Instruction, state: _State) -> None:
+    words = instruction.words
     if not words:
-        state.problem(
-            instruction.line,
-            f"Line {instruction.line} says FROM, but not which image.",
+        raise Uncertain(
+            "says FROM, but not which image.",
             "Write the image after it, for example: FROM debian:bookworm",
         )
-        return
-    name = _expand(words[0].strip("'\""), state.variables)
-    inner = state.stages.get(name.lower())
+    state.count += 1
+    state.variables = {}
+    name = expanded(words[0], state.global_variables, state.escape)
+    inner, variables = state.stages.get(name.lower(), (None, {}))
     if inner is None:
         inner = name if name == SCRATCH else reference(name)
         if name != SCRATCH:
-            shown = name if name == words[0] else f"{name} ({words[0]})"
-            _use(instruction.line, name, "builds on", state, shown)
-    state.stages[str(len([k for k in state.stages if k.isdigit()]))] = inner
-    if len(words) >= 3 and words[1].upper() == "AS":
-        state.stages[words[2].lower()] = inner
+            _come_in(instruction, name, state, "builds on", words[0])
+    state.variables = dict(variables)
     state.base = inner
+    if len(words) == 3 and words[1].lower() == "as" and _STAGE.fullmatch(words[2].lower()):
+        state.stages[words[2].lower()] = (inner, state.variables)
 
 
-def _other_images(instruction: _Instruction) -> Iterator[str]:
+def _other_images(instruction: Instruction) -> Iterator[str]:
     """What `--from=` and `--mount=…,from=` of an instruction name."""
-    for word in instruction.rest.split():
-        if not word.startswith("--"):
-            return
-        if word.startswith("--from="):
-            yield word.partition("=")[2]
-        elif word.startswith("--mount="):
-            for option in word.partition("=")[2].split(","):
+    for flag in instruction.flags:
+        name, _, value = flag.partition("=")
+        if name == "--from" and value and not _INDEX.fullmatch(value):
+            yield value
+        elif name == "--mount":
+            try:
+                options = next(csv.reader([value], strict=True), [])
+            except csv.Error:
+                raise Uncertain(
+                    f"has a --mount that cannot be read: {shown(value)}",
+                    "Write its options with commas and without quotes.",
+                ) from None
+            for option in options:
                 key, _, value = option.partition("=")
-                if key == "from":
+                if key.strip().lower() == "from" and value:
                     yield value
 
 
-def _use(line: int, name: str, verb: str, state: _State, shown: str | None = None) -> None:
+def _use(instruction: Instruction, name: str, state: _State) -> None:
+    """A stage, or an image, that files are copied or mounted from."""
+    if "$" in name:
+        raise Uncertain(
+            f"has a variable in from={shown(name)}, where none is filled in.",
+            "Write FROM with the variable, AS a name, and then that name here.",
+        )
+    if name.lower() not in state.stages and name != SCRATCH:
+        _come_in(instruction, name, state, "copies from the image", name)
+
+
+def _come_in(instruction: Instruction, name: str, state: _State, verb: str, typed: str) -> None:
     """An image comes in: note it, and object if the lab does not have it."""
-    name = name.strip("'\"")
-    if verb != "builds on" and (name.lower() in state.stages or name == SCRATCH):
-        return
     state.images.append(reference(name))
     if reference(name) in state.allowed:
         return
-    hint = _instead(name, state.allowed)
-    what = "is empty: a variable in it has no value" if not name else "this lab does not have"
-    reason = f"Line {line} {verb} {shown or name}, which {what}."
-    if not name:
-        reason = f"Line {line}: the image's name {what}."
-    state.problem(line, reason, hint)
+    reason = f"{instruction.at}: the image's name is empty: a variable in it has no value."
+    if name:
+        named = shown(name) if name == typed else f"{shown(name)} ({shown(typed)})"
+        reason = f"{instruction.at} {verb} {named}, which this lab does not have."
+    state.problem(instruction.line, reason, _instead(name, state.allowed))
 
 
 def _instead(name: str, allowed: Collection[str]) -> str:
@@ -261,44 +384,40 @@ def _instead(name: str, allowed: Collection[str]) -> str:
     return f"This lab has images of: {', '.join(names)}."
 
 
-def _add(instruction: _Instruction, state: _State) -> None:
-    words = [w for w in instruction.rest.split() if not w.startswith("--")]
-    for source in words[:-1]:
-        if _REMOTE.search(source.strip("[\"',")):
+def _add(instruction: Instruction, state: _State, later: bool) -> None:
+    for word in instruction.words[:-1]:
+        source = expanded(word, {} if later else state.variables, state.escape, complete=False)
+        if any(_is_address(text) for text in (word, source)):
             state.problem(
                 instruction.line,
-                f"Line {instruction.line} fetches {source} from the internet.",
+                f"{instruction.at} fetches {shown(source)} from the internet.",
                 "Put the file into your folder and COPY it: a build must not depend on others.",
             )
 
 
-def _run(instruction: _Instruction, state: _State) -> None:
+def _is_address(source: str) -> bool:
+    """Whether ADD may take it for something that it fetches."""
+    first = source.partition("/")[0]
+    path = source.partition("#")[0].partition("?")[0]
+    return (
+        ":" in first
+        or "://" in source
+        or first.lower() == "github.com"
+        or path.rstrip("/").lower().endswith(".git")
+    )
+
+
+def _run(instruction: Instruction, state: _State) -> None:
     """Flags by which a command would leave the build."""
-    for word in instruction.rest.split():
-        if not word.startswith("--"):
-            return
-        flag, _, value = word.partition("=")
-        value = _expand(value.strip("'\""), state.variables).lower()
-        if (flag, value) in (("--network", "host"), ("--security", "insecure")):
+    for flag in instruction.flags:
+        name, _, value = flag.partition("=")
+        if (name == "--network" and value not in ("default", "none")) or (
+            name == "--security" and value != "sandbox"
+        ):
             state.problem(
                 instruction.line,
-                f"Line {instruction.line} asks for the machine's own "
-                + ("network." if flag == "--network" else "rights."),
-                f"Take {word} out: nothing in this lab needs it.",
+                f"{instruction.at} asks for the machine's own "
+                + ("network: " if name == "--network" else "rights: ")
+                + f"{shown(flag)}.",
+                f"Take {shown(flag)} out: nothing in this lab needs it.",
             )
-
-
-def _expand(text: str, variables: dict[str, str]) -> str:
-    """`$NAME`, `${NAME}`, `${NAME:-word}` and its like, as the engine does."""
-
-    def value(found: re.Match[str]) -> str:
-        known = variables.get(found[1] or found[2])
-        operator, word = found[3], found[4] or ""
-        present = bool(known) if operator and operator[0] == ":" else known is not None
-        if operator and operator[-1] == "-":
-            return known or "" if present else word
-        if operator and operator[-1] == "+":
-            return word if present else ""
-        return known or ""
-
-    return _VARIABLE.sub(value, text)

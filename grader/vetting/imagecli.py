@@ -17,11 +17,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from grader.vetting.commandline import Form, NotAllowed, Table, flags, read
+from grader.vetting.commandline import OFF, Form, NotAllowed, Table, fields, flags, label, read
 from grader.vetting.dockerfile import reference
-
-OFF = ("0", "f", "F", "false", "FALSE", "False")
-"""The values that turn a switch off."""
 
 _LISTED = "-f --filter=text --format=text -q --quiet --no-trunc"
 _PS = "-a --all -n --last=text -l --latest -s --size"
@@ -31,7 +28,7 @@ FORMS: dict[str, Form] = {
     "run": Form(
         flags(
             "-d --detach --name=own -p --publish=text -P --publish-all -v --volume=volume",
-            "--mount=mount -e --env=text --restart=text -l --label=text --pull=pull --rm -h",
+            "--mount=mount -e --env=text --restart=text -l --label=label --pull=pull --rm -h",
             "--hostname=text",
         ),
         "image",
@@ -53,7 +50,7 @@ FORMS: dict[str, Form] = {
     "history": Form(flags("--format=text -H --human --no-trunc -q --quiet")),
     "image inspect": Form(flags(_LOOK)),
     "inspect": Form(flags(_LOOK, "-s --size --type=text")),
-    "volume create": Form(flags("-l --label=text -d --driver=driver"), "own"),
+    "volume create": Form(flags("-l --label=label -d --driver=driver"), "own"),
     "volume ls": Form(flags("-f --filter=text --format=text -q --quiet"), "none"),
     "volume inspect": Form(flags(_LOOK)),
     "volume rm": Form(flags("-f --force")),
@@ -114,7 +111,7 @@ NOT_THESE = {
 }
 
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
-_FORMAT = re.compile(r"\b(type|source|src|target|destination|dst|readonly|ro)\b")
+_MOUNT_KEYS = ("type", "source", "src", "target", "destination", "dst", "readonly", "ro")
 
 
 @dataclass(frozen=True)
@@ -164,21 +161,25 @@ def _value(kind: str | None, value: str) -> None:
         source = value.partition(":")[0] if ":" in value else ""
         _volume(source, value)
     elif kind == "mount":
-        options = {
-            key.strip().lower(): word
-            for key, _, word in (part.partition("=") for part in value.split(","))
-        }
-        unknown = [key for key in options if not _FORMAT.fullmatch(key)]
-        if options.get("type", "volume") != "volume" or unknown:
-            raise NotAllowed(
-                f"--mount {value} is more than a named volume.",
-                "Write --mount source=VOLUME,target=/var/lib/registry",
-            )
-        _volume(options.get("source") or options.get("src") or "", value)
-    elif kind == "pull" and value == "always":
+        _mount(value)
+    elif kind == "label":
+        label(value)
+    elif kind == "pull" and value not in ("missing", "never"):
         raise NotAllowed("The lab's images are there already.", "Leave --pull out.")
     elif kind == "driver" and value != "local":
         raise NotAllowed(f"There is no volume driver {value} here.", "Leave --driver out.")
+
+
+def _mount(value: str) -> None:
+    options = fields("--mount", value)
+    if any(key not in _MOUNT_KEYS or (key == "type" and word != "volume") for key, word in options):
+        raise NotAllowed(
+            f"--mount {value} is more than a named volume.",
+            "Write --mount source=VOLUME,target=/var/lib/registry",
+        )
+    for key, word in options:
+        if key in ("source", "src"):
+            _volume(word, value)
 
 
 def _volume(source: str, value: str) -> None:

@@ -108,8 +108,8 @@ class Bench:
         """Run the program, with a number chosen now."""
         number = secrets.randbelow(9000) + 1000
         done = image.run([str(number)], seconds=RUN_WITHIN * self.patience)
-        found = re.findall(r"^(result|compiled|user|motto): (.*?)\s*$", done.out, re.MULTILINE)
-        return Said(number, done, dict(found))
+        found = re.findall(r"^(result|compiled|user|motto): (.*)$", done.out, re.MULTILINE)
+        return Said(number, done, {name: said.rstrip() for name, said in found})
 
     def again(self, tag: str, changed: Mapping[str, bytes], mark: str) -> Rebuilt:
         build = self.build(tag, changed)

@@ -12,6 +12,7 @@ from typing import Any
 
 from _compose_app import App, settle
 
+from grader.bare_html import without_tags
 from grader.checks import eventually, fail
 from grader.modules.container import Container, Event, Published, events
 from grader.modules.http import Answer, connects, redirect
@@ -119,8 +120,7 @@ class Blog(App):
         answer = self.page(ports[0])
         if answer is None:
             return f"no answer at port {ports[0].host_port}; {self.state()}"
-        text = re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", answer.text, flags=re.DOTALL)
-        words = " ".join(html.unescape(text).split())[:200]
+        words = " ".join(html.unescape(without_tags(answer.text)).split())[:200]
         return f"status {answer.status} at port {ports[0].host_port}: {words}"
 
     def reached(self, answer: Answer) -> bool:

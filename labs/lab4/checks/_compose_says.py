@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 
+from grader.cut import cut
 from grader.explain import explain
 from grader.targets.node import Completed
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     (
-        r"validating [^:]*: (\S+) additional propert\w+ '?(\S+?)'? (?:is|are) not allowed",
+        r"validating [^:\n]*: (\S+) additional propert\w+ '?(\S+?)'? (?:is|are) not allowed",
         "Compose knows no key `{2}` there ({1}).",
         "Check its spelling, and its indentation: it may belong one level further in or out.",
     ),
     (
-        r"validating [^:]*: (.+)",
+        r"validating [^:\n]*: (.+)",
         "Compose does not accept the file: {1}.",
         "Compare that key with the example in the worksheet: is it a list (lines with `- `), a"
         " mapping (`key: value`) or one text?",
@@ -122,7 +123,7 @@ _SAID: tuple[tuple[str, str, str], ...] = (
         "Remove `container_name:`; Compose then numbers the containers of a service.",
     ),
     (
-        r"invalid mount (?:path|config)[^']*'(.*?)'",
+        r"invalid mount (?:path|config)[^'\n]*'(.*?)'",
         "`{1}` cannot be mounted.",
         "Write VOLUME:/PATH/IN/THE/CONTAINER; the name of a volume has at least two letters.",
     ),
@@ -159,14 +160,15 @@ def explained(done: Completed, command: str, folder: str) -> tuple[str, str]:
             "The image cannot be built.",
             f"Run `docker compose build` in {folder}/: the first line with an error counts.",
         )
+    said = cut(done.out)
     for pattern, reason, hint in _COMPILED:
-        found = pattern.search(done.out)
+        found = pattern.search(said)
         if found:
             for number, word in enumerate(found.groups(), 1):
                 reason = reason.replace(f"{{{number}}}", (word or "").strip())
             return reason, hint
-    said = re.findall(r"^Error response from daemon: (.+)$", done.out, re.MULTILINE)
+    errors = re.findall(r"^Error response from daemon: (.+)$", said, re.MULTILINE)
     return (
-        f"{typed} does not work" + (f": {said[-1].rstrip('.')[:300]}." if said else "."),
+        f"{typed} does not work" + (f": {errors[-1].rstrip('.')[:300]}." if errors else "."),
         f"Run it yourself in {folder}/ and read its last lines.",
     )

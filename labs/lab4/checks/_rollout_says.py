@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 
+from grader.cut import cut
 from grader.targets.node import Completed
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     (
-        r"(?:validating [^:]*: )?(\S+) Additional property (\S+) is not allowed",
+        r"(?<!\S)(\S+) Additional property (\S+) is not allowed",
         "Docker knows no key `{2}` there ({1}).",
         "Check its spelling, and its indentation: it may belong one level further in or out.",
     ),
     (
-        r"(services\.\S+|networks\.\S+|configs\.\S+|volumes\.\S+) (must be .+)",
+        r"(?<![\w.-])((?:services|networks|configs|volumes)\.\S+) (must be .+)",
         "Docker does not accept {1}: it {2}.",
         "Compare it with the example in the worksheet: is it a list (lines with `- `), a mapping"
         " (`key: value`), a number or a text?",
@@ -73,8 +74,9 @@ def explained(done: Completed) -> tuple[str, str]:
             f"`docker stack deploy` was not ready after {done.seconds:.0f} seconds.",
             "Run it yourself and watch what it waits for.",
         )
+    said = cut(done.out)
     for pattern, reason, hint in _COMPILED:
-        found = pattern.search(done.out)
+        found = pattern.search(said)
         if found:
             for number, word in enumerate(found.groups(), 1):
                 reason = reason.replace(f"{{{number}}}", (word or "").strip())

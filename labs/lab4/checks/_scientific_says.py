@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from grader.checks import fail
+from grader.cut import cut
 from grader.explain import explain
 from grader.targets.node import Completed
 
@@ -39,7 +40,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         " python3-scipy, python3-pandas, python3-matplotlib, jupyter-notebook.",
     ),
     (
-        r"\"/?([^\s\"]+)\": not found|failed to compute cache key:.*\"/?([^\"]+)\": not found",
+        r"\"/?([^\s\"]+)\": not found|failed to compute cache key:.*\"/?([^\"\n]+)\": not found",
         "COPY finds no {1}{2} in the folder scientific/.",
         "Paths of COPY count from the folder that is built, scientific/, and cannot lead out of"
         " it. Does a .dockerignore leave it out?",
@@ -76,6 +77,7 @@ _COMPILED = tuple((re.compile(p, re.MULTILINE), r, h) for p, r, h in _PATTERNS)
 
 def meaning(output: str) -> tuple[str, str] | None:
     """Why it went wrong and what to do, in words for a student; None for what is not known."""
+    output = cut(output)
     for pattern, reason, hint in _COMPILED:
         found = pattern.search(output)
         if found:
