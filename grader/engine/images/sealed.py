@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from grader.engine.find import Engine
 
 PROGRAMS = ("losetup", "mke2fs", "e2fsck")
-MOST_BYTES = 32 * 1024**3
+MOST_BYTES = 16 * 1024**3
 """The file takes only what is written to it."""
 NEEDED_BYTES = 4 * 1024**3
 SPARE_BYTES = 1024**3

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from grader.engine import node_image, reaper
@@ -59,8 +59,8 @@ class ImageSet:
     images: Mapping[str, Mapping[str, str]]
     site: str = ""
     kind: Kind = "open"
-    identity: str = ""
-    content: str = ""
+    identity: str = field(default="", compare=False)
+    content: str = field(default="", compare=False)
 
     @property
     def protection(self) -> str:
