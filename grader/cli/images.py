@@ -101,7 +101,8 @@ def _list(engine: Engine | None) -> int:
     if image_set is None:
         print(f"Image set {entries.version} is not there yet: python -m grader images build")
         return 3
-    print(f"Image set {entries.version}, in the volume {image_set.volume}.")
+    print(f"Image set {entries.version}, in the volume {image_set.volume}:")
+    print(f"{image_set.protection}.")
     return 0
 
 
@@ -135,13 +136,15 @@ def _load(engine: Engine, path: Path) -> int:
 
 
 def _verify(engine: Engine) -> int:
-    from grader.engine.images import verify
+    from grader.engine.images import sets, verify
 
     image_set = _wanted(engine)
-    bad = 0
+    problem = sets.changed(engine, image_set, thorough=True)
+    print(f"All files: {problem or 'as it should be'}")
+    bad = int(problem is not None)
     for finding in verify.verify(engine, image_set):
         print(f"{finding.tag}: {finding.problem or 'as it should be'}")
         bad += finding.problem is not None
     if bad:
-        print(f"{bad} image(s) are not as they should be: python -m grader images build --fresh")
+        print(f"{bad} of these are not as they should be: python -m grader images build --fresh")
     return 3 if bad else 0

@@ -7,6 +7,7 @@ its own (`python -m grader.engine.daemon`).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 from grader.console import say, task
 from grader.engine import disk, firewall, leftovers, packages, pools
 from grader.engine.embedded import REMEDY, Place, State, answers, read_state
+from grader.engine.images import sealed
 from grader.errors import EngineFault, KitError, NoEngine
 
 START_SECONDS = 90
@@ -114,6 +116,9 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
                 f"dockerd {why}. The end of its log:\n{log_tail(where)}", where=str(where.log)
             )
         time.sleep(0.1)
+    # Where that fails, the first sandbox says why.
+    with contextlib.suppress(EngineFault):
+        sealed.attach_all(where)
     os.chown(where.socket, owner[0], owner[1])
     where.socket.chmod(0o600)
 
@@ -149,10 +154,11 @@ def clean(where: Place) -> None:
     if state is not None:
         pools.remove_blackhole(state.pool)
         pools.remove_bridges(state.pool)
-    leftovers.detach_loops(where.home / "disks")
+    for place in ("disks", "engine/images"):
+        leftovers.detach_loops(where.home / place)
     for path in (where.socket, where.state, where.run / "engine.pid"):
         path.unlink(missing_ok=True)
-    for folder in (where.run / "exec", where.nodes):
+    for folder in (where.run / "exec", where.run / "images", where.nodes):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -37,20 +37,38 @@ def make(run_id: str, name: str, megabytes: int, owner: int) -> str:
     """
     path = folder(run_id) / f"{name}.img"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.truncate(megabytes * 1024 * 1024)
+    make_file_system(path, megabytes, owner)
+    return attach(path)
+
+
+def make_file_system(path: Path, megabytes: int, owner: int, *, journal: bool = False) -> None:
+    """A new sparse file with ext4 in it, its top folder owned by `owner`. Raises EngineFault."""
     lazy = f"lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner={owner}:{owner}"
-    _run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-E", lazy, path])
-    return _run(["losetup", "--find", "--show", path]).strip()
+    features = "has_journal" if journal else "^has_journal"
+    mke2fs: list[str | Path] = ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-O", features]
+    run([*mke2fs, "-E", lazy, path, f"{megabytes}M"])
 
 
-def _run(argv: list[str | Path]) -> str:
+def attach(path: Path, *, read_only: bool = False) -> str:
+    """A loop device with the file, which the device itself keeps from writes if `read_only`."""
+    how = ["--read-only"] if read_only else []
+    return run(["losetup", "--find", "--show", *how, path]).strip()
+
+
+def run(argv: list[str | Path], good: tuple[int, ...] = (0,)) -> str:
+    """Run a program as root; what it printed. EngineFault if its exit code is not in `good`."""
     words = [str(word) for word in argv]
     done = subprocess.run(
-        packages.as_root(words), capture_output=True, encoding="utf-8", errors="replace", timeout=60
+        packages.as_root(words),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=300,
     )
-    if done.returncode != 0:
-        raise EngineFault(f"{words[0]} failed: {done.stderr.strip()}", where=words[-1])
+    if done.returncode not in good:
+        said = done.stderr.strip() or done.stdout.strip()
+        raise EngineFault(f"{words[0]} failed: {said}", where=words[-1])
     return done.stdout
 
 

@@ -238,7 +238,8 @@ def _image_set(engine: Engine) -> Finding:
     if found is None:
         lacking = "not made yet; made when it is needed"
         return Finding("Image set", "ok", lacking, "some minutes, 3 GB", build)
-    return Finding("Image set", "ok", f"version {found.version}, {len(found.images)} images")
+    what = f"version {found.version}, {len(found.images)} images, {found.protection}"
+    return Finding("Image set", "ok", what)
 
 
 def _mirror(engine: Engine) -> Finding:

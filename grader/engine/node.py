@@ -239,6 +239,9 @@ def start_node(
         data, limited = _data_volume(run, client, name, limits)
     binds: dict[str, Mapping[str, str]] = {data: {"bind": "/var/lib/docker", "mode": "rw"}}
     if image_set is not None:
+        from grader.engine.images import sealed
+
+        sealed.ready(client, image_set)
         binds[image_set] = {"bind": "/seed", "mode": "ro"}
     environment = {
         "DRYDOCK_ISOLATION": engine.isolation,

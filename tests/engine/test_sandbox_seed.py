@@ -9,7 +9,9 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 
 from grader.engine.find import Engine
+from grader.engine.images import sets
 from grader.engine.sandbox import Sandbox, SandboxNode, builder
+from tests.engine.images.attacks import ATTACKS
 
 pytestmark = pytest.mark.engine
 
@@ -63,6 +65,19 @@ def test_the_set_itself_cannot_be_written_to(node: SandboxNode) -> None:
     layers = ["sh", "-c", "for d in /var/lib/docker/overlay2/*/diff; do touch $d/x; done"]
     done = node.run(layers, timeout=20)
     assert "Read-only file system" in done.out
+
+
+def test_nothing_that_root_of_another_node_does_is_in_this_one(
+    engine: Engine, node: SandboxNode, image_set: Any
+) -> None:
+    if engine.isolation != "userns":
+        pytest.skip("root there is root here")
+    layer = "$(docker image inspect -f '{{.GraphDriver.Data.UpperDir}}' alpine:3)"
+    with Sandbox.create(engine, image_set=image_set.volume) as other:
+        script = f"layer={layer}\n{ATTACKS}"
+        other.nodes[0].run(["sh", "-c", script], timeout=60)
+        assert node.run(SAY, timeout=60).out == "from the set\n"
+    assert sets.changed(engine, image_set, thorough=True) is None
 
 
 def test_a_node_that_was_killed_and_started_again_still_has_it(node: SandboxNode) -> None:

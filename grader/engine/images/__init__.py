@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from grader.console import say
 from grader.engine import locks
 from grader.engine.images import catalogue, sets
 from grader.engine.images.sets import ImageSet
@@ -31,12 +32,34 @@ def find(engine: Engine) -> ImageSet | None:
 
 
 def ensure(engine: Engine) -> ImageSet:
-    """The set of this kit's version; made if it is not there (minutes, with progress).
+    """The set of this kit's version, unchanged; made if it is not there (minutes, with progress).
 
     A build that was cut short goes on where it was. Raises EngineFault or NoEngine where
     it cannot be made.
     """
-    return find(engine) or build(engine)
+    return _unchanged(engine, find(engine)) or build(engine)
+
+
+def _unchanged(engine: Engine, found: ImageSet | None) -> ImageSet | None:
+    """The set, if it is what was made; else it is said that it is not, and removed."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        if found is None or sets.changed(engine, found) is None:
+            return found
+        with locked(), contextlib.closing(engine.client()) as client:
+            # Another run may have made another one in the meantime.
+            found = sets.complete(client, found.version)
+            problem = sets.changed(engine, found) if found is not None else None
+            if found is None or problem is None:
+                return found
+            say(f"{problem} It is not used any more; another one is made, from the beginning.")
+            sets.refuse_change_in_use(client, found.version)
+            sets.remove(client, found.version)
+    except (DockerException, RequestException) as error:
+        raise EngineFault(f"The image set cannot be looked at: {error}") from None
+    return None
 
 
 def locked() -> contextlib.AbstractContextManager[None]:
@@ -70,7 +93,7 @@ def build(
 def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -> ImageSet:
     from grader.console import task
     from grader.engine import node_image, reaper
-    from grader.engine.images import pull, site, work
+    from grader.engine.images import carry, pull, site, work
     from grader.engine.sandbox import builder
 
     entries = catalogue.load()
@@ -81,20 +104,26 @@ def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -
             return found
         here = site.read()
         source = source or pull.choose()
-        if found is not None and not fresh and found.site == here.digest and not source.asks:
+        wanted = not fresh and not source.asks and found is not None and found.site == here.digest
+        if found is not None and wanted and sets.changed(engine, found) is None:
             return found
         node_image.ensure(engine)
         reaper.reap(engine)
         sets.refuse_change_in_use(client, entries.version)
         if fresh:
             sets.remove(client, entries.version)
-        old = None if fresh else sets.newest_other(client, entries.version)
-        volume = sets.make_volume(client, entries.version)
+        every = sets.sources(engine, client, entries.version)
+        old = None if fresh else next(every, None)
+        volume = sets.make_volume(engine, client, entries.version)
         with task(f"Making the image set ({len(entries.images)} images)") as detail:
-            sets.prepare(engine, client, entries.version, old)
+            copied = old.volume if old is not None and old.kind != "open" else None
+            sets.prepare(engine, client, entries.version, copied)
             with builder(engine, volume) as node:
+                if old is not None and old.kind == "open":
+                    carry.over(engine, old, node, detail)
                 made = work.Work(entries, here, source, node, client, detail).run()
-        image_set = ImageSet(volume, entries.version, made, here.digest)
-        sets.mark_complete(client, image_set)
+            detail("finishing the set")
+            image_set = ImageSet(volume, entries.version, made, here.digest)
+            image_set = sets.seal(engine, client, image_set)
         sets.remove_others(client, entries.version)
         return image_set

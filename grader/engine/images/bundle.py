@@ -41,6 +41,8 @@ CHUNK = 1 << 20
 
 def save(engine: Engine, image_set: ImageSet, path: Path) -> None:
     """Write the bundle of a complete set; `path` is there only if that worked."""
+    if problem := sets.changed(engine, image_set):
+        raise KitError(problem, remedy="First: python -m grader images build")
     entries = catalogue.load()
     tags = {name: list(entries[name].tags) for name in image_set.images}
     path = path.absolute()
@@ -172,7 +174,7 @@ def _load(
         reaper.reap(engine)
         sets.refuse_change_in_use(client, version)
         sets.remove(client, version)
-        volume = sets.make_volume(client, version)
+        volume = sets.make_volume(engine, client, version)
         sets.prepare(engine, client, version, None)
         with builder(engine, volume) as node:
             detail("the images")
@@ -184,8 +186,9 @@ def _load(
             name: {key: str(image[key]) for key in ("id", "origin", "recipe")}
             for name, image in manifest["images"].items()
         }
-        image_set = ImageSet(volume, version, images, str(manifest["site"]))
-        sets.mark_complete(client, image_set)
+        detail("finishing the set")
+        made = ImageSet(volume, version, images, str(manifest["site"]))
+        image_set = sets.seal(engine, client, made)
         sets.remove_others(client, version)
         return image_set
 

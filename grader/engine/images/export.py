@@ -26,16 +26,23 @@ CHUNK = 1 << 20
 def stream(engine: Engine, image_set: ImageSet, tags: Sequence[str]) -> Iterator[Iterator[bytes]]:
     """One tar with the images that `tags` name; EngineFault where they cannot be read."""
     try:
-        with (
-            Sandbox.create(engine, image_set=image_set.volume) as sandbox,
-            contextlib.closing(sandbox.nodes[0].connect(work.SECONDS)) as nested,
-        ):
-            yield _several(nested, tags)
+        with opened(engine, image_set) as nested:
+            yield several(nested, tags)
     except (DockerException, RequestException) as error:
         raise EngineFault(f"The images cannot be read: {error}") from None
 
 
-def _several(client: DockerClient, tags: Sequence[str]) -> Iterator[bytes]:
+@contextlib.contextmanager
+def opened(engine: Engine, image_set: ImageSet) -> Iterator[DockerClient]:
+    """An engine that has the set's images."""
+    with (
+        Sandbox.create(engine, image_set=image_set.volume) as sandbox,
+        contextlib.closing(sandbox.nodes[0].connect(work.SECONDS)) as nested,
+    ):
+        yield nested
+
+
+def several(client: DockerClient, tags: Sequence[str]) -> Iterator[bytes]:
     """Each layer is in it once: docker-py only asks for one image."""
     api: Any = client.api
     answer = api._get(api._url("/images/get"), params={"names": list(tags)}, stream=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import re
 import subprocess
 import time
@@ -16,7 +17,8 @@ import pytest
 
 from grader.cli import main
 from grader.engine import images
-from grader.engine.images import bundle, catalogue, sets, verify
+from grader.engine.images import bundle, catalogue, sealed, sets, verify
+from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineFault, KitError
 
@@ -139,7 +141,7 @@ def test_a_change_makes_anew_what_it_touches_and_the_old_set_goes(
 
 
 def test_without_its_marker_or_its_volume_a_set_is_not_complete(
-    engine: Any, recipes: Recipes
+    engine: Any, recipes: Recipes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = images.ensure(engine)
     with contextlib.closing(engine.client()) as client:
@@ -149,6 +151,77 @@ def test_without_its_marker_or_its_volume_a_set_is_not_complete(
         assert images.find(engine) == made
         client.api.remove_volume(made.volume)
         assert images.find(engine) is None
+    # As after a kill between the last steps: nothing is built again.
+    capsys.readouterr()
+    assert images.ensure(engine) == made
+    assert built(capsys.readouterr().err) == []
+
+
+def test_a_set_that_was_changed_on_disk_is_not_used(
+    engine: Any, recipes: Recipes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = images.ensure(engine)
+    if made.kind != "file":
+        pytest.skip("see test_sealed for volumes")
+    path = sealed.file(made.volume)
+    with path.open("r+b") as file:
+        # In the boot block, which ext4 does not use: only a comparison tells.
+        file.write(b"x")
+    with pytest.raises(KitError, match="not what it was"):
+        bundle.save(engine, made, path.with_suffix(".bundle"))
+    capsys.readouterr()
+    with Sandbox.create(engine, image_set=made.volume), pytest.raises(KitError, match="in use"):
+        images.ensure(engine)
+    capsys.readouterr()
+    renewed = images.ensure(engine)
+    said = capsys.readouterr().err
+    assert "not what it was" in said
+    assert built(said) == ["one:1", "two:1"]
+    assert [finding.problem for finding in verify.verify(engine, renewed)] == [None] * 3
+
+
+def as_an_older_kit(engine: Any, made: ImageSet, change: str = "") -> ImageSet:
+    """Put the set where older kits had it, and remove it; `change` is a shell command in it."""
+    old = dataclasses.replace(made, volume=sets.volume_name(made.version))
+    with contextlib.closing(engine.client()) as client:
+        client.api.create_volume(old.volume, labels={sets.ROLE: sets.SET})
+        binds = {made.volume: {"bind": "/from", "mode": "ro"}, old.volume: {"bind": "/to"}}
+        copy = "cd /from; cp -a -t /to $(ls -A | grep -v lost+found); cd /to; "
+        sets._run(engine, client, copy + change, binds, "test")
+        labels = {
+            sets.ROLE: sets.SET_MARKER,
+            "drydock.version": old.version,
+            "drydock.site": old.site,
+            "drydock.images": json.dumps(old.images),
+        }
+        client.api.create_volume(old.volume + sets.MARKER, labels=labels)
+        client.api.remove_volume(made.volume)
+        sets.remove_marker(client, made.version)
+        if made.kind == "file":
+            sealed.remove(made.volume)
+        else:
+            client.api.remove_volume(sets.content_name(made.version))
+    return old
+
+
+def test_the_images_of_an_older_kits_set_are_taken_over_if_they_are_what_they_were(
+    engine: Any, recipes: Recipes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = images.ensure(engine)
+    old = as_an_older_kit(engine, made)
+    assert images.find(engine) is None
+    capsys.readouterr()
+    assert images.ensure(engine) == made
+    assert built(capsys.readouterr().err) == []
+    assert old.volume not in volumes(engine)
+    # Nodes could write to such a set.
+    as_an_older_kit(engine, made, "printf hacked > $(grep -lx second overlay2/*/diff/note)")
+    capsys.readouterr()
+    renewed = images.ensure(engine)
+    said = capsys.readouterr().err
+    assert "cannot be taken over" in said
+    assert "two:1" in built(said)
+    assert [finding.problem for finding in verify.verify(engine, renewed)] == [None] * 3
 
 
 def test_a_bundle_carries_the_set_to_where_there_is_nothing(

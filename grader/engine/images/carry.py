@@ -1,0 +1,55 @@
+"""Images of a set that an older kit has made, taken over into a new one.
+
+Nodes could write to such a set. So its files are not copied: its engine gives the images out, and
+the new one compares each layer with the checksum in the image's configuration, and that with its
+ID, which the set's marker lists and no node could reach.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from docker.errors import DockerException, ImageNotFound
+from requests.exceptions import RequestException
+
+from grader.console import say
+from grader.engine.images import export, work
+from grader.engine.images.sets import ImageSet
+from grader.errors import EngineFault
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from grader.engine.find import Engine
+    from grader.engine.node import SandboxNode
+
+
+def over(engine: Engine, old: ImageSet, node: SandboxNode, detail: Callable[[str], None]) -> None:
+    """Load the old set's images into the builder `node`; what is not as it was is left out, said
+    so, and is built then."""
+    detail("taking over the images of an older version of the kit")
+    known = {image["id"] for image in old.images.values()}
+    try:
+        with contextlib.closing(node.connect(timeout=work.SECONDS)) as client:
+            with export.opened(engine, old) as nested:
+                names = sorted(
+                    name
+                    for image in nested.api.images()
+                    if image["Id"] in known
+                    for name in image.get("RepoTags") or []
+                )
+                client.images.load(export.several(nested, names))  # type: ignore[arg-type]
+            _leave_out(client, known)
+    except (DockerException, RequestException, EngineFault) as error:
+        say(f"The images of the older set cannot be taken over, and are built: {error}")
+        with contextlib.closing(node.connect(timeout=work.SECONDS)) as client:
+            _leave_out(client, set())
+
+
+def _leave_out(client: DockerClient, known: set[str]) -> None:
+    for image in client.api.images():
+        if image["Id"] not in known:
+            with contextlib.suppress(ImageNotFound):
+                client.api.remove_image(image["Id"], force=True)

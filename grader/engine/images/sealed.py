@@ -1,0 +1,268 @@
+"""An image set as a file with a file system of its own, which nodes get read-only.
+
+The kit's own engine mounts the file from a loop device that refuses writes, with a superblock
+that is read-only: root of a node has no right over either, whatever it does to the mount that
+it sees. Folder and file are root's, `HOME/engine/images/NAME.img`. The volume's device is a
+link, `/run/drydock-KEY/images/NAME`, because a loop device has another number after each
+restart of the machine; `attach` sees that it leads to this very file before a node is started.
+
+While a set is made its file is writable and has another name; a finished file is never changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader.engine import disk, embedded, leftovers, locks, packages
+from grader.errors import EngineFault
+
+if TYPE_CHECKING:
+    import docker
+
+    from grader.engine.embedded import Place
+    from grader.engine.find import Engine
+
+PROGRAMS = ("losetup", "mke2fs", "e2fsck")
+MOST_BYTES = 16 * 1024**3
+"""The file takes only what is written to it."""
+NEEDED_BYTES = 4 * 1024**3
+SPARE_BYTES = 1024**3
+BLOCK = 1 << 16
+SEALED = "-sealed"
+"""How the names of finished sets end."""
+LOCK_SECONDS = 120
+
+
+def folder(where: Place | None = None) -> Path:
+    return (where or embedded.place()).home / "engine" / "images"
+
+
+def file(name: str, where: Place | None = None) -> Path:
+    return folder(where) / f"{name}.img"
+
+
+def link(name: str, where: Place | None = None) -> Path:
+    return (where or embedded.place()).run / "images" / name
+
+
+def possible(engine: Engine) -> bool:
+    """Whether sets of this engine can be made as files: it is the kit's own, and the kit may be
+    root here."""
+    return (
+        engine.url == embedded.place().url
+        and not packages.missing(PROGRAMS)
+        and packages.may_be_root()
+    )
+
+
+def options(name: str, *, read_only: bool) -> dict[str, str]:
+    """The options of the volume `name` for Docker's local driver."""
+    # No journal is replayed on a device that cannot be written to; it has been closed in order.
+    how = "ro,noload" if read_only else "noinit_itable"
+    return {"type": "ext4", "device": str(link(name)), "o": how}
+
+
+def owns(volume: Mapping[str, Any]) -> bool:
+    """Whether the volume, as the engine describes it, is such a file of this data directory."""
+    device = (volume.get("Options") or {}).get("device", "")
+    return bool(device == str(link(str(volume["Name"]))))
+
+
+def ready(client: docker.DockerClient, name: str) -> None:
+    """To be called before a container is given the volume `name`: its device is there, then.
+
+    Takes a millisecond. Raises EngineFault if the volume is gone, or its file.
+    """
+    from docker.errors import NotFound
+
+    try:
+        volume = client.api.inspect_volume(name)
+    except NotFound:
+        # The engine would make an empty one.
+        raise EngineFault(
+            "The image set is not there any more.",
+            where=name,
+            remedy="Run the command again: the image set is built when it is needed.",
+        ) from None
+    if owns(volume):
+        attach(name, read_only="ro" in str(volume["Options"].get("o", "")).split(","))
+
+
+def attach(name: str, *, read_only: bool) -> None:
+    """Let the link lead to a loop device with the file, whatever was there before.
+
+    Several processes may do this at once, and one that is killed leaves nothing that the next
+    would not use. Raises EngineFault.
+    """
+    path = file(name)
+    if _leads_to(_device(link(name)), path, read_only=read_only):
+        return
+    with locks.alone("image-files", LOCK_SECONDS, "attaching the image set"):
+        if _leads_to(_device(link(name)), path, read_only=read_only):
+            return
+        if not path.exists():
+            raise EngineFault(
+                "The image set's file is gone.",
+                where=str(path),
+                remedy="Build the set again: python -m grader images build --fresh",
+            )
+        if not packages.may_be_root():
+            raise EngineFault(
+                "The image set is not attached, and attaching it needs root.",
+                where=str(path),
+                remedy="Have an administrator run: python -m grader engine start",
+            )
+        _attach(path, link(name), read_only=read_only)
+
+
+def attach_all(where: Place) -> None:
+    """What only root can do, done when root starts the engine: for users who are not."""
+    for path in sorted(folder(where).glob(f"*{SEALED}.img")):
+        _attach(path, link(path.stem, where), read_only=True)
+
+
+def _attach(path: Path, to: Path, *, read_only: bool) -> None:
+    # One that was killed before it had made the link has left a device.
+    there = (d for d in leftovers.loops(path) if _leads_to(d, path, read_only=read_only))
+    device = next(there, None) or disk.attach(path, read_only=read_only)
+    disk.run(["mkdir", "-p", to.parent])
+    disk.run(["ln", "-sfnT", device, to])
+
+
+def _device(link: Path) -> str | None:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return None
+
+
+def _leads_to(device: str | None, path: Path, *, read_only: bool) -> bool:
+    """Whether the loop device is the file's, of this kind, and stays when it is not in use.
+
+    The kernel adds "(deleted)" to the name of a file that another one has replaced.
+    """
+    wanted = {
+        "loop/backing_file": str(path),
+        "loop/offset": "0",
+        "loop/sizelimit": "0",
+        "loop/autoclear": "0",
+        "ro": str(int(read_only)),
+    }
+    try:
+        return device is not None and all(
+            Path("/sys/block", Path(device).name, entry).read_text("utf-8", "replace")
+            == f"{value}\n"
+            for entry, value in wanted.items()
+        )
+    except OSError:
+        return False
+
+
+def begin(name: str, owner: int) -> None:
+    """Make the file `name` to fill, or go on with what is there; its top folder is `owner`'s."""
+    path = file(name)
+    if not path.exists():
+        disk.run(["mkdir", "-p", path.parent])
+        disk.require(path.parent, NEEDED_BYTES, "the image set")
+        # A full file system says so; a full disk below one damages it.
+        most = min(MOST_BYTES, shutil.disk_usage(path.parent).free - SPARE_BYTES)
+        new = path.with_suffix(".new")
+        disk.run(["rm", "-f", new])
+        disk.make_file_system(new, most >> 20, owner, journal=True)
+        disk.run(["mv", "-fT", new, path])
+    attach(name, read_only=False)
+
+
+def take_up(finished: str, name: str) -> None:
+    """A kit was killed between finishing a set and noting it: go on with its file as `name`."""
+    if file(finished).exists() and not file(name).exists():
+        _detach(finished)
+        disk.run(["mv", "-fT", file(finished), file(name)])
+
+
+def finish(name: str, finished: str) -> None:
+    """The file `name`, mounted nowhere any more, becomes `finished`: from now on it is read."""
+    path = file(name)
+    _detach(name)
+    disk.run(["e2fsck", "-f", "-p", path], good=(0, 1))
+    # Gives back what the builds have used and removed; only done where there is nothing to correct.
+    disk.run(["e2fsck", "-f", "-p", "-E", "discard", path])
+    disk.run(["sync", path])
+    _detach(finished)
+    disk.run(["mv", "-fT", path, file(finished)])
+    attach(finished, read_only=True)
+
+
+def remove(name: str) -> None:
+    """Detach and delete the file `name`, if it is there."""
+    _detach(name)
+    if file(name).exists():
+        disk.run(["rm", "-f", file(name)])
+
+
+def sweep(prefix: str, keep: Iterable[str]) -> None:
+    """Remove files of sets that a kit which was killed could not remove."""
+    names = set(keep)
+    for path in folder().glob(f"{prefix}*.img"):
+        if path.stem not in names:
+            remove(path.stem)
+
+
+def _detach(name: str) -> None:
+    if os.path.lexists(link(name)):
+        disk.run(["rm", "-f", link(name)])
+    leftovers.detach_loops(file(name))
+
+
+def identity(name: str) -> str:
+    """What changes with every write to the file. Takes no time.
+
+    The kernel sets a file's ctime, and there is no call to set it back.
+    """
+    try:
+        found = file(name).stat()
+    except OSError as error:
+        return f"{error.strerror}"
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def digest(name: str) -> str:
+    """The SHA-256 of all blocks that are not empty, with their places: some seconds.
+
+    The same whether empty blocks are holes in the file or not. Raises EngineFault.
+    """
+    found = sha256()
+    empty = bytes(BLOCK)
+    try:
+        with file(name).open("rb", buffering=0) as opened:
+            size = os.fstat(opened.fileno()).st_size
+            position = 0
+            while (start := _next_data(opened.fileno(), position)) is not None:
+                position = max(position, start // BLOCK * BLOCK)
+                end = os.lseek(opened.fileno(), start, os.SEEK_HOLE)
+                while position < end:
+                    block = os.pread(opened.fileno(), BLOCK, position)
+                    if block != empty[: len(block)]:
+                        found.update(position.to_bytes(8, "big") + block)
+                    position += BLOCK
+    except OSError as error:
+        raise EngineFault(
+            f"The image set's file cannot be read: {error.strerror}", where=str(file(name))
+        ) from None
+    found.update(size.to_bytes(8, "big"))
+    return found.hexdigest()
+
+
+def _next_data(descriptor: int, position: int) -> int | None:
+    try:
+        return os.lseek(descriptor, position, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
