@@ -49,6 +49,7 @@ PART = 65536
 EXPLANATION = 2_000
 """Characters of an engine's error message."""
 EXEC_SECONDS = 300
+NOT_TO_THE_END = "The engine does not answer to the end in time."
 
 _streamed: ContextVar[bool] = ContextVar("streamed", default=False)
 
@@ -99,7 +100,7 @@ class Metered(socket.socket):
         size = nbytes or view.nbytes
         if self.left is not None:
             if self.left <= 0:
-                raise _too_much("an answer that is longer than the grader reads")
+                raise _bad("an answer that is longer than the grader reads")
             size = min(size, self.left)
         if self.deadline is not None:
             rest = self.deadline - time.monotonic()
@@ -112,7 +113,7 @@ class Metered(socket.socket):
         return got
 
 
-def _too_much(what: str) -> EngineFault:
+def _bad(what: str) -> EngineFault:
     return EngineFault(f"The engine sent {what}.")
 
 
@@ -157,7 +158,8 @@ class _Adapter(requests.adapters.HTTPAdapter):
     """As docker-py's own for Unix sockets, with another way to connect."""
 
     def __init__(self, connect: Callable[[], socket.socket], timeout: float) -> None:
-        self._the_pool = _Pool(connect, timeout)
+        self._how = (connect, timeout)
+        self._the_pool = _Pool(*self._how)
         super().__init__()
 
     def get_connection_with_tls_context(self, *_args: Any, **_options: Any) -> Any:
@@ -178,19 +180,21 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def build_response(self, req: Any, resp: Any) -> Any:
         if resp.headers.get("Content-Encoding", "identity") != "identity":
-            raise _too_much("a compressed answer, which nothing had asked for")
+            raise _bad("a compressed answer, which nothing had asked for")
         original = getattr(resp, "_original_response", None)
         if original is not None:
             for name in ("Set-Cookie", "Set-Cookie2"):
                 del original.msg[name]
         response = super().build_response(req, resp)
         if response.is_redirect:
-            raise _too_much("the grader elsewhere (a redirect) instead of an answer")
+            raise _bad("the grader elsewhere (a redirect) instead of an answer")
         return response
 
     def close(self) -> None:
         super().close()
-        self._the_pool.close()
+        # Who still has the client connects again.
+        closed, self._the_pool = self._the_pool, _Pool(*self._how)
+        closed.close()
 
 
 class Api(docker.APIClient):
@@ -271,7 +275,7 @@ class Api(docker.APIClient):
             line += piece
             *whole, rest = line.split(b"\n")
             if len(rest) > LINE:
-                raise _too_much("an event that is longer than the grader reads")
+                raise _bad("an event that is longer than the grader reads")
             line = rest
             yield from (_value(bytes(each)) for each in whole if each.strip())
         if line.strip():
@@ -307,6 +311,8 @@ class Api(docker.APIClient):
         try:
             take: Any = consume_socket_output
             return take(output, demux=demux)
+        except TimeoutError as error:
+            raise EngineFault(NOT_TO_THE_END) from error
         finally:
             response.close()
 
@@ -339,7 +345,9 @@ def _pieces(response: Any, source: Iterator[Any]) -> Iterator[Any]:
         if "timed out" not in str(error):
             raise
         # Not `Late`: docker-py takes an OSError in a stream for its end.
-        raise EngineFault("The engine does not answer to the end in time.") from error
+        raise EngineFault(NOT_TO_THE_END) from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise _bad("a broken answer") from error
     finally:
         response.close()
 
@@ -351,10 +359,10 @@ def _text(content: bytes) -> str:
 def _value(content: bytes) -> Any:
     """The JSON of an answer, which is UTF-8 whatever it says that it is."""
     if sum(map(content.count, (b",", b"[", b"{"))) > VALUES:
-        raise _too_much(f"an answer of more than {VALUES} values")
+        raise _bad(f"an answer of more than {VALUES} values")
     try:
         return json.loads(_text(content))
     except RecursionError:
-        raise _too_much("an answer that is nested too deeply") from None
+        raise _bad("an answer that is nested too deeply") from None
     except ValueError as error:
         raise requests.exceptions.InvalidJSONError(f"No JSON: {error}") from None

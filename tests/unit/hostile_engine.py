@@ -92,7 +92,7 @@ TRICKS: dict[str, Callable[[], Parts]] = {
     "deep": lambda: plain(b"[" * 400_000),
     "deep_error": lambda: plain(b"[" * 400_000, b"HTTP/1.1 500 No\r\n"),
     "values": lambda: plain(b"[" + b"{}," * 3_000_000 + b"{}]"),
-    "gzip": lambda: plain(gzip.compress(MB * 100), JSON + b"Content-Encoding: gzip\r\n"),
+    "gzip": lambda: plain(gzip.compress(MB * 20), JSON + b"Content-Encoding: gzip\r\n"),
     "redirect": lambda: plain(b"", b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n"),
     "charset": lambda: plain(
         b'{"Name": "caf\xc3\xa9"}',
