@@ -102,12 +102,17 @@ class Metered(socket.socket):
             if self.left <= 0:
                 raise _bad("an answer that is longer than the grader reads")
             size = min(size, self.left)
-        if self.deadline is not None:
+        if self.deadline is None:
+            got = super().recv_into(view[:size], size, flags)
+        else:
             rest = self.deadline - time.monotonic()
             if rest <= 0:
                 raise TimeoutError("timed out")
             super().settimeout(rest if self._pause is None else min(rest, self._pause))
-        got = super().recv_into(view[:size], size, flags)
+            try:
+                got = super().recv_into(view[:size], size, flags)
+            finally:
+                super().settimeout(self._pause)
         if self.left is not None:
             self.left -= got
         return got

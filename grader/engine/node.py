@@ -395,7 +395,7 @@ def _socket(run: Run, name: str, found: Mapping[str, Any]) -> NodeSocket | None:
         return None
     link = _link(run.id, name)
     link.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    link.symlink_to(made.link(), target_is_directory=True)
+    link.symlink_to(made.folder, target_is_directory=True)
     return made
 
 
@@ -408,13 +408,17 @@ def attached_socket(
     engine: Engine, run_id: str, name: str, found: Mapping[str, Any]
 ) -> NodeSocket | None:
     """The socket of a node's container, by what the engine says of it; None if it has none."""
+    first = Process.of(int(found["State"]["Pid"]))
+    host = node_socket.listener(engine.url.removeprefix("unix://"))
+    if first is None or host is None:
+        return None
     for mount in found.get("Mounts") or []:
         if mount.get("Type") == "volume" and mount.get("Destination") == str(INSIDE.parent):
             return NodeSocket(
-                host=engine.url.removeprefix("unix://"),
+                host=host,
                 path=str(_link(run_id, name) / NAME),
                 mountpoint=str(mount["Source"]),
                 uid=engine.mapped_uid,
-                first=Process.of(int(found["State"]["Pid"])),
+                first=first,
             )
     return None

@@ -50,22 +50,22 @@ class Process:
 class NodeSocket:
     """Where a node's engine listens, as plain data.
 
-    `host` is the path of the host engine's own socket; `path` one of this socket for the user's
-    own docker command; `mountpoint` its folder as the host's engine sees it; `uid` what root of
-    the node is on the host; `first` the node's first process; `engine` its engine, None until it
-    was seen.
+    `host` is the host's engine; `path` leads to this socket for the user's own docker command;
+    `mountpoint` is its folder as the host's engine sees it; `uid` what root of the node is on the
+    host; `first` the node's first process; `engine` its engine, None until it was seen.
     """
 
-    host: str
+    host: Process
     path: str
     mountpoint: str
     uid: int
-    first: Process | None = None
+    first: Process
     engine: Process | None = None
 
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> NodeSocket:
-        known = {n: Process(**plain[n]) if plain[n] else None for n in ("first", "engine")}
+        processes = {name: plain[name] for name in ("host", "first", "engine")}
+        known = {name: Process(**each) if each else None for name, each in processes.items()}
         return NodeSocket(**{**plain, **known})
 
     def plain(self) -> dict[str, Any]:
@@ -95,9 +95,10 @@ class NodeSocket:
             raise
         return made
 
-    def link(self) -> str:
-        """A path of the folder, for the user's own docker command."""
-        return f"/proc/{_peer_of(self.host)}/root{self.mountpoint}"
+    @property
+    def folder(self) -> str:
+        """The folder's path on this machine, as long as the host's engine runs."""
+        return f"/proc/{self.host.pid}/root{self.mountpoint}"
 
     def reachable(self) -> bool:
         """Whether this process can open the folder: as root, next to the host's engine."""
@@ -117,10 +118,9 @@ class NodeSocket:
             return handle
 
         # The engine's mounts are its own: the way leads through its eyes. The handle holds on to
-        # the process; as its number stands for the engine after that, too, it is the engine's.
-        pid = _peer_of(self.host)
-        process = step(f"/proc/{pid}", None)
-        if _peer_of(self.host) != pid:
+        # the process; if its number still stands for the engine after that, it is the engine's.
+        process = step(f"/proc/{self.host.pid}", None)
+        if Process.of(self.host.pid) != self.host:
             raise ProcessLookupError(errno.ESRCH, "the host's engine was started again")
         folder = above = step("root", process, 0)
         for part in PurePosixPath(self.mountpoint).parts[1:]:
@@ -135,7 +135,7 @@ class NodeSocket:
         found = Process.of(pid)
         if uid != self.uid or found is None or (self.engine or found) != found:
             raise replaced()
-        if self.engine is None and self.first is not None:
+        if self.engine is None:
             # A container's process inside the node counts otherwise.
             try:
                 same = _namespace(found) == _namespace(self.first)
@@ -206,6 +206,7 @@ def _peer(connected: socket.socket) -> tuple[int, int]:
     return int(pid), int(uid)
 
 
-def _peer_of(path: str) -> int:
+def listener(path: str) -> Process | None:
+    """The process that listens at a socket of this machine; raises OSError where none does."""
     with by_path(path, 10) as connected:
-        return _peer(connected)[0]
+        return Process.of(_peer(connected)[0])

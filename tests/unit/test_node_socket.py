@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import sys
@@ -87,15 +88,19 @@ def test_what_lies_under_a_folder_that_is_not_mounted_is_not_opened(
     canary: tuple[Path, list[object]], tmp_path: Path
 ) -> None:
     """As after the node's end."""
-    host, _seen = canary
+    me = node_socket.listener(str(canary[0]))
+    assert me is not None
+    assert me.pid == os.getpid()
     folder = tmp_path / "node"
     folder.mkdir()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / node_socket.NAME))
         listener.listen()
-        where = node_socket.NodeSocket(str(host), "", str(folder), os.getuid())
+        where = node_socket.NodeSocket(me, "", str(folder), os.getuid(), me)
         with pytest.raises(Unanswered, match="does not run"):
             where.connect()
+        with pytest.raises(Unanswered, match="started again"):
+            dataclasses.replace(where, host=node_socket.Process(me.pid, 1)).connect()
         listener.settimeout(0)
         with pytest.raises(BlockingIOError):
             listener.accept()
