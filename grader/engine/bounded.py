@@ -264,6 +264,14 @@ class Api(docker.APIClient):
             return _value(response.content)
         return response.content if binary else _text(response.content)
 
+    def get_archive(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().get_archive(*args, **options)
+        except docker.errors.DockerException:
+            raise
+        except (RecursionError, ValueError):  # a header of the answer is JSON, too
+            raise _bad("files with a description that is none") from None
+
     def _stream_helper(self, response: Any, decode: bool = False) -> Iterator[Any]:
         if not getattr(response.raw, "chunked", False):
             meter = _meter(response)

@@ -13,6 +13,7 @@ import re
 import socketserver
 import tarfile
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,9 @@ TRICKS: dict[str, Callable[[], Parts]] = {
     "log_frame": lambda: forever(JSON + CHUNKED + chunk(FRAME), chunk(MB)),
     "log_one_chunk": lambda: forever(JSON + CHUNKED + BIG + FRAME, MB),
     "log_drip": lambda: drip(JSON + CHUNKED + BIG + FRAME),
+    "tree_stat": lambda: plain(
+        b"", JSON + b"X-Docker-Container-Path-Stat: " + b64encode(b"[" * 40_000) + b"\r\n"
+    ),
     "tree_file": lambda: forever(ARCHIVE + chunk(tar_of(2**32)), chunk(MB)),
     "tree_name": lambda: forever(
         ARCHIVE + chunk(tar_of(2**32, tarfile.GNUTYPE_LONGNAME)), chunk(MB)
@@ -125,6 +129,7 @@ TRICKS: dict[str, Callable[[], Parts]] = {
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64
     closing = threading.Event()
 
 

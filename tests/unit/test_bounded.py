@@ -124,6 +124,7 @@ def test_no_trick_takes_much_memory(answers: dict[str, dict[str, Any]]) -> None:
         ("frame", "longer than the grader reads"),
         ("frame_drip", "does not answer"),
         ("log_drip", "does not answer to the end in time"),
+        ("tree_stat", "description"),
         ("tree_name", "unreasonable size"),
         ("tree_pax", "unreasonable size"),
         ("tree_chunk_size", "broken answer"),
