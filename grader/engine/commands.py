@@ -7,8 +7,10 @@ import secrets
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from grader.errors import EngineFault
 from grader.targets.node import Completed
@@ -16,8 +18,29 @@ from grader.targets.node import Completed
 if TYPE_CHECKING:
     import docker
 
+LOG_SECONDS = 60
+LOG_READ = 64_000_000
+"""Bytes of a log that are read on the way to its end; a single line may be that long."""
+
 KILL_SECONDS = 20
 """How long a command may take to be gone once it is killed."""
+
+
+until: ContextVar[float | None] = ContextVar("until", default=None)
+"""When a streamed answer must have ended that begins now (of time.monotonic)."""
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Streamed answers that begin inside end `seconds` from now, if need be with EngineFault.
+
+    They keep this limit where they are read on outside.
+    """
+    token = until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        until.reset(token)
 
 
 class Kept:
@@ -51,6 +74,21 @@ class Kept:
             return (bytes(self.head) + middle + tail).decode("utf-8", errors="replace")
 
 
+def frames(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
+    """(1 for standard output or 2 for error, data) of a multiplexed stream, until it ends.
+
+    In parts of 64 kB at most: a frame's header may promise 4 GB.
+    """
+    while len(header := read(8)) == 8:
+        stream, left = struct.unpack(">BxxxL", header)
+        while left:
+            data = read(min(left, 65536))
+            if not data:
+                return
+            left -= len(data)
+            yield stream, data
+
+
 class ExecStream:
     """A started exec: its output as frames, its input, its end.
 
@@ -59,6 +97,7 @@ class ExecStream:
     """
 
     def __init__(self, client: docker.DockerClient, exec_id: str, tty: bool = False) -> None:
+        """Raises docker's errors, and EngineFault where an answer comes that is none."""
         api: Any = client.api
         response = api._post_json(
             api._url("/exec/{0}/start", exec_id),
@@ -66,25 +105,18 @@ class ExecStream:
             data={"Tty": tty, "Detach": False},
             stream=True,
         )
-        raw = api._get_raw_response_socket(response)
+        try:
+            raw = api._get_raw_response_socket(response)
+            self._reader = response.raw._fp.fp
+        except AttributeError:
+            raise EngineFault("The engine does not do as an engine does.") from None
         api._disable_socket_timeout(raw)
         self._response = response
-        self._reader = response.raw._fp.fp
         self._socket: Any = getattr(raw, "_sock", raw)
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
         """(1 for standard output or 2 for error, data), until the program closes both."""
-        while True:
-            header = self._read(8)
-            if len(header) < 8:
-                return
-            stream, left = struct.unpack(">BxxxL", header)
-            while left:
-                data = self._read(min(left, 65536))
-                if not data:
-                    return
-                left -= len(data)
-                yield stream, data
+        return frames(self._read)
 
     def screen(self) -> Iterator[bytes]:
         """What a program with a terminal writes, which is not in frames, as it comes."""
@@ -191,6 +223,38 @@ def run(
     return Completed(tuple(argv), rc, kept.text(), time.monotonic() - began)
 
 
+def log(
+    client: docker.DockerClient,
+    container: str,
+    *,
+    lines: int | Literal["all"],
+    keep: int,
+    out: bool = True,
+    err: bool = True,
+) -> bytes:
+    """The last `keep` bytes of the last lines of a container's log. Raises docker's errors.
+
+    However much the container says, and however slowly its engine.
+    """
+    end = bytearray()
+    taken = 0
+    options: Any = {"tail": lines, "stdout": out, "stderr": err}
+    with within(LOG_SECONDS):
+        chunks: Any = client.api.logs(container, stream=True, follow=False, **options)
+    try:
+        for chunk in chunks:
+            end += chunk
+            taken += len(chunk)
+            if len(end) > 2 * keep:
+                del end[:-keep]
+            if taken > LOG_READ:
+                break
+    finally:
+        with contextlib.suppress(OSError, AttributeError):  # it came to its end by itself
+            chunks.close()
+    return bytes(end[-keep:])
+
+
 def _kill(client: docker.DockerClient, container: str, token: str) -> None:
     """Kill all that carries the token; a node that cannot even do this is removed soon anyway."""
     from docker.errors import DockerException
@@ -198,7 +262,8 @@ def _kill(client: docker.DockerClient, container: str, token: str) -> None:
 
     with contextlib.suppress(DockerException, RequestException, OSError):
         _id, stream = start(client, container, ["drydock-kill", token])
-        reader = threading.Thread(target=lambda: list(stream.frames()), daemon=True)
+        # What it says is not kept: the node's root may have put another program in its place.
+        reader = threading.Thread(target=lambda: deque(stream.frames(), maxlen=0), daemon=True)
         reader.start()
         reader.join(KILL_SECONDS)
         stream.close()
@@ -213,10 +278,12 @@ def exit_code(client: docker.DockerClient, exec_id: str) -> int:
     while True:
         try:
             code = client.api.exec_inspect(exec_id)["ExitCode"]
+            if code is not None:
+                return int(code)
         except (DockerException, RequestException) as error:
             raise EngineFault(f"The engine does not answer: {error}") from None
-        if code is not None:
-            return int(code)
+        except (KeyError, TypeError, ValueError):
+            raise EngineFault("The engine does not say how a command ended.") from None
         if time.monotonic() > deadline:
             raise EngineFault("The engine does not say how a command ended.", where=exec_id[:12])
         time.sleep(0.01)

@@ -51,7 +51,7 @@ class Place:
 
     @property
     def nodes(self) -> Path:
-        """Folders with the sockets of nested engines, one folder per run."""
+        """Links to the folders with nested engines' sockets, a folder of links per run."""
         return self.run / "nodes"
 
     @property

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from socket import socket as Socket
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import archive, commands, disk, egress, embedded, find, node_image, packages
+from grader.engine import (
+    archive,
+    commands,
+    disk,
+    egress,
+    embedded,
+    node_image,
+    node_socket,
+    packages,
+)
+from grader.engine.node_socket import FILES, NAME, SIZE, NodeSocket, Process
 from grader.errors import EngineFault
 from grader.targets import reach
 from grader.targets.node import Completed
@@ -28,7 +37,9 @@ if TYPE_CHECKING:
     from grader.engine.reaper import Run
 
 READY_SECONDS = 90
-INSIDE = "/run/drydock/engine.sock"
+LOG_KEPT = 20_000
+"""Bytes of a node's log that are shown: its root can fill it."""
+INSIDE = PurePosixPath("/run/drydock", NAME)
 """Where the nested engine's second socket lies in the node."""
 
 
@@ -55,21 +66,24 @@ LIMITS = Limits()
 class SandboxNode:
     """A running node, seen from the kit.
 
-    `address` is its IPv4 address on the sandbox's network; `socket` the nested engine's
-    socket on this machine, None where the kit reaches it through the host's engine.
+    `address` is its IPv4 address on the sandbox's network; `socket` where the nested engine
+    listens on this machine, None where the kit reaches it through the host's engine.
     """
 
     name: str
     container_id: str
     address: str
     engine: Engine
-    socket: str | None = None
+    socket: NodeSocket | None = None
     disk_limited: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _outer: DockerClient | None = field(default=None, repr=False)
     _nested: DockerClient | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        plain: Any = self.socket
+        if isinstance(plain, dict):  # as `describe` gives it to another process
+            self.socket = NodeSocket.from_plain(plain)
         if not self.engine.local:
             reach.relay(self.address, self.open)
 
@@ -102,11 +116,31 @@ class SandboxNode:
 
     def connect(self, timeout: float = 60) -> DockerClient:
         """A new client of the engine in this node; `timeout` in seconds per request."""
-        if self.socket is not None:
-            return find.connect(f"unix://{self.socket}", timeout)
-        from grader.engine import dial
+        from grader.engine import bounded
 
-        return dial.client(self.outer, self.container_id, timeout)
+        return bounded.client(self.dial, timeout)
+
+    def dial(self) -> Socket:
+        """A connection to the engine in this node.
+
+        Raises EngineFault: `bounded.Unanswered` where no engine listens.
+        """
+        if self.socket is not None:
+            return self.socket.connect()
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        from grader.engine import bounded, dial
+
+        try:
+            return dial.stream(self.outer, self.container_id)
+        except (DockerException, RequestException) as error:
+            raise bounded.Unanswered(f"The node {self.name} does not answer: {error}") from None
+
+    @property
+    def socket_path(self) -> str | None:
+        """The socket's path for the user's own docker command; the kit never goes by it."""
+        return self.socket.path if self.socket is not None else None
 
     def run(
         self,
@@ -142,10 +176,10 @@ class SandboxNode:
         from requests.exceptions import RequestException
 
         try:
-            text = self.outer.api.logs(self.container_id, tail=lines)
-        except (DockerException, RequestException) as error:
+            text = commands.log(self.outer, self.container_id, lines=lines, keep=LOG_KEPT)
+        except (DockerException, RequestException, EngineFault) as error:
             return f"(no log: {error})"
-        return bytes(text).decode("utf-8", errors="replace").strip()
+        return text.decode("utf-8", errors="replace").strip()
 
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Until the nested engine answers; EngineFault with its log if it does not."""
@@ -197,7 +231,7 @@ class SandboxNode:
             "name": self.name,
             "container_id": self.container_id,
             "address": self.address,
-            "socket": self.socket,
+            "socket": self.socket.plain() if self.socket else None,
             "disk_limited": self.disk_limited,
         }
 
@@ -256,10 +290,10 @@ def start_node(
         "DRYDOCK_ENVIRONMENT": _json_strings(network.environment),
         "DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1",
     }
-    folder = _socket_folder(run, name)
+    folder = _socket_folder(run, client, name)
     if folder is not None:
-        binds[str(folder)] = {"bind": str(Path(INSIDE).parent), "mode": "rw"}
-        environment["DRYDOCK_SOCKET"] = INSIDE
+        binds[folder] = {"bind": str(INSIDE.parent), "mode": "nocopy"}
+        environment["DRYDOCK_SOCKET"] = str(INSIDE)
     host_config = client.api.create_host_config(
         binds=binds,
         network_mode=network.id,
@@ -293,7 +327,7 @@ def start_node(
         container_id=made["Id"],
         address=attached["IPAddress"],
         engine=engine,
-        socket=str(folder / "engine.sock") if folder is not None else None,
+        socket=_socket(run, name, found) if folder is not None else None,
         disk_limited=limited,
     )
 
@@ -339,12 +373,55 @@ def _data_volume(run: Run, client: DockerClient, name: str, limits: Limits) -> t
     return str(made["Name"]), bool(options)
 
 
-def _socket_folder(run: Run, name: str) -> Path | None:
-    """A folder for the nested engine's socket that only its root and the kit can enter."""
+def _socket_folder(run: Run, client: DockerClient, name: str) -> str | None:
+    """A new volume for the nested engine's socket, which only its root and the kit can enter.
+
+    In memory, with room for a socket and little more: root of the node can fill it.
+    """
     if not (run.engine.local and packages.is_root()):
         return None
-    folder = embedded.place().nodes / run.id / name
-    folder.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700)
-    os.chown(folder, run.engine.mapped_uid, run.engine.mapped_uid)
-    return folder
+    uid = run.engine.mapped_uid
+    options = f"size={SIZE},nr_inodes={FILES},mode=0700,uid={uid},gid={uid},nosuid,nodev,noexec"
+    made = client.api.create_volume(
+        node_socket.volume(run.id, name),
+        driver="local",
+        driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
+        labels=run.labels("node-socket"),
+    )
+    return str(made["Name"])
+
+
+def _socket(run: Run, name: str, found: Mapping[str, Any]) -> NodeSocket | None:
+    """How the kit gets to the socket of a node that runs; None where only the engine does."""
+    made = attached_socket(run.engine, run.id, name, found)
+    if made is None or not made.reachable():
+        return None
+    link = _link(run.id, name)
+    link.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    link.symlink_to(made.folder, target_is_directory=True)
+    return made
+
+
+def _link(run_id: str, name: str) -> Path:
+    """A way to a node's socket folder that is so short that docker commands take it."""
+    return embedded.place().nodes / run_id / name
+
+
+def attached_socket(
+    engine: Engine, run_id: str, name: str, found: Mapping[str, Any]
+) -> NodeSocket | None:
+    """The socket of a node's container, by what the engine says of it; None if it has none."""
+    first = Process.of(int(found["State"]["Pid"]))
+    host = node_socket.listener(engine.url.removeprefix("unix://"))
+    if first is None or host is None:
+        return None
+    for mount in found.get("Mounts") or []:
+        if mount.get("Type") == "volume" and mount.get("Destination") == str(INSIDE.parent):
+            return NodeSocket(
+                host=host,
+                path=str(_link(run_id, name) / NAME),
+                mountpoint=str(mount["Source"]),
+                uid=engine.mapped_uid,
+                first=first,
+            )
+    return None

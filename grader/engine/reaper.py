@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from grader.engine import disk, embedded, leftovers, mirror
+from grader.engine import disk, embedded, leftovers, mirror, node_socket
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
@@ -212,9 +212,10 @@ def clean_node(client: docker.DockerClient, run_id: str, name: str) -> None:
     """Remove one node of a run: container, data, disk and sockets."""
     known = f"drydock-{run_id}-{name}"
     _insist(lambda: client.api.remove_container(known, v=True, force=True))
-    _insist(lambda: client.api.remove_volume(known, force=True))
+    for volume in (known, node_socket.volume(run_id, name)):
+        _insist(lambda volume=volume: client.api.remove_volume(volume, force=True))
     disk.remove(run_id, name)
-    shutil.rmtree(embedded.place().nodes / run_id / name, ignore_errors=True)
+    (embedded.place().nodes / run_id / name).unlink(missing_ok=True)
 
 
 def _insist(action: Any, seconds: float = 20) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import embedded, packages, reaper
-from grader.engine.node import LIMITS, SandboxNode, start_node
+from grader.engine import packages, reaper
+from grader.engine.node import LIMITS, SandboxNode, attached_socket, start_node
 from grader.engine.sandbox import NAMES, unbroken
 
 if TYPE_CHECKING:
@@ -55,14 +55,13 @@ def attached(
         if not state.running:
             continue
         (network,) = state.found["NetworkSettings"]["Networks"].values()
-        socket = embedded.place().nodes / kept.id / name / "engine.sock"
         own = engine.local and packages.is_root()
         yield SandboxNode(
             name=name,
             container_id=str(state.found["Id"]),
             address=str(network["IPAddress"]),
             engine=engine,
-            socket=str(socket) if own else None,
+            socket=attached_socket(engine, kept.id, name, state.found) if own else None,
         )
 
 

@@ -200,13 +200,13 @@ class Containers:
 
     def docker_host(self, name: str) -> str:
         _engine, _kept, node = self._node(name)
-        if node.socket is None:
+        if node.socket_path is None:
             raise KitError(
                 f"The engine of {name} has no socket that this computer can open: that takes "
                 "Linux, and root.",
                 remedy=f"Type your docker commands on the node: nox -s swarm -- ssh {name}",
             )
-        return f"unix://{node.socket}"
+        return f"unix://{node.socket_path}"
 
     # ---------------------------------------------------------------------------------------------
 

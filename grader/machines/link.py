@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from grader.engine import dial, find
+from grader.engine import bounded, node_socket
 from grader.engine.commands import Kept
 from grader.errors import EngineFault, KitError
 from grader.machines import access, diagnosis, pipes
@@ -248,8 +248,10 @@ class Link:
         """A new client of the engine; `timeout` in seconds per request. Raises docker's errors."""
         self.open()
         if access.multiplexed():
-            return find.connect(f"unix://{self._socket()}", timeout)
-        return dial.client_over(lambda: self.stream("docker system dial-stdio"), timeout)
+            return bounded.client(
+                lambda: node_socket.below(self._place(), self._socket().name, timeout), timeout
+            )
+        return bounded.client(lambda: self.stream("docker system dial-stdio"), timeout)
 
     def _no_engine(self) -> Unreachable:
         """Why the engine's API cannot be used: the docker CLI on the machine says it in words."""

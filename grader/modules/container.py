@@ -11,7 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from grader.engine import commands
+from grader.errors import EngineFault
 
 if TYPE_CHECKING:
     from grader.targets.node import Node
@@ -21,7 +25,10 @@ SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 
 LOG_BYTES = 200_000
-"""How much of a container's log is read; the rest is not waited for."""
+"""How much of a container's log is kept: its end."""
+
+MAX_EVENTS = 20_000
+EVENTS_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -218,15 +225,10 @@ def log(node: Node, container: Container, lines: int = 30) -> str:
     from docker.errors import APIError, NotFound
 
     try:
-        chunks = node.docker.api.logs(container.id, tail=lines, stream=True, follow=False)
-        told = bytearray()
-        for chunk in chunks:
-            told += chunk
-            if len(told) > LOG_BYTES:
-                break
+        told = commands.log(node.docker, container.id, lines=lines, keep=LOG_BYTES)
     except (NotFound, APIError):
         return ""
-    return bytes(told[-LOG_BYTES:]).decode("utf-8", errors="replace")
+    return told.decode("utf-8", errors="replace")
 
 
 def logs_of(node: Node, found: Sequence[Container], lines: int = 30) -> str:
@@ -247,9 +249,18 @@ def events(node: Node, since: float, until: float) -> list[Event]:
     """What the engine remembers of containers between two moments (seconds since 1970).
 
     It remembers the last few hundred events, among them three for each run of a health check.
+    EngineFault if it tells of more than an engine remembers.
     """
     api: Any = node.docker.api  # Its types know whole seconds only; the engine knows fractions.
-    told = api.events(
-        since=f"{since:.6f}", until=f"{until:.6f}", filters={"type": "container"}, decode=True
-    )
-    return [Event(int(e["timeNano"]), str(e["Action"]), str(e["Actor"]["ID"])) for e in told]
+    with commands.within(EVENTS_SECONDS):
+        told = api.events(
+            since=f"{since:.6f}", until=f"{until:.6f}", filters={"type": "container"}, decode=True
+        )
+    found = [
+        Event(int(e["timeNano"]), str(e["Action"])[:200], str(e["Actor"]["ID"])[:200])
+        for e in islice(told, MAX_EVENTS + 1)
+    ]
+    if len(found) > MAX_EVENTS:
+        told.close()
+        raise EngineFault(f"The engine tells of more than {MAX_EVENTS} events.")
+    return found

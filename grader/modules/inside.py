@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grader.engine import commands
 from grader.errors import EngineFault
 from grader.modules.container import Container
 from grader.modules.tree import Entry, entries
@@ -176,10 +177,12 @@ class Inside:
         from docker.errors import APIError
 
         try:
-            told = self.node.docker.api.logs(self.id, stdout=out, stderr=err, tail=lines)
+            told = commands.log(
+                self.node.docker, self.id, lines=lines, keep=MAX_LOG, out=out, err=err
+            )
         except APIError:
             return ""
-        return bytes(told)[-MAX_LOG:].decode("utf-8", errors="replace")
+        return told.decode("utf-8", errors="replace")
 
     def remove(self) -> None:
         """Remove the container and its anonymous volumes; nothing happens if it is gone."""

@@ -17,8 +17,10 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
 
+from grader.engine import commands
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
@@ -26,6 +28,17 @@ if TYPE_CHECKING:
 
 MAX_TREE = 200_000_000
 """Bytes of a folder that are looked at; what comes after is left out."""
+
+MAX_ENTRIES = 50_000
+"""Files and folders that are looked at, likewise."""
+
+MAX_KEPT = 64_000_000
+"""Bytes of content that are kept of all files together; of names as much again."""
+
+MAX_HEADER = 100_000
+"""Bytes of one file's name or attributes."""
+
+TREE_SECONDS = 300
 
 KEPT = 64_000
 """Bytes up to which a file's content is kept, so that a change in it can be shown."""
@@ -54,17 +67,27 @@ def entries(node: Node, container: str, tree: str, keep: int = KEPT) -> dict[str
 
     parent = tree.rstrip("/").rpartition("/")[0]
     try:
-        chunks, _ = node.docker.api.get_archive(container, tree)
+        with commands.within(TREE_SECONDS):
+            chunks, _ = node.docker.api.get_archive(container, tree)
     except NotFound:
         return {}
     except APIError as error:
         raise EngineFault(f"The engine does not give the files of {tree}: {error}") from error
     source = _Chunks(chunks)
     found: dict[str, Entry] = {}
+    kept = 0
     try:
-        with tarfile.open(fileobj=io.BufferedReader(source, 1_000_000), mode="r|") as archive:
-            for member in archive:
-                found[f"{parent}/{member.name.rstrip('/')}"] = _entry(archive, member, keep)
+        with tarfile.open(
+            fileobj=io.BufferedReader(source, 1_000_000), mode="r|", tarinfo=_Header
+        ) as archive:
+            for member in islice(archive, MAX_ENTRIES):
+                entry = _entry(archive, member, keep if kept < MAX_KEPT else -1)
+                found[f"{parent}/{member.name.rstrip('/')}"] = entry
+                # The archive has a list of its own of all that came.
+                vars(archive)["members"].clear()
+                kept += len(entry.content or b"") + len(member.name) + len(entry.digest)
+                if kept > 2 * MAX_KEPT:
+                    break
     except tarfile.ReadError as error:
         if not source.cut:
             raise EngineFault(f"The engine's archive of {tree} is broken: {error}") from error
@@ -127,6 +150,16 @@ def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo, keep: int) -> Entr
     if member.issym() or member.islnk():
         return Entry("link", 0, owner, member.linkname)
     return Entry("folder" if member.isdir() else "other", member.mode, owner, "")
+
+
+class _Header(tarfile.TarInfo):
+    """A header that may not ask for much memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        plain = self.isreg() or self.isdir() or self.issym() or self.islnk() or self.isdev()
+        if self.size < 0 or (not plain and self.size > MAX_HEADER):
+            raise tarfile.ReadError("a header of unreasonable size")
+        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 class _Chunks(io.RawIOBase):

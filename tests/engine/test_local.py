@@ -50,7 +50,7 @@ class Own:
         self.out = folder / "out"
         (solution,) = examples.find(LAB, ["compose/solution"])
         examples.render(LAB, solution, STUDENT, self.workspace)
-        self.url = f"unix://{sandbox.nodes[0].socket}"
+        self.url = f"unix://{sandbox.nodes[0].socket_path}"
 
     def type(self, folder: str, *words: object, at: Path | None = None) -> str:
         """`docker compose …` in a folder of the workspace; what it said."""

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grader.engine import commands
 from grader.engine.mirror import making
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def look(engine: Engine) -> Status:
                 size = max(0, int((volume.get("UsageData") or {}).get("Size", 0)))
         if found is None:
             return Status(False, size, 0, 0, 0, 0, ())
-        said = bytes(client.api.logs(found["Id"])).decode("utf-8", errors="replace")
+        told = commands.log(client, found["Id"], lines="all", keep=commands.LOG_READ)
+        said = told.decode("utf-8", errors="replace")
         running = bool(found["State"]["Running"])
         networks = len(found["NetworkSettings"]["Networks"]) - 1
         names = tuple(json.loads(found["Config"]["Labels"]["drydock.names"]))

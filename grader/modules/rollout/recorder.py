@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from grader.checks import eventually
+from grader.errors import EngineFault
 from grader.modules.rollout import requests as driving
 from grader.modules.rollout.observe import Observed, epoch
 from grader.modules.rollout.trace import Event, Task, Trace, rows
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.1
 NODES_EVERY = 0.5
+MAX_EVENTS = 20_000
+MAX_EVENT = 1_000
+"""Characters of one that are kept."""
+MAX_TASKS = 1_000
+"""An engine that tells of more of either is none that a student's swarm has."""
 ENDED = ("completed", "paused", "rollback_completed", "rollback_paused")
 """States of an `UpdateStatus` after which nothing more comes by itself."""
 
@@ -84,6 +90,7 @@ class Recorder:
         self._look_at_nodes = threading.Event()
         self._look_at_nodes.set()
         self._streams: list[Any] = []
+        self._told = 0
         self._threads: list[threading.Thread] = []
         self._image_checks: dict[str, bool] = {}
         self._nodes_at = 0.0
@@ -226,6 +233,8 @@ class Recorder:
         with contextlib.suppress(docker.errors.NotFound):
             service = api.inspect_service(self.service)
             tasks = api.tasks(filters={"service": service["ID"]})
+            if len(tasks) > MAX_TASKS:
+                raise EngineFault(f"The engine tells of more than {MAX_TASKS} tasks of a service.")
         answered = self.now()
         checks = self._image_has_check(service) if service else False
         with self._lock:
@@ -268,6 +277,9 @@ class Recorder:
         actor = told.get("Actor") or {}
         attributes = dict(actor.get("Attributes") or {})
         with self._lock:
+            self._told += 1
+            if self._told > MAX_EVENTS:
+                return
             if kind == "container":
                 word, _, verdict = action.partition(": ")
                 if word == "health_status":
@@ -277,6 +289,7 @@ class Recorder:
             if kind == "service" and name != self.service:
                 return
             said = ", ".join(f"{key} {value}" for key, value in sorted(attributes.items()))
-            self._observed.events.append(Event(at, kind, f"{name} {action}: {said}".strip(": ")))
+            words = f"{name} {action}: {said}".strip(": ")[:MAX_EVENT]
+            self._observed.events.append(Event(at, kind, words))
         if kind == "node":
             self._look_at_nodes.set()
