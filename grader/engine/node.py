@@ -16,7 +16,17 @@ from pathlib import Path
 from socket import socket as Socket
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import archive, commands, disk, egress, embedded, find, node_image, packages
+from grader.engine import (
+    archive,
+    commands,
+    disk,
+    egress,
+    embedded,
+    find,
+    kernel_limits,
+    node_image,
+    packages,
+)
 from grader.errors import EngineFault
 from grader.targets import reach
 from grader.targets.node import Completed
@@ -280,6 +290,7 @@ def start_node(
         )
         client.api.start(made["Id"])
         found = client.api.inspect_container(made["Id"])
+        kernel_limits.limit_node(engine, int(found["State"]["Pid"]))
     except APIError as error:
         raise EngineFault(
             f"The node {name} cannot be started: {error.explanation}", remedy=_remedy(engine)
