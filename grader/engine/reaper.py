@@ -212,7 +212,8 @@ def clean_node(client: docker.DockerClient, run_id: str, name: str) -> None:
     """Remove one node of a run: container, data, disk and sockets."""
     known = f"drydock-{run_id}-{name}"
     _insist(lambda: client.api.remove_container(known, v=True, force=True))
-    _insist(lambda: client.api.remove_volume(known, force=True))
+    for volume in (known, f"drydock-{run_id}-{disk.files(name)}"):
+        _insist(lambda volume=volume: client.api.remove_volume(volume, force=True))
     disk.remove(run_id, name)
     shutil.rmtree(embedded.place().nodes / run_id / name, ignore_errors=True)
 
