@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from grader import paths, record, submission
 from grader import variant as variants
 from grader.check_run import Job
+from grader.engine import disk
 from grader.errors import KitError
 from grader.lab import Exercise, Lab
 from grader.plugin import LOG_SHOWN, Unavailable
@@ -92,6 +93,8 @@ class ExerciseRun:
     _results: dict[str, CheckResult] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
     _rollouts: list[dict[str, Any]] = field(default_factory=list)
+    _sandbox: str | None = None
+    _disk_full: str | None = None
 
     def run(self) -> ExerciseResult:
         """Grade; whatever goes wrong with engine or grader ends in a result that says so."""
@@ -111,6 +114,10 @@ class ExerciseRun:
             self.files.copy(files)
             facts: dict[str, Any] = {}
             fault = self._in_target(files, Path(folder), facts)
+        if self._disk_full:
+            # What failed may have failed by that.
+            fault = self._disk_full
+            self._results = {k: r for k, r in self._results.items() if r.outcome == "passed"}
         checks = tuple(self._results.get(c.id) or self._lost(c, fault) for c in self._checks)
         return ExerciseResult(
             id=self.exercise.id,
@@ -142,6 +149,7 @@ class ExerciseRun:
                 self._seconds["sandbox"] = time.monotonic() - started
                 with self.turns.checks(self.exercise, self.student, self.stop):
                     facts.update(target.facts())
+                    self._sandbox = getattr(getattr(target, "sandbox", None), "id", None)
                     fault = self._run_checks(files, folder, target, None)
         except KitError as error:
             # What the checks have found stands; if they were not done, this says why.
@@ -224,6 +232,8 @@ class ExerciseRun:
         elif kind == "result":
             result = record.check_from_json(event["check"])
             self._results[result.id] = result
+            if result.outcome == "failed" and self._sandbox and not self._disk_full:
+                self._disk_full = disk.lost(self._sandbox)
             self.progress.check(self.exercise, event["check"])
 
     def _lost(self, check: CheckResult, fault: str | None) -> CheckResult:

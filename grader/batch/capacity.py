@@ -25,8 +25,9 @@ FIRST_WEIGHT = 4
 
 @dataclass(frozen=True)
 class Machine:
-    """What is there: `cpus` (may be a fraction), bytes of `memory` and `disk` that are free now,
-    and how many more `networks` the engine has addresses for."""
+    """What is there: `cpus` (may be a fraction), bytes of `memory` and `disk` that are free now
+    (and of the disk promised to no node), and how many more `networks` the engine has addresses
+    for."""
 
     cpus: float
     memory: int
@@ -37,7 +38,10 @@ class Machine:
 @dataclass(frozen=True)
 class Need:
     """What one exercise needs: `cpus` on average while its checks run, and for each of its nodes
-    bytes of `memory` and `disk`; `samples` is how many exercises that was measured on."""
+    bytes of `memory` and `disk`; `samples` is how many exercises that was measured on.
+
+    Where nodes' disks are limited, `disk` is what each is promised, however little it uses: a full
+    disk of the machine would be felt by all."""
 
     cpus: float
     memory: int
@@ -96,9 +100,9 @@ def decide(
 ) -> Decision:
     """How much fits on `machine`, where the widest exercise has `widest` nodes.
 
-    `wanted` is the tutor's own number (`--jobs`), which is kept to; `used` is how many nodes of
-    this batch are there already, whose memory and disk are not free any more. At least one
-    exercise is always let in: nothing would ever be graded otherwise.
+    `wanted` is the tutor's own number (`--jobs`), which is kept to as far as the disk bears it;
+    `used` is how many nodes of this batch are there already, whose memory and disk are not free
+    any more. At least one exercise is always let in: nothing would ever be graded otherwise.
     """
     by_memory = used + max(0, machine.memory - SPARE_MEMORY) // need.memory
     by_disk = used + max(0, machine.disk - SPARE_DISK) // need.disk
@@ -106,7 +110,11 @@ def decide(
     nodes = max(widest, int(min(by_memory, by_disk)))
     if wanted is not None:
         roomy = max(nodes, wanted * widest)
-        return Decision(wanted, roomy, f"{_exercises(wanted)} side by side, as --jobs says.")
+        borne = max(widest, int(by_disk))
+        because = f"{_exercises(wanted)} side by side, as --jobs says"
+        if roomy > borne:
+            because += f", as far as the disk bears it: {borne} nodes at once"
+        return Decision(wanted, min(roomy, borne), f"{because}.")
     limits = {
         f"{machine.cpus:g} CPUs at {need.cpus:.1f} each": int(machine.cpus * BUSY / need.cpus),
         f"{machine.memory / GIB:.1f} GiB of free memory at {need.memory / MIB:.0f} MiB a node": int(

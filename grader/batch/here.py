@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job, happened
 from grader.batch.meter import Meter
 from grader.batch.turns import AHEAD, Turns
-from grader.engine import find
+from grader.engine import find, node
 from grader.errors import KitError
 from grader.lab import Exercise
 from grader.record import ExerciseResult, Record
@@ -159,6 +160,9 @@ class Here:
 
     def _decide(self) -> capacity.Decision:
         need = capacity.learn(capacity.FIRST, self._meter.samples)
+        promised = node.promise(self._engine)
+        if promised is not None:
+            need = replace(need, disk=promised)
         found = machine.read(self._engine, self._out)
         return capacity.decide(found, need, self._widest, self._jobs, self._meter.nodes)
 

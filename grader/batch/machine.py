@@ -84,15 +84,17 @@ def free_memory(proc: Path = Path("/proc/meminfo"), groups: Path = GROUPS) -> in
 
 
 def free_disk(*places: Path) -> int:
-    """Bytes that are free on the fullest of the places' disks (of the data directory, too)."""
+    """Bytes that are free on the fullest of the places' disks (of the data directory, too), less
+    what nodes have been promised."""
     from grader import paths
+    from grader.engine import disk
 
     free = []
     for place in (*places, paths.data_dir()):
         while not place.exists() and place != place.parent:
             place = place.parent
         free.append(shutil.disk_usage(place).free)
-    return min(free)
+    return max(0, min(free) - disk.promised())
 
 
 def _cpu_limit(groups: Path = GROUPS) -> float | None:

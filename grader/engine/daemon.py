@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from grader.console import say, task
-from grader.engine import disk, firewall, leftovers, packages, pools
+from grader.engine import disk, firewall, kernel_limits, leftovers, packages, pools
 from grader.engine.embedded import REMEDY, Place, State, answers, read_state
 from grader.engine.images import sealed
 from grader.errors import EngineFault, KitError, NoEngine
@@ -104,6 +104,8 @@ def _launch(where: Place, owner: tuple[int, int]) -> None:
             cwd="/",
             env=environment,
         )
+    kernel_limits.halve_pending(process.pid)
+    kernel_limits.raise_shared()
     started = leftovers.start_time(process.pid)
     state = State(process.pid, started or 0, pool, owner)
     _write(where.state, json.dumps(asdict(state)))

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
-from grader.engine import embedded, leftovers, packages
+from grader.console import say
+from grader.engine import embedded, leftovers, locks, packages
 from grader.errors import EngineFault
+
+MIB = 1024**2
+SPARE = 512 * MIB
+"""Free space that is promised to no node: results, logs, and what others write meanwhile."""
+
+LEAST = 1 / 16
+"""On a small disk nodes get less than their limit, but at least so much of it."""
+
+LOWERED = "lowered"
+"""A file beside the disks of a run that has got less."""
+
+FULL = 64 * MIB
+"""With less than this free on the machine's disk, what a node writes may be lost."""
+
+USED_UP = 0.9
+
+LOCK_SECONDS = 60
 
 
 def folder(run_id: str) -> Path:
@@ -30,15 +50,81 @@ def possible() -> bool:
     return packages.is_root() and not packages.missing(["losetup", "mke2fs"])
 
 
+def reserve(run_id: str, wanted: Mapping[str, int]) -> None:
+    """Promise a run's disks their sizes: megabytes, by name.
+
+    A file takes no space until it is used, so what others have been promised counts as taken.
+    Where there is too little, all get the same part of it, and that is said. Raises EngineFault
+    where even that would be too small.
+    """
+    total = sum(wanted.values()) * MIB
+    with locks.alone("disks", LOCK_SECONDS, "reserving disks"):
+        room = max(0, free())
+        part = min(1.0, room / total)
+        if part < LEAST:
+            raise EngineFault(
+                f"A sandbox needs {total * LEAST / 1024**3:.1f} GiB of disk that are free and "
+                f"promised to no other one. There are {room / 1024**3:.1f} GiB.",
+                where=str(embedded.place().home),
+                remedy="Free some space, wait until other sandboxes are gone, "
+                "or set DRYDOCK_HOME to a folder on a larger disk.",
+            )
+        folder(run_id).mkdir(parents=True, exist_ok=True)
+        if part < 1:
+            (folder(run_id) / LOWERED).touch()
+        for name, megabytes in wanted.items():
+            with (folder(run_id) / f"{name}.img").open("wb") as file:
+                file.truncate(int(megabytes * part) * MIB)
+    if part < 1:
+        say(f"There is little free disk: nodes get {part:.0%} of their limit.")
+
+
+def free() -> int:
+    """Bytes of the disk of the data directory that are free, and neither promised to a node
+    nor SPARE; negative where more is promised than there is."""
+    home = embedded.place().home
+    home.mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(home).free - promised() - SPARE
+
+
+def promised() -> int:
+    """Bytes that the nodes that are there may still write."""
+    total = 0
+    for path in (embedded.place().home / "disks").glob("*/*.img"):
+        with contextlib.suppress(OSError):
+            state = path.stat()
+            # Windows has no such disks, and no st_blocks.
+            total += max(0, state.st_size - getattr(state, "st_blocks", 0) * 512)
+    return total
+
+
+def lost(run_id: str) -> str | None:
+    """Why what the nodes of a run wrote may be lost by the machine's fault; None if it is not.
+
+    Either its own disk is full, or they have used up disks that were smaller than their limit.
+    """
+    home = embedded.place().home
+    left = shutil.disk_usage(home).free if home.is_dir() else FULL
+    if left < FULL:
+        return f"The disk of {home} is full: {left // MIB} MiB are free"
+    if (folder(run_id) / LOWERED).exists():
+        for path in folder(run_id).glob("*.img"):
+            state = path.stat()
+            if getattr(state, "st_blocks", 0) * 512 > state.st_size * USED_UP:
+                return f"The disk of {home} has too little free space for nodes of full size"
+    return None
+
+
 def make(run_id: str, name: str, megabytes: int, owner: int) -> str:
     """Make a disk of a run, its top folder owned by `owner`; the device's path.
 
-    The file takes next to no space until it is used. Raises EngineFault.
+    Its size is what was reserved for it, else `megabytes` are. Raises EngineFault.
     """
     path = folder(run_id) / f"{name}.img"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    make_file_system(path, megabytes, owner)
-    return attach(path)
+    if not path.exists():
+        reserve(run_id, {name: megabytes})
+    make_file_system(path, path.stat().st_size // MIB, owner)
+    return attach(path, nameless=True)
 
 
 def make_file_system(path: Path, megabytes: int, owner: int, *, journal: bool = False) -> None:
@@ -49,10 +135,20 @@ def make_file_system(path: Path, megabytes: int, owner: int, *, journal: bool = 
     run([*mke2fs, "-E", lazy, path, f"{megabytes}M"])
 
 
-def attach(path: Path, *, read_only: bool = False) -> str:
-    """A loop device with the file, which the device itself keeps from writes if `read_only`."""
+NAMELESS = 'mount --bind "$1" "$1" && shift && exec "$@"'
+"""The file is opened by a mount that is gone afterwards: /sys, which each node sees, then says
+"/" of it instead of where it lies. `leftovers.loops` finds the device by what it keeps itself."""
+
+
+def attach(path: Path, *, read_only: bool = False, nameless: bool = False) -> str:
+    """A loop device with the file, which the device itself keeps from writes if `read_only`;
+    `nameless` hides where the file lies."""
     how = ["--read-only"] if read_only else []
-    return run(["losetup", "--find", "--show", *how, path]).strip()
+    losetup: list[str | Path] = ["losetup", "--find", "--show", *how, path]
+    if not nameless:
+        return run(losetup).strip()
+    apart: list[str | Path] = ["unshare", "--mount", "--propagation", "private"]
+    return run([*apart, "sh", "-c", NAMELESS, "sh", path, *losetup]).strip()
 
 
 def run(argv: list[str | Path], good: tuple[int, ...] = (0,)) -> str:
@@ -80,8 +176,13 @@ def remove_all(run_id: str) -> None:
 
 
 def remove(run_id: str, name: str) -> None:
-    """Detach and delete the disk of one node, if it had one."""
-    path = folder(run_id) / f"{name}.img"
-    if path.exists():
-        leftovers.detach_loops(path)
-        path.unlink(missing_ok=True)
+    """Detach and delete the disks of one node, if it had any."""
+    for path in (folder(run_id) / f"{one}.img" for one in (name, files(name))):
+        if path.exists():
+            leftovers.detach_loops(path)
+            path.unlink(missing_ok=True)
+
+
+def files(node: str) -> str:
+    """The name of a node's second disk: for the files that are put there to be run."""
+    return f"{node}-files"

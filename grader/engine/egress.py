@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grader.console import say
-from grader.engine import mirror, outer, pools
+from grader.engine import firewall, mirror, outer, pools
 
 if TYPE_CHECKING:
     import docker
@@ -58,10 +58,8 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
     except mirror.Unusable as reason:
         _say_once(f"Sandboxes have an ordinary network, without the class mirror: {reason}.")
         return open_network(engine, client, run)
-    options = outer.options(engine)
-    if engine.origin == "embedded":
-        # The packet filter knows them by that (see firewall.up).
-        options["com.docker.network.bridge.name"] = f"{pools.BRIDGE}{run.id}"
+    firewall.ensure(engine)
+    options = outer.options(engine, client.info(), closed=True)
     made = client.api.create_network(
         _name(run),
         driver="bridge",
@@ -69,12 +67,15 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
         options=options,
         labels=run.labels("network"),
     )
+    if outer.BRIDGE_NAME in options:
+        firewall.harden(options[outer.BRIDGE_NAME])
     leg = mirror.attach(engine, made["Id"])
     return Network(str(made["Id"]), leg.address, leg.pip)
 
 
 def open_network(engine: Engine, client: docker.DockerClient, run: Run) -> Network:
     """A network of a run whose nodes reach what this machine reaches."""
+    firewall.ensure(engine)
     return Network(outer.make(engine, client, _name(run), run.labels("network")))
 
 

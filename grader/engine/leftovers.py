@@ -5,9 +5,10 @@ Linux only; everything is read from /proc.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Iterable
@@ -113,23 +114,44 @@ def _words(groups: str) -> Iterable[str]:
             yield part.removeprefix("docker-").removesuffix(".scope")
 
 
+LOOP_GET_STATUS64 = 0x4C05
+LOOP_INFO64_SIZE = 232
+LOOP_NAME = slice(56, 120)
+
+
 def loops(place: Path) -> list[str]:
     """The loop devices whose file is `place` or lies under it (also if it is deleted)."""
-    losetup = packages.program("losetup")
-    if losetup is None:
-        return []
-    done = subprocess.run(
-        [losetup, "--json", "--list", "--output", "NAME,BACK-FILE"],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=20,
-    )
-    devices = json.loads(done.stdout)["loopdevices"] if done.stdout.strip() else []
+    files = {(state.st_dev, state.st_ino) for state in _states(place)}
     return [
-        device["name"]
-        for device in devices
-        if f"{device.get('back-file', '')}/".startswith((f"{place}/", f"{place} (deleted)/"))
+        f"/dev/{device.parent.name}"
+        for device in sorted(Path("/sys/block").glob("loop*/loop"))
+        if _backed_by(device, place, files)
     ]
+
+
+def _states(place: Path) -> Iterable[os.stat_result]:
+    for path in [place, *place.rglob("*")]:
+        with contextlib.suppress(OSError):
+            yield path.stat()
+
+
+def _backed_by(device: Path, place: Path, files: set[tuple[int, int]]) -> bool:
+    """Whether a device has one of `files`, or had one at `place`; asked of the device itself,
+    since the kit hides the files' names from /sys (see disk.attach)."""
+    import fcntl
+
+    with contextlib.suppress(OSError):
+        shown = (device / "backing_file").read_text(encoding="utf-8", errors="replace").strip()
+        if f"{shown}/".startswith((f"{place}/", f"{place} (deleted)/")):
+            return True
+        found = bytearray(LOOP_INFO64_SIZE)
+        with Path("/dev", device.parent.name).open("rb") as opened:
+            fcntl.ioctl(opened, LOOP_GET_STATUS64, found)
+        # It keeps only the beginning of a long name.
+        name = os.fsdecode(bytes(found[LOOP_NAME]).split(b"\0")[0])
+        inside = f"{name}/".startswith(f"{place}/")
+        return inside or struct.unpack_from("QQ", found) in files
+    return False
 
 
 def detach_loops(place: Path) -> None:

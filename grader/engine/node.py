@@ -9,7 +9,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from socket import socket as Socket
@@ -21,11 +21,12 @@ from grader.engine import (
     disk,
     egress,
     embedded,
+    kernel_limits,
     node_image,
     node_socket,
     packages,
 )
-from grader.engine.node_socket import FILES, NAME, SIZE, NodeSocket, Process
+from grader.engine.node_socket import NAME, SIZE, NodeSocket, Process
 from grader.errors import EngineFault
 from grader.targets import reach
 from grader.targets.node import Completed
@@ -47,19 +48,41 @@ INSIDE = PurePosixPath("/run/drydock", NAME)
 class Limits:
     """What one node may use; all that runs inside it counts.
 
-    `disk_mb` holds where the kit is root on its own engine, and None means no limit.
+    `disk_mb` holds where the kit is root on its own engine, and None means no limit. It is for
+    what the node's engine keeps; a quarter of it comes on top for the submission's folder, which
+    containers may write to.
     `life_seconds` after its start a node ends by itself, whoever forgot it.
     """
 
     memory_mb: int = 3072
     pids: int = 2000
     cpus: float = 2.0
-    disk_mb: int | None = 10240
+    disk_mb: int | None = 4096
     log_mb: int = 50
     life_seconds: int = 4 * 3600
 
+    def disks(self, names: Iterable[str]) -> dict[str, int]:
+        """The disks of these nodes, with their sizes in megabytes (see `disk.reserve`)."""
+        found: dict[str, int] = {}
+        for name in names if self.disk_mb is not None else ():
+            found |= {name: self.disk_mb or 0, disk.files(name): (self.disk_mb or 0) // FILES_PART}
+        return found
 
+
+FILES = "/drydock"
+"""Where submissions are put on a node."""
+FILES_PART = 4
 LIMITS = Limits()
+
+
+def limited(engine: Engine | None) -> bool:
+    """Whether nodes of this engine have disks of limited size."""
+    return engine is not None and engine.origin == "embedded" and disk.possible()
+
+
+def promise(engine: Engine | None) -> int | None:
+    """Bytes of disk that a sandbox's node is promised; None where nothing limits it."""
+    return sum(LIMITS.disks(["node"]).values()) * disk.MIB if limited(engine) else None
 
 
 @dataclass
@@ -268,10 +291,18 @@ def start_node(
     from docker.types import LogConfig
 
     engine = run.engine
-    limited = False
+    binds: dict[str, Mapping[str, str]] = {}
+    has_disk = data is None and limits.disk_mb is not None and limited(engine)
     if data is None:
-        data, limited = _data_volume(run, client, name, limits)
-    binds: dict[str, Mapping[str, str]] = {data: {"bind": "/var/lib/docker", "mode": "rw"}}
+        volumes = {name: "/var/lib/docker"}
+        if has_disk:
+            volumes[disk.files(name)] = FILES
+            if not disk.folder(run.id).joinpath(f"{name}.img").exists():
+                disk.reserve(run.id, limits.disks([name]))
+        for volume, place in volumes.items():
+            binds[_volume(run, client, volume, has_disk)] = {"bind": place, "mode": "rw"}
+    else:
+        binds[data] = {"bind": "/var/lib/docker", "mode": "rw"}
     if image_set is not None:
         from grader.engine.images import sealed
 
@@ -317,6 +348,7 @@ def start_node(
         )
         client.api.start(made["Id"])
         found = client.api.inspect_container(made["Id"])
+        kernel_limits.limit_node(engine, int(found["State"]["Pid"]))
     except APIError as error:
         raise EngineFault(
             f"The node {name} cannot be started: {error.explanation}", remedy=_remedy(engine)
@@ -328,7 +360,7 @@ def start_node(
         address=attached["IPAddress"],
         engine=engine,
         socket=_socket(run, name, found) if folder is not None else None,
-        disk_limited=limited,
+        disk_limited=has_disk,
     )
 
 
@@ -358,11 +390,11 @@ def _cpus(client: DockerClient) -> float:
     return float(client.info()["NCPU"])
 
 
-def _data_volume(run: Run, client: DockerClient, name: str, limits: Limits) -> tuple[str, bool]:
-    """(name of a new volume, whether it has a size limit)."""
+def _volume(run: Run, client: DockerClient, name: str, has_disk: bool) -> str:
+    """A new volume of the run, on a disk of its own if `has_disk`; its name."""
     options: dict[str, str] = {}
-    if limits.disk_mb is not None and run.engine.origin == "embedded" and disk.possible():
-        device = disk.make(run.id, name, limits.disk_mb, run.engine.mapped_uid)
+    if has_disk:
+        device = disk.make(run.id, name, 0, run.engine.mapped_uid)
         options = {"type": "ext4", "device": device}
     made = client.api.create_volume(
         f"drydock-{run.id}-{name}",
@@ -370,7 +402,7 @@ def _data_volume(run: Run, client: DockerClient, name: str, limits: Limits) -> t
         driver_opts=options,
         labels=run.labels("node-data"),
     )
-    return str(made["Name"]), bool(options)
+    return str(made["Name"])
 
 
 def _socket_folder(run: Run, client: DockerClient, name: str) -> str | None:
@@ -381,7 +413,7 @@ def _socket_folder(run: Run, client: DockerClient, name: str) -> str | None:
     if not (run.engine.local and packages.is_root()):
         return None
     uid = run.engine.mapped_uid
-    options = f"size={SIZE},nr_inodes={FILES},mode=0700,uid={uid},gid={uid},nosuid,nodev,noexec"
+    options = f"size={SIZE},nr_inodes={node_socket.FILES},mode=0700,uid={uid},gid={uid},nosuid,nodev,noexec"
     made = client.api.create_volume(
         node_socket.volume(run.id, name),
         driver="local",

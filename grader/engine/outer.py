@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import pools
+from grader.engine import firewall, pools
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
@@ -14,12 +14,21 @@ if TYPE_CHECKING:
     from grader.engine.find import Engine
 
 
-def options(engine: Engine) -> dict[str, Any]:
-    """Options of the bridge driver."""
+BRIDGE_NAME = "com.docker.network.bridge.name"
+"""The driver's option; the packet filter knows the kit's own networks by it."""
+
+
+def options(engine: Engine, info: Mapping[str, Any], *, closed: bool) -> dict[str, str]:
+    """Options of the bridge driver, for a network without a way out or with one; `info` is what
+    the engine says of itself."""
     if not engine.local:
         return {}
     # Larger packets than the way out takes would be lost silently.
-    return {"com.docker.network.driver.mtu": str(pools.default_mtu())}
+    found = {"com.docker.network.driver.mtu": str(pools.default_mtu())}
+    key = pools.home(info)
+    if key is not None:
+        found[BRIDGE_NAME] = pools.bridge(key, closed=closed)
+    return found
 
 
 def make(engine: Engine, client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> str:
@@ -31,13 +40,18 @@ def make(engine: Engine, client: docker.DockerClient, name: str, labels: Mapping
     from docker.errors import APIError
     from docker.types import IPAMConfig, IPAMPool
 
+    info = client.info()
+
     def made(ipam: Any = None) -> str:
+        chosen = options(engine, info, closed=False)
         network = client.api.create_network(
-            name, driver="bridge", options=options(engine), labels=dict(labels), ipam=ipam
+            name, driver="bridge", options=chosen, labels=dict(labels), ipam=ipam
         )
+        if BRIDGE_NAME in chosen:
+            firewall.harden(chosen[BRIDGE_NAME])
         return str(network["Id"])
 
-    pool = _pool(client)
+    pool = _pool(info)
     if pool is None:
         return made()
     taken = _taken(client)
@@ -53,10 +67,9 @@ def make(engine: Engine, client: docker.DockerClient, name: str, labels: Mapping
     raise EngineFault("The kit's engine has no addresses left for a network with a way out.")
 
 
-def _pool(client: docker.DockerClient) -> str | None:
-    """All addresses of an engine that is the kit's (another data directory's, even); else None."""
-    info = client.info()
-    if not any(str(label).startswith("drydock.home=") for label in info.get("Labels") or []):
+def _pool(info: Mapping[str, Any]) -> str | None:
+    """All addresses of an engine that is the kit's; else None."""
+    if pools.home(info) is None:
         return None
     bases = [str(pool["Base"]) for pool in info.get("DefaultAddressPools") or []]
     return pools.around(bases[0]) if bases else None

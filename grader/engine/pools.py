@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import secrets
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from grader.engine import packages
 from grader.errors import EngineFault
@@ -22,6 +24,10 @@ CANDIDATES = (
 POOL_PREFIX = 16
 BRIDGE = "ddk"
 """How the bridges of sandboxes' networks begin on the kit's own engine."""
+OUTER_BRIDGE = "ddo"
+"""How those of networks with a way out begin."""
+HOME = "drydock.home="
+"""The label of an engine that is the kit's; its data directory's key follows."""
 METRIC = "4294967295"
 """Worst possible: any real route wins over the kit's blackhole."""
 
@@ -45,6 +51,12 @@ def inner(pool: str) -> str:
     return str(next(ipaddress.ip_network(pool).subnets()))
 
 
+def outer(pool: str) -> str:
+    """The other half, for networks that have one."""
+    *_, half = ipaddress.IPv4Network(pool).subnets()
+    return str(half)
+
+
 def around(inner: str) -> str:
     """The pool of which `inner` is the inner half (or all, of an older version's engine)."""
     network = ipaddress.IPv4Network(inner)
@@ -54,9 +66,29 @@ def around(inner: str) -> str:
 
 
 def outer_networks(pool: str) -> list[str]:
-    """The other half, for networks with a way out, in /24 pieces."""
-    *_, half = ipaddress.ip_network(pool).subnets()
+    """The half for networks with a way out, in /24 pieces."""
+    half = ipaddress.ip_network(outer(pool))
     return [str(network) for network in half.subnets(new_prefix=24)]
+
+
+def bridges(key: str, *, closed: bool) -> str:
+    """How the packet filter calls the bridges of the engine `key`: those of its networks
+    without a way out, or with one."""
+    return f"{BRIDGE if closed else OUTER_BRIDGE}{key[:6]}+"
+
+
+def bridge(key: str, *, closed: bool) -> str:
+    """A name for a new bridge of the engine `key`; devices' names have 15 characters at most."""
+    return bridges(key, closed=closed).replace("+", secrets.token_hex(3))
+
+
+def home(info: Mapping[str, Any]) -> str | None:
+    """The key of an engine that is the kit's (another data directory's, even), by what it says
+    of itself; else None."""
+    for label in info.get("Labels") or []:
+        if str(label).startswith(HOME):
+            return str(label).removeprefix(HOME)
+    return None
 
 
 def choose() -> str:
@@ -131,7 +163,7 @@ def remove_bridges(pool: str) -> None:
     mine = ipaddress.ip_network(pool)
     for route in _routes():
         device = str(route.get("dev", ""))
-        if device.startswith(("br-", BRIDGE)) and route["dst"] != "default":
+        if device.startswith(("br-", BRIDGE, OUTER_BRIDGE)) and route["dst"] != "default":
             network = ipaddress.ip_network(route["dst"], strict=False)
             if network.version == 4 and mine.supernet_of(network):  # type: ignore[arg-type]
                 _ip("link", "del", device)

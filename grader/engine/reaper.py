@@ -212,7 +212,8 @@ def clean_node(client: docker.DockerClient, run_id: str, name: str) -> None:
     """Remove one node of a run: container, data, disk and sockets."""
     known = f"drydock-{run_id}-{name}"
     _insist(lambda: client.api.remove_container(known, v=True, force=True))
-    for volume in (known, node_socket.volume(run_id, name)):
+    own = (known, node_socket.volume(run_id, name), f"drydock-{run_id}-{disk.files(name)}")
+    for volume in own:
         _insist(lambda volume=volume: client.api.remove_volume(volume, force=True))
     disk.remove(run_id, name)
     (embedded.place().nodes / run_id / name).unlink(missing_ok=True)

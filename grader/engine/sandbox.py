@@ -14,7 +14,7 @@ from typing import Any
 from grader.console import say
 from grader.engine import disk, egress, embedded, node_image, reaper
 from grader.engine.find import Engine
-from grader.engine.node import LIMITS, Limits, SandboxNode, start_node
+from grader.engine.node import LIMITS, Limits, SandboxNode, limited, start_node
 from grader.errors import EngineFault, KitError
 
 __all__ = ["LIMITS", "Limits", "Sandbox", "SandboxNode", "builder"]
@@ -130,6 +130,9 @@ def _start_all(
     with contextlib.closing(engine.client()) as client:
         choose = egress.open_network if way_out else egress.sandbox_network
         network = choose(engine, client, run)
+        if limits.disk_mb is not None and limited(engine):
+            # Of all of its nodes at once: else two sandboxes could each get half of theirs.
+            disk.reserve(run.id, limits.disks(names))
 
         def start(name: str) -> SandboxNode:
             node = start_node(

@@ -57,6 +57,23 @@ def test_the_tutors_number_is_kept_to() -> None:
     assert "--jobs" in found.because
 
 
+def test_the_tutors_number_takes_no_disk_that_is_not_there() -> None:
+    small = Machine(cpus=8, memory=64 * GIB, disk=22 * GIB, networks=200)
+    found = decide(small, Need(cpus=0.5, memory=400 * MIB, disk=5 * GIB), widest=3, wanted=20)
+    assert (found.side_by_side, found.nodes) == (20, 4)
+    assert "the disk bears it: 4 nodes" in found.because
+    tiny = Machine(cpus=8, memory=64 * GIB, disk=1 * GIB, networks=200)
+    found = decide(tiny, Need(cpus=0.5, memory=400 * MIB, disk=5 * GIB), widest=3, wanted=20)
+    assert found.nodes == 3, "one exercise is always let in"
+
+
+def test_disk_that_is_promised_to_nodes_of_the_batch_is_not_asked_for_again() -> None:
+    need = Need(cpus=0.1, memory=100 * MIB, disk=5 * GIB)
+    found = decide(Machine(64, 256 * GIB, 2 * GIB, 200), need, widest=3, used=9)
+    assert (found.side_by_side, found.nodes) == (3, 9)
+    assert "5120 MiB a node" in found.because
+
+
 def test_what_the_batch_uses_already_is_not_counted_against_it() -> None:
     busy = Machine(64, 1 * GIB, 100 * GIB, 200)
     assert decide(busy, NEED, widest=1, used=5).side_by_side == 5

@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import archive, embedded, firewall, node_image, outer, packages
+from grader.engine import archive, firewall, node_image, outer
 from grader.engine.mirror import config, origins
 from grader.errors import EngineFault
 
@@ -64,7 +64,7 @@ def make(engine: Engine, client: docker.DockerClient) -> str:
     from requests.exceptions import RequestException
 
     stands_for = origins.read()
-    _mend_firewall(engine)
+    firewall.ensure(engine)
     try:
         image = node_image.ensure_mirror(engine)
     except EngineFault as fault:
@@ -92,7 +92,8 @@ def make(engine: Engine, client: docker.DockerClient) -> str:
                 cap_add=["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID", "KILL"],
                 security_opt=["no-new-privileges"],
                 # It answers; it is no road from one network to another.
-                sysctls={"net.ipv4.ip_forward": "0"},
+                # Nor does it send anything to an address because somebody claimed to be there.
+                sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.conf.all.rp_filter": "1"},
                 log_config=LogConfig(type="json-file", config=LOGS),
             ),
         )
@@ -105,15 +106,6 @@ def make(engine: Engine, client: docker.DockerClient) -> str:
             raise Taken from None
         raise EngineFault(f"The class mirror cannot be started: {error}") from None
     return str(made["Id"])
-
-
-def _mend_firewall(engine: Engine) -> None:
-    """An engine that an older version of the kit has started has not all of its rules."""
-    if engine.origin == "embedded" and packages.is_root():
-        where = embedded.place()
-        state = embedded.read_state(where)
-        if state is not None and not firewall.present(where.key):
-            firewall.up(where.key, state.pool)
 
 
 def _files(stands_for: origins.Origins) -> dict[str, bytes]:

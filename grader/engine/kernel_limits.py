@@ -1,0 +1,107 @@
+"""What the kernel counts for all nodes together, as if the host's root had used it.
+
+A user namespace's owner pays for what is used in it, and all nodes belong to the host's root:
+inotify instances (128 by default), pending signals, message queues. Open files and
+asynchronous I/O are counted for the whole machine. Without a look at them a plain container
+uses up what root has, and so what every other sandbox has.
+
+The count of a namespace is one for each of its users, and a node's root can be any of 65536.
+So a limit inside bounds what each of them takes, and what keeps root's own is that the
+machine's limit is out of reach: the memory that these things need is the node's own, limited by
+its cgroup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader.engine import packages
+from grader.errors import EngineFault
+
+if TYPE_CHECKING:
+    from grader.engine.find import Engine
+
+OUT_OF_REACH = 2**31 - 1
+SHARED = {
+    "fs/inotify/max_user_instances": OUT_OF_REACH,
+    "fs/inotify/max_user_watches": OUT_OF_REACH,
+    "fs/fanotify/max_user_groups": OUT_OF_REACH,
+    "fs/fanotify/max_user_marks": OUT_OF_REACH,
+    "fs/aio-max-nr": OUT_OF_REACH,
+    "fs/file-max": OUT_OF_REACH,
+    # Each container has a key of its own, and nodes may have their users in common. These
+    # need memory that is nobody's: no more than some megabytes.
+    "kernel/keys/maxkeys": 20_000,
+    "kernel/keys/maxbytes": 2_000_000,
+}
+"""Below /proc/sys, with what they are at least; each is one number for all of root's namespaces,
+for all of the machine, or for a user."""
+
+NODE = {
+    "max_inotify_instances": 128,
+    "max_inotify_watches": 65536,
+    "max_fanotify_groups": 16,
+    "max_fanotify_marks": 8192,
+    "max_user_namespaces": 1000,
+    "max_mnt_namespaces": 2000,
+    "max_net_namespaces": 2000,
+    "max_pid_namespaces": 2000,
+    "max_ipc_namespaces": 2000,
+    "max_uts_namespaces": 2000,
+    "max_cgroup_namespaces": 2000,
+    "max_time_namespaces": 2000,
+}
+"""Below /proc/sys/user, of each user in a node. The node's root cannot change them: it has no
+CAP_SYS_RESOURCE, and a namespace that it makes has the node's limits above its own."""
+
+SCRIPT = 'cd /proc/sys/user; for w; do [ ! -e "${w%%=*}" ] || echo "${w#*=}" > "${w%%=*}"; done'
+
+
+def raise_shared(proc: Path = Path("/proc/sys")) -> None:
+    """Put the machine's own limits out of a node's reach; they are never lowered again."""
+    for name, least in SHARED.items():
+        # An older kernel has not all of them, and /proc/sys may be read-only: `node` still counts.
+        with contextlib.suppress(OSError, ValueError):
+            if int((proc / name).read_text(encoding="utf-8")) < least:
+                (proc / name).write_text(f"{least}\n", encoding="utf-8")
+
+
+def halve_pending(process: int) -> None:
+    """Leave half of root's pending signals and message queues to others than the engine
+    `process`: a user namespace takes its maker's limits, for all namespaces together."""
+    import resource
+
+    for what in (resource.RLIMIT_SIGPENDING, resource.RLIMIT_MSGQUEUE):
+        soft, hard = resource.prlimit(process, what)
+        if soft != resource.RLIM_INFINITY:
+            resource.prlimit(process, what, (soft // 2, hard if hard < 0 else soft // 2))
+
+
+def limit_node(engine: Engine, process: int) -> None:
+    """Limit the node whose first process on this machine is `process`; raises EngineFault.
+
+    Nothing is done where the kit is not root on its own engine, or without user namespaces.
+    """
+    # 0: it has ended already, and who waits for it says why.
+    if process == 0 or not packages.is_root():
+        return
+    if engine.origin != "embedded" or engine.isolation != "userns":
+        return
+    raise_shared()
+    nsenter = packages.program("nsenter")
+    if nsenter is None:
+        raise EngineFault("nsenter is needed to limit nodes.", remedy="Install util-linux.")
+    # Inside the namespace the host's root has all rights, CAP_SYS_RESOURCE as well.
+    words = [f"{name}={value}" for name, value in NODE.items()]
+    done = subprocess.run(
+        [nsenter, "--user", f"--target={process}", "sh", "-ec", SCRIPT, "sh", *words],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=30,
+    )
+    if done.returncode != 0 and Path(f"/proc/{process}").exists():
+        raise EngineFault(f"A node's limits cannot be set: {done.stderr.strip()}")
