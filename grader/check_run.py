@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.confinement import Limits
 from grader.plugin import ChecksPlugin, Unavailable
 
 
@@ -33,6 +34,7 @@ class Job:
     variant: dict[str, int | str]
     target: dict[str, Any] | None = None
     unavailable: dict[str, Any] | None = None
+    limits: dict[str, int] | None = None
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -42,6 +44,10 @@ def main(job_file: str) -> int:
     job = Job(**json.loads(Path(job_file).read_text(encoding="utf-8")))
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
+
+    limits = Limits(**job.limits) if job.limits else None
+    if limits is not None:
+        limits.apply()
 
     def emit(event: dict[str, Any]) -> None:
         events.write(json.dumps(event, ensure_ascii=False, default=str) + "\n")
@@ -66,6 +72,7 @@ def main(job_file: str) -> int:
         lab=lab,
         target=target,
         unavailable=Unavailable(**job.unavailable) if job.unavailable else None,
+        limits=limits,
     )
     checks = lab.folder / "checks" / f"{job.exercise}.py"
     sys.path.insert(0, str(checks.parent))
