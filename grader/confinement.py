@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MEMORY_BYTES = 2 * 1024**3
-"""Address space. The checks of the largest lab take a quarter of it."""
+"""Address space. The checks of the largest lab take an eighth of it."""
 
 FILE_BYTES = 512 * 1024**2
 """The longest file that may be written: a submission has 50 MB at most."""
@@ -52,8 +52,9 @@ class Limits:
 
     @classmethod
     def of(cls, seconds: float) -> Limits:
-        """For an exercise that may take `seconds`. Checks mostly wait: half of it is plenty."""
-        return cls(cpu_seconds=max(LEAST_CPU_SECONDS, round(seconds / 2)))
+        """For an exercise that may take `seconds`. Checks mostly wait: they compute for some
+        seconds of 15 minutes, and here may for a quarter of the time."""
+        return cls(cpu_seconds=max(LEAST_CPU_SECONDS, round(seconds / 4)))
 
     def apply(self) -> None:
         """Set them for this process and all that it starts; as far as the system knows them."""

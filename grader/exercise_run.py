@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from grader import paths, record, submission
+from grader import jail, paths, record, submission
 from grader import variant as variants
 from grader.check_run import Job
 from grader.confinement import LOOK, Limits, environment, own_environment
+from grader.console import say
 from grader.errors import KitError
 from grader.lab import Exercise, Lab
 from grader.plugin import LOG_SHOWN, Unavailable
@@ -102,6 +103,7 @@ class ExerciseRun:
     _seconds: dict[str, float] = field(default_factory=dict)
     _rollouts: list[dict[str, Any]] = field(default_factory=list)
     _at: str = "the beginning"
+    _unconfined: str | None = None
 
     def run(self) -> ExerciseResult:
         """Grade; whatever goes wrong with engine or grader ends in a result that says so."""
@@ -152,35 +154,70 @@ class ExerciseRun:
                 self._seconds["sandbox"] = time.monotonic() - started
                 with self.turns.checks(self.exercise, self.student, self.stop):
                     facts.update(target.facts())
-                    fault = self._run_checks(folder, target, None)
+                    fault = self._run_checks(folder, target, None, facts)
         except KitError as error:
             # What the checks have found stands; if they were not done, this says why.
             return fault or error.what
         return fault
 
     def _run_checks(
-        self, folder: Path, target: Target | None, unavailable: Unavailable | None
+        self,
+        folder: Path,
+        target: Target | None,
+        unavailable: Unavailable | None,
+        facts: dict[str, Any] | None = None,
     ) -> str | None:
+        """Run the checks in their process: in a jail where that can be; what broke, if anything.
+
+        `facts` are told whether they were.
+        """
+        facts = {} if facts is None else facts
+        facts["confined"] = jail.possible() and (target is None or target.kind not in OWN_KINDS)
+        if facts["confined"]:
+            jail.compiled(paths.KIT / "grader", self.lab.folder / "checks")
+        fault = self._run_process(folder, target, unavailable, facts["confined"])
+        if self._unconfined is not None:
+            why, self._unconfined = self._unconfined, None
+            say(f"The checks run with the kit's own rights, not in a jail of their own: {why}")
+            facts["confined"] = False
+            fault = self._run_process(folder, target, unavailable, False)
+        return fault
+
+    def _run_process(
+        self,
+        folder: Path,
+        target: Target | None,
+        unavailable: Unavailable | None,
+        confined: bool,
+    ) -> str | None:
+        # The folder itself is this process's; `work` is all that the checks may change.
         work = folder / "work"
         seconds = self.exercise.seconds * (target.patience if target else 1.0)
         limits = Limits.of(seconds)
-        job = Job(
-            lab=str(self.lab.folder),
-            exercise=self.exercise.id,
-            student=self.student,
-            submission=str(work / "submission"),
-            variant=variants.variant(self.lab, self.student),
-            target=target.describe() if target else None,
-            unavailable=vars(unavailable) if unavailable else None,
-            limits=vars(limits),
-        )
-        # The folder itself is this process's; the checks' own one is all that they may change.
-        job_file = work / "job.json"
-        job.write(job_file)
-        belongs_to_user = target is not None and target.kind in OWN_KINDS
-        surroundings = own_environment if belongs_to_user else environment
-        started = time.monotonic()
-        with (folder / "checks.log").open("w+b") as log:
+        with contextlib.ExitStack() as stack:
+            broker = None
+            if confined and target is not None:
+                from grader.targets.broker import Broker
+
+                broker = stack.enter_context(Broker(target))
+            described = target.describe() if target and not broker else None
+            job = Job(
+                lab=str(self.lab.folder),
+                exercise=self.exercise.id,
+                student=self.student,
+                submission=str(work / "submission"),
+                variant=variants.variant(self.lab, self.student),
+                target=broker.describe() if broker else described,
+                unavailable=vars(unavailable) if unavailable else None,
+                limits=vars(limits),
+                jailed=confined,
+            )
+            job_file = work / "job.json"
+            job.write(job_file)
+            belongs_to_user = target is not None and target.kind in OWN_KINDS
+            surroundings = own_environment if belongs_to_user else environment
+            log = stack.enter_context((folder / "checks.log").open("w+b"))
+            started = time.monotonic()
             process = subprocess.Popen(
                 [sys.executable, "-m", "grader.check_run", str(job_file)],
                 stdin=subprocess.DEVNULL,
@@ -188,14 +225,17 @@ class ExerciseRun:
                 stderr=log,
                 cwd=paths.KIT,
                 env=surroundings(work, os.environ),
+                pass_fds=[broker.handle] if broker else [],
             )
             try:
+                if broker:
+                    broker.started()
                 fault = self._follow(process, seconds)
             finally:
                 patience = target.patience if target and target.kept else None
-                _end(process, TIDY_SECONDS * patience if patience else END_SECONDS)
+                _end(process, TIDY_SECONDS * patience if patience else END_SECONDS, confined)
                 self._seconds["checks"] = time.monotonic() - started
-            if fault is None and process.returncode != 0:
+            if fault is None and process.returncode != 0 and self._unconfined is None:
                 if self.stop.wait(INTERRUPT_SECONDS):
                     raise Stopped
                 told = _end_of(log)
@@ -220,21 +260,28 @@ class ExerciseRun:
         self, process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None], seconds: float
     ) -> str | None:
         deadline = time.monotonic() + seconds
+        quiet = 0
         while True:
             if self.stop.is_set():
                 raise Stopped
             if time.monotonic() > deadline:
                 return f"Grading took longer than {seconds:.0f} s and was ended."
-            with contextlib.suppress(queue.Empty):
+            try:
                 line = lines.get(timeout=0.2)
-                if line is None:
-                    process.wait(timeout=30)
+            except queue.Empty:
+                # What it has left behind may hold the pipe open; that is ended next.
+                quiet = quiet + 1 if process.poll() is not None else 0
+                if quiet > 5:
                     return None
-                try:
-                    self._take(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                    # The process is no longer what was started: what it says may be anything.
-                    return f"The checks' process said what cannot be read.\n{error!r}"
+                continue
+            if line is None:
+                process.wait(timeout=30)
+                return None
+            try:
+                self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                # The process is no longer what was started: what it says may be anything.
+                return f"The checks' process said what cannot be read.\n{error!r}"
 
     def _take(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -248,6 +295,8 @@ class ExerciseRun:
         elif kind == "stage":
             name = event["name"]
             self._seconds[name] = self._seconds.get(name, 0.0) + event["seconds"]
+        elif kind == "unconfined":
+            self._unconfined = str(event["reason"])
         elif kind == "rollout":
             self._rollouts.append(event["trace"])
         elif kind == "result":
@@ -283,8 +332,11 @@ def _pump(
                 break
 
 
-def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """The checks' process is gone when this returns, after `seconds` at most."""
+def _end(process: subprocess.Popen[bytes], seconds: float, confined: bool) -> None:
+    """The checks' process is gone when this returns, after `seconds` at most.
+
+    One that was confined had a user of its own, and all that this user has is gone, too.
+    """
     if process.poll() is None:
         process.terminate()
         try:
@@ -292,5 +344,7 @@ def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if confined:
+        jail.end_all(jail.uid_of(process.pid))
     if process.stdout:
         process.stdout.close()

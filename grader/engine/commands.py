@@ -7,7 +7,7 @@ import secrets
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from grader.errors import EngineFault
@@ -15,6 +15,9 @@ from grader.targets.node import Completed
 
 if TYPE_CHECKING:
     import docker
+
+ASK_SECONDS = 0.2
+"""How often it is asked whether anyone still waits for a command."""
 
 KILL_SECONDS = 20
 """How long a command may take to be gone once it is killed."""
@@ -146,11 +149,13 @@ def run(
     cwd: str = "/",
     env: Mapping[str, str] | None = None,
     keep: int = 64_000,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Completed:
     """Run a program in a node (its image has `drydock-run` and `drydock-kill`).
 
-    Never takes much longer than `timeout` seconds. Raises EngineFault where the engine
-    or the node is gone; a program or folder that does not exist is exit code 126 or 127.
+    Never takes much longer than `timeout` seconds, and ends soon after `given_up`. Raises
+    EngineFault where the engine or the node is gone; a program or folder that does not exist is
+    exit code 126 or 127.
     """
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
@@ -179,7 +184,11 @@ def run(
     reader.start()
     over = False
     try:
-        reader.join(timeout)
+        while reader.is_alive() and not given_up():
+            left = timeout - (time.monotonic() - began)
+            if left <= 0:
+                break
+            reader.join(min(left, ASK_SECONDS))
         over = reader.is_alive()
     finally:
         # Also on Ctrl-C: nothing that was started here goes on.

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket as Socket
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from grader.engine import archive, commands, disk, egress, embedded, find, node_image, packages
 from grader.errors import EngineFault
@@ -108,6 +109,20 @@ class SandboxNode:
 
         return dial.client(self.outer, self.container_id, timeout)
 
+    def dial(self) -> Socket:
+        """A new connection to the engine in this node. Raises OSError and docker's errors."""
+        if self.socket is None:
+            from grader.engine import dial
+
+            return dial.stream(self.outer, self.container_id)
+        made = Socket(socket.AF_UNIX)
+        try:
+            made.connect(self.socket)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
     def run(
         self,
         argv: Sequence[str],
@@ -124,17 +139,21 @@ class SandboxNode:
 
     def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
         """Copy a folder's or mapping's regular files to the folder `dest`, made if missing."""
+        with archive.pack(source) as tar:
+            self.put_tar(tar, dest)
+
+    def put_tar(self, tar: IO[bytes], dest: str) -> None:
+        """Unpack what `archive` has packed in the folder `dest`, made if missing."""
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
         made = self.run(["mkdir", "-p", "--", dest], timeout=60)
         if not made.ok:
             raise EngineFault(f"No folder {dest} on {self.name}: {made.out.strip()}")
-        with archive.pack(source) as tar:
-            try:
-                self.outer.api.put_archive(self.container_id, dest, tar)
-            except (DockerException, RequestException) as error:
-                raise EngineFault(f"Files could not be copied to {self.name}: {error}") from None
+        try:
+            self.outer.api.put_archive(self.container_id, dest, tar)
+        except (DockerException, RequestException) as error:
+            raise EngineFault(f"Files could not be copied to {self.name}: {error}") from None
 
     def log(self, lines: int = 30) -> str:
         """The end of what the node's engine said."""

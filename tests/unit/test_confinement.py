@@ -163,7 +163,7 @@ def test_a_users_own_machines_are_reached_with_the_users_own_settings() -> None:
 
 def test_limits_are_told_from_other_errors() -> None:
     limits = Limits.of(900)
-    assert limits.cpu_seconds == 450
+    assert limits.cpu_seconds == 225
     assert Limits.of(2).cpu_seconds == confinement.LEAST_CPU_SECONDS
     assert limits.explain_error(OSError(errno.ENOENT, "no")) is None
     assert limits.explain_error(ValueError()) is None
