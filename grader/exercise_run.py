@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -39,6 +40,8 @@ INTERRUPT_SECONDS = 0.5
 
 EVENT_BYTES = 32_000_000
 """The longest event: a rollout of many minutes."""
+
+ALL_EVENTS_BYTES = 200_000_000
 
 EVENTS_WAITING = 10
 """So many are read ahead; the process waits before it says more."""
@@ -172,13 +175,15 @@ class ExerciseRun:
         `facts` are told whether they were.
         """
         facts = {} if facts is None else facts
-        facts["confined"] = jail.possible() and (target is None or target.kind not in OWN_KINDS)
+        facts["confined"] = jail.possible() and _may_be_confined(target)
         if facts["confined"]:
             jail.compiled(paths.KIT / "grader", self.lab.folder / "checks")
         fault = self._run_process(folder, target, unavailable, facts["confined"])
         if self._unconfined is not None:
             why, self._unconfined = self._unconfined, None
-            say(f"The checks run with the kit's own rights, not in a jail of their own: {why}")
+            _say_once(
+                f"The checks run with the kit's own rights, not in a jail of their own: {why}"
+            )
             facts["confined"] = False
             fault = self._run_process(folder, target, unavailable, False)
         return fault
@@ -260,7 +265,7 @@ class ExerciseRun:
         self, process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None], seconds: float
     ) -> str | None:
         deadline = time.monotonic() + seconds
-        quiet = 0
+        quiet = said = 0
         while True:
             if self.stop.is_set():
                 raise Stopped
@@ -277,6 +282,9 @@ class ExerciseRun:
             if line is None:
                 process.wait(timeout=30)
                 return None
+            said += len(line)
+            if said > ALL_EVENTS_BYTES:
+                return "The checks' process said more than it may."
             try:
                 self._take(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -309,6 +317,18 @@ class ExerciseRun:
         first, _, rest = (fault or "The checks ended early.").partition("\n")
         cause = Cause(reason=f"The grader broke: {first}", log=rest or None)
         return replace(check, why="grader", cause=cause)
+
+
+def _may_be_confined(target: Target | None) -> bool:
+    """Whether the broker knows how to ask such a target."""
+    if target is None:
+        return True
+    from grader.targets.sandbox import SandboxTarget
+
+    return isinstance(target, SandboxTarget)
+
+
+_say_once = functools.cache(say)
 
 
 def _end_of(log: IO[bytes]) -> str:

@@ -106,6 +106,7 @@ def enter(jail: Jail) -> None:
     The process has one thread yet. Half of it may be done after an error: then it must end.
     """
     uid = uid_of(os.getpid())
+    os.umask(0o022)  # the folders on the way are there to be entered
     _give(jail.work, uid)
     libc = ctypes.CDLL(None, use_errno=True)
     _do(libc.unshare, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET)
@@ -131,8 +132,13 @@ def enter(jail: Jail) -> None:
 def unreadable(jail: Jail) -> Path | None:
     """The first file of the kit or lab that this process may not read, if there is one."""
     for top in jail.code:
+        if top.exists() and not os.access(top, os.R_OK):
+            return top
         for place, folders, files in os.walk(top):
-            for name in (*folders, *files):
+            for name in folders:
+                if not os.access(Path(place, name), os.R_OK | os.X_OK):
+                    return Path(place, name)
+            for name in files:
                 if not os.access(Path(place, name), os.R_OK):
                     return Path(place, name)
     return None

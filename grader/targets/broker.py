@@ -15,6 +15,7 @@ Each request says a node of this target by its name; there is no way to say anyt
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import select
 import socket
@@ -28,14 +29,17 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from grader.engine import archive, commands
-from grader.errors import KitError
+from grader.errors import EngineFault, KitError
 from grader.targets import frames, reach
 
 if TYPE_CHECKING:
     from grader.targets.node import Target
     from grader.targets.sandbox import Member
 
-SESSIONS = 64
+RUN_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL)
+"""What keeps this machine from connecting, whoever is at the other end."""
+
+SESSIONS = 128
 """How many requests may be under way at once."""
 
 LONGEST_SECONDS = 24 * 3600.0
@@ -200,6 +204,8 @@ class Broker:
         except TimeoutError as error:
             frames.send(channel, {"timeout": str(error)})
         except OSError as error:
+            if error.errno in RUN_OUT:
+                raise EngineFault(f"The grader cannot connect: {error.strerror}") from None
             frames.send(channel, {"errno": error.errno, "error": error.strerror or str(error)})
         except (DockerException, RequestException) as error:
             frames.send(channel, {"errno": None, "error": str(error)})

@@ -181,7 +181,7 @@ class BrokeredNode:
         return self._connected("engine")
 
     def _connected(self, do: str, **more: Any) -> socket.socket:
-        with self._line.channel() as channel:
+        with self._asking() as channel:
             answer, _ = self._line.ask(channel, {"do": do, "node": self.name, **more})
             made = None if answer else frames.take_over(channel)
         if made is None:
