@@ -151,20 +151,19 @@ class Broker:
             frames.send(channel, {"fault": [error.what, error.where, error.remedy]})
         except (DockerException, RequestException) as error:
             frames.send(channel, {"fault": [f"The engine does not answer: {error}", None, None]})
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
             raise frames.Ended(f"no request: {error!r}") from None
 
     def _run(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
-        done = commands.run(
-            node.inner.outer,
-            node.inner.container_id,
-            _words(request["argv"]),
-            timeout=_seconds(request["timeout"]),
-            cwd=_text(request["cwd"]),
-            env={_text(k): _text(v) for k, v in request["env"].items()},
-            keep=min(int(request["keep"]), MAX_KEEP),
-            given_up=lambda: self._over.is_set() or _gone(channel),
-        )
+        asked: dict[str, Any] = {
+            "argv": _words(request["argv"]),
+            "timeout": _seconds(request["timeout"]),
+            "cwd": _text(request["cwd"]),
+            "env": {_text(k): _text(v) for k, v in request["env"].items()},
+            "keep": min(int(request["keep"]), MAX_KEEP),
+            "given_up": lambda: self._over.is_set() or _gone(channel),
+        }
+        done = commands.run(node.inner.outer, node.inner.container_id, **asked)
         # Of what came in other encodings some characters may have become longer.
         said = done.out.encode("utf-8", errors="replace")[: frames.BODY_BYTES]
         frames.send(channel, {"rc": done.rc, "seconds": done.seconds}, said)
@@ -172,11 +171,9 @@ class Broker:
     def _execute(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
         from grader.targets import backend
 
+        argv, seconds = _words(request["argv"]), _seconds(request["seconds"])
         rc, out, err = backend.execute(
-            node.inner.outer,
-            node.inner.container_id,
-            _words(request["argv"]),
-            seconds=_seconds(request["seconds"]),
+            node.inner.outer, node.inner.container_id, argv, seconds=seconds
         )
         frames.send(channel, {"rc": rc, "out": len(out)}, out + err)
 

@@ -60,13 +60,9 @@ class Line:
             raise EngineFault("The checks ask for too much at once.")
         return channel
 
-    def ask(
-        self, channel: socket.socket, header: dict[str, Any], *more: bytes
-    ) -> tuple[dict[str, Any], bytes]:
+    def ask(self, channel: socket.socket, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """The answer to a request; EngineFault where it could not be done."""
         frames.send(channel, header)
-        for piece in more:
-            channel.sendall(piece)
         return self.answer(channel)
 
     def answer(self, channel: socket.socket) -> tuple[dict[str, Any], bytes]:
@@ -149,7 +145,7 @@ class BrokeredNode:
             for member in members:
                 content = tar.extractfile(member)
                 while content is not None and (piece := content.read(1 << 20)):
-                    channel.sendall(piece)
+                    frames.send_bytes(channel, piece)
             self._line.answer(channel)
 
     @contextmanager
@@ -159,7 +155,7 @@ class BrokeredNode:
             try:
                 yield
             finally:
-                channel.sendall(b".")
+                frames.send_bytes(channel, b".")
                 self._line.answer(channel)
 
     def open(self, port: int, timeout: float) -> socket.socket:

@@ -28,11 +28,18 @@ class Ended(ConnectionError):
 
 
 def send(channel: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:
+    """Send a message; raises Ended, and ValueError where it is too long."""
     said = json.dumps(header).encode()
     if len(said) > HEADER_BYTES or len(body) > BODY_BYTES:
         raise ValueError("A message between the grader's processes is too long.")
-    channel.sendall(LENGTHS.pack(len(said), len(body)) + said)
-    channel.sendall(body)
+    send_bytes(channel, LENGTHS.pack(len(said), len(body)) + said + body)
+
+
+def send_bytes(channel: socket.socket, data: bytes) -> None:
+    try:
+        channel.sendall(data)
+    except OSError as error:
+        raise Ended(str(error)) from None
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], bytes]:
@@ -53,7 +60,10 @@ def exactly(channel: socket.socket, size: int) -> bytes:
     """That many bytes; raises Ended where the other side has no more."""
     got = bytearray()
     while len(got) < size:
-        piece = channel.recv(min(size - len(got), 1 << 20))
+        try:
+            piece = channel.recv(min(size - len(got), 1 << 20))
+        except OSError as error:
+            raise Ended(str(error)) from None
         if not piece:
             raise Ended("the other side is gone")
         got += piece
