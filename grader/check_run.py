@@ -9,6 +9,7 @@ JSON object a line to standard output: `collected`, `started`, `result`, `stage`
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -17,9 +18,13 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from grader.confinement import Limits
 from grader.plugin import ChecksPlugin, Unavailable
+
+if TYPE_CHECKING:
+    from grader.lab import Lab
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,16 @@ class Job:
     variant: dict[str, int | str]
     target: dict[str, Any] | None = None
     unavailable: dict[str, Any] | None = None
+    limits: dict[str, int] | None = None
+    jailed: bool = False
+    """Whether to enter a jail (grader.jail); the file's folder is the one to be written."""
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+UNCONFINED = 77
+"""The exit code where no jail could be entered: nothing of the submission was read."""
 
 
 def main(job_file: str) -> int:
@@ -47,13 +59,23 @@ def main(job_file: str) -> int:
         events.write(json.dumps(event, ensure_ascii=False, default=str) + "\n")
         events.flush()
 
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     import pytest
 
     from grader import lab as labs
+
+    limits = Limits(**job.limits) if job.limits else None
+    if limits is not None:
+        limits.apply()
+    lab = labs.load(job.lab)
+    if job.jailed:
+        try:
+            _confine(lab, Path(job_file).parent, with_target=job.target is not None)
+        except (OSError, ImportError, AttributeError) as error:
+            emit({"event": "unconfined", "reason": str(error)})
+            return UNCONFINED
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     from grader import targets
 
-    lab = labs.load(job.lab)
     target = targets.attach(job.target) if job.target else None
     if target is not None and target.kept:
         _end_in_good_order()
@@ -66,6 +88,7 @@ def main(job_file: str) -> int:
         lab=lab,
         target=target,
         unavailable=Unavailable(**job.unavailable) if job.unavailable else None,
+        limits=limits,
     )
     checks = lab.folder / "checks" / f"{job.exercise}.py"
     sys.path.insert(0, str(checks.parent))
@@ -94,6 +117,19 @@ def main(job_file: str) -> int:
     )
     emit({"event": "end", "code": int(code)})
     return 0 if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) else 1
+
+
+def _confine(lab: Lab, work: Path, *, with_target: bool) -> None:
+    """Enter the jail and see that all is there that checks need. OSError, ImportError."""
+    from grader import jail
+
+    place = jail.Jail.of(lab.folder, lab.templates, work)
+    jail.enter(place)
+    unreadable = jail.unreadable(place)
+    if unreadable is not None:
+        raise PermissionError(f"no other user may read {unreadable}")
+    if with_target:
+        importlib.import_module("grader.targets.brokered")
 
 
 def _end_with_parent(parent: int) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.checks import CannotShow, CheckFailed, CheckSpec, NeedsFirst
+from grader.confinement import LOOK, Limits
 from grader.errors import KitError
 from grader.record import Cause, CheckResult, Why
 
@@ -71,6 +72,7 @@ class ChecksPlugin:
         lab: Any,
         target: Any = None,
         unavailable: Unavailable | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.exercise = exercise
         self.emit = emit
@@ -80,6 +82,7 @@ class ChecksPlugin:
         self._lab = lab
         self._target = target
         self._unavailable = unavailable
+        self._limits = limits
         self._results: dict[str, CheckResult] = {}
         self._started: dict[str, float] = {}
 
@@ -253,6 +256,9 @@ class ChecksPlugin:
         reason, hint = f"The grader broke here ({type(error).__name__}).", None
         if isinstance(error, KitError):
             reason, hint = error.what, error.remedy
+        reached = self._limits.explain_error(error) if self._limits else None
+        if reached is not None:
+            reason, hint = reached, LOOK
         return "grader", Cause(
             reason=f"{reason} This costs you no points.",
             hint=hint or "Run it again with --fresh; if it stays so, tell your tutor.",

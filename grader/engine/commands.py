@@ -22,6 +22,9 @@ LOG_SECONDS = 60
 LOG_READ = 64_000_000
 """Bytes of a log that are read on the way to its end; a single line may be that long."""
 
+ASK_SECONDS = 0.2
+"""How often it is asked whether anyone still waits for a command."""
+
 KILL_SECONDS = 20
 """How long a command may take to be gone once it is killed."""
 
@@ -178,11 +181,13 @@ def run(
     cwd: str = "/",
     env: Mapping[str, str] | None = None,
     keep: int = 64_000,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Completed:
     """Run a program in a node (its image has `drydock-run` and `drydock-kill`).
 
-    Never takes much longer than `timeout` seconds. Raises EngineFault where the engine
-    or the node is gone; a program or folder that does not exist is exit code 126 or 127.
+    Never takes much longer than `timeout` seconds, and ends soon after `given_up`. Raises
+    EngineFault where the engine or the node is gone; a program or folder that does not exist is
+    exit code 126 or 127.
     """
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
@@ -211,7 +216,11 @@ def run(
     reader.start()
     over = False
     try:
-        reader.join(timeout)
+        while reader.is_alive() and not given_up():
+            left = timeout - (time.monotonic() - began)
+            if left <= 0:
+                break
+            reader.join(min(left, ASK_SECONDS))
         over = reader.is_alive()
     finally:
         # Also on Ctrl-C: nothing that was started here goes on.

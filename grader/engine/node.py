@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from socket import socket as Socket
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from grader.engine import (
     archive,
@@ -181,17 +181,21 @@ class SandboxNode:
 
     def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
         """Copy a folder's or mapping's regular files to the folder `dest`, made if missing."""
+        with archive.pack(source) as tar:
+            self.put_tar(tar, dest)
+
+    def put_tar(self, tar: IO[bytes], dest: str) -> None:
+        """Unpack what `archive` has packed in the folder `dest`, made if missing."""
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
         made = self.run(["mkdir", "-p", "--", dest], timeout=60)
         if not made.ok:
             raise EngineFault(f"No folder {dest} on {self.name}: {made.out.strip()}")
-        with archive.pack(source) as tar:
-            try:
-                self.outer.api.put_archive(self.container_id, dest, tar)
-            except (DockerException, RequestException) as error:
-                raise EngineFault(f"Files could not be copied to {self.name}: {error}") from None
+        try:
+            self.outer.api.put_archive(self.container_id, dest, tar)
+        except (DockerException, RequestException) as error:
+            raise EngineFault(f"Files could not be copied to {self.name}: {error}") from None
 
     def log(self, lines: int = 30) -> str:
         """The end of what the node's engine said."""
@@ -413,7 +417,8 @@ def _socket_folder(run: Run, client: DockerClient, name: str) -> str | None:
     if not (run.engine.local and packages.is_root()):
         return None
     uid = run.engine.mapped_uid
-    options = f"size={SIZE},nr_inodes={node_socket.FILES},mode=0700,uid={uid},gid={uid},nosuid,nodev,noexec"
+    owner = f"mode=0700,uid={uid},gid={uid}"
+    options = f"size={SIZE},nr_inodes={node_socket.FILES},{owner},nosuid,nodev,noexec"
     made = client.api.create_volume(
         node_socket.volume(run.id, name),
         driver="local",

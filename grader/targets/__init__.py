@@ -14,6 +14,10 @@ from grader.targets.node import Target
 def attach(description: dict[str, Any]) -> Target:
     """The target that another process made and described."""
     kind = description["kind"]
+    if "broker" in description:
+        from grader.targets.brokered import BrokeredTarget
+
+        return BrokeredTarget.attach(description)
     if kind in ("sandbox", "containers"):
         from grader.targets.sandbox import SandboxTarget
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import docker
 
@@ -17,6 +17,10 @@ from grader.targets.slate import Slate
 
 FREEZES = 25
 """How often freezing a node is tried."""
+
+
+class Closable(Node, Protocol):
+    def close(self) -> None: ...
 
 
 class Member:
@@ -64,6 +68,9 @@ class Member:
     def put(self, source: Path | Mapping[str, bytes], dest: str) -> None:
         self.inner.put(source, dest)
 
+    def close(self) -> None:
+        self.inner.close()
+
     @contextmanager
     def cut_off(self) -> Iterator[None]:
         """Frozen from outside: nothing of it runs or answers, and nothing of it is lost."""
@@ -97,7 +104,46 @@ def _freeze(api: Any, container: str) -> None:
             return
 
 
-class SandboxTarget:
+class NodesTarget:
+    """What targets of nodes that a sandbox has made share (see grader.targets.node.Target)."""
+
+    def __init__(
+        self,
+        kind: str,
+        nodes: Sequence[Closable],
+        *,
+        live: bool = False,
+        kept: bool = False,
+        patience: float = 1.0,
+    ) -> None:
+        self.kind = kind
+        self.nodes: list[Node] = list(nodes)
+        self.live = live
+        self.kept = kept or live
+        self.patience = patience
+        self._slate = Slate(self.nodes, patience)
+        self._closable = list(nodes)
+
+    def node(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KitError(f"The target has no node {name!r}.")
+
+    def prepare(self) -> None:
+        if self.kept and not self.live:
+            self._slate.wipe()
+
+    def restore(self) -> None:
+        if self.kept and not self.live:
+            self._slate.restore()
+
+    def close(self) -> None:
+        for node in self._closable:
+            node.close()
+
+
+class SandboxTarget(NodesTarget):
     """See grader.targets.node.Target.
 
     With `live` or `kept` a sandbox stands for a student's own machines, which is how the
@@ -113,13 +159,9 @@ class SandboxTarget:
         kept: bool = False,
         patience: float = 1.0,
     ) -> None:
-        self.kind = kind
         self.sandbox = sandbox
-        self.nodes: list[Node] = [Member(node) for node in sandbox.nodes]
-        self.live = live
-        self.kept = kept or live
-        self.patience = patience
-        self._slate = Slate(self.nodes, patience)
+        self.members = [Member(node) for node in sandbox.nodes]
+        super().__init__(kind, self.members, live=live, kept=kept, patience=patience)
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> SandboxTarget:
@@ -141,23 +183,16 @@ class SandboxTarget:
             "patience": self.patience,
         }
 
-    def node(self, name: str) -> Node:
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KitError(f"The target has no node {name!r}.")
-
-    def prepare(self) -> None:
-        if self.kept and not self.live:
-            self._slate.wipe()
-
-    def restore(self) -> None:
-        if self.kept and not self.live:
-            self._slate.restore()
-
-    def close(self) -> None:
-        for node in self.sandbox.nodes:
-            node.close()
+    def describe_brokered(self, handle: int) -> dict[str, Any]:
+        """For `attach` in a process that has the broker's `handle` and nothing else."""
+        return {
+            "kind": self.kind,
+            "broker": handle,
+            "nodes": [{"name": node.name, "address": node.address} for node in self.nodes],
+            "live": self.live,
+            "kept": self.kept,
+            "patience": self.patience,
+        }
 
     def facts(self) -> dict[str, Any]:
         engine = self.sandbox.nodes[0].engine
