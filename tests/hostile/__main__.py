@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import signal
 import sys
 import tempfile
 import time
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for case in chosen:
             console.print(f"{case.kind:11}{case.name:38}{case.tries}", markup=False)
         return 0
+    # Also where a shell has started it in the background, and for `kill`.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     try:
         found = _play(chosen, args.jobs, console)
@@ -68,6 +72,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _play(chosen: Sequence[Case], jobs: int, console: Console) -> Findings:
+    def tell(line: str) -> None:
+        console.print(f"  noticed: {line[:300]}", markup=False)
+
     engine = find.ensure(None)
     image_set = images.ensure(engine)
     columns = (
@@ -80,7 +87,7 @@ def _play(chosen: Sequence[Case], jobs: int, console: Console) -> Findings:
         tempfile.TemporaryDirectory(
             prefix="drydock-hostile-", ignore_cleanup_errors=True
         ) as folder,
-        Play.begin(Path(folder) / "run", engine, image_set.volume, jobs) as play,
+        Play.begin(Path(folder) / "run", engine, image_set.volume, jobs, tell) as play,
         Progress(*columns, console=console, disable=not console.is_terminal) as bars,
     ):
         bar = bars.add_task("hostile submissions", total=len(chosen))
@@ -96,7 +103,7 @@ def _play(chosen: Sequence[Case], jobs: int, console: Console) -> Findings:
             for case in batch:
                 wrong = play.found.wrong.get(case.name)
                 console.print(
-                    f"{'ok' if not wrong else 'GOT THROUGH':12}{case.kind}/{case.name}",
+                    f"{'ok' if not wrong else 'AMISS':12}{case.kind}/{case.name}",
                     markup=False,
                 )
         play.end()
@@ -119,7 +126,7 @@ def batches(chosen: Sequence[Case]) -> Iterator[list[Case]]:
 
 
 def _tell(chosen: Sequence[Case], found: Findings, console: Console) -> None:
-    table = Table("Kind", "Cases", "As they must", "Got through", title="Hostile submissions")
+    table = Table("Kind", "Cases", "As they must", "Amiss", title="Hostile submissions")
     count = Counter(case.kind for case in chosen)
     bad = Counter(case.kind for case in chosen if found.wrong.get(case.name))
     for kind in (kind for kind in KINDS if count[kind]):

@@ -126,7 +126,7 @@ def known_words(lab: labs.Lab, member: Member, words: Mapping[str, str]) -> dict
     """What stands in [[…]]: canaries, the student's ID and mark, and values as [[v.NAME]]."""
     values = handout.values(lab, member.student)
     own = {f"v.{name}": str(value) for name, value in values.items()}
-    return {**words, **own, "id": member.student, "mark": member.mark}
+    return {**words, **own, "id": member.student, "mark": member.mark, "long": "x" * 50_000}
 
 
 def filled(text: str, known: Mapping[str, str]) -> str:

@@ -97,6 +97,21 @@ def joined(workspace: Path, name: str, other: str) -> None:
     (workspace / other).unlink()
 
 
+def numbered(workspace: Path, name: str, count: str, *words: str) -> None:
+    """Lines behind what is in a file, with a number in each place of %d."""
+    piece = " ".join(words).encode().decode("unicode_escape")
+    lines = "".join(piece.replace("%d", str(number)) for number in range(1, int(count) + 1))
+    path = workspace / name
+    path.write_text(path.read_text(encoding="utf-8") + lines, encoding="utf-8", newline="")
+
+
+def doubling(workspace: Path, name: str, count: str) -> None:
+    """Lines `ARG Z1=$Z0$Z0`: each value is twice the one before."""
+    lines = "".join(f"ARG Z{n}=$Z{n - 1}$Z{n - 1}\n" for n in range(1, int(count) + 1))
+    path = workspace / name
+    path.write_text(path.read_text(encoding="utf-8") + lines, encoding="utf-8", newline="")
+
+
 def encoded(workspace: Path, name: str, encoding: str) -> None:
     """A file in another encoding than UTF-8."""
     path = workspace / name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,17 +37,26 @@ class Play:
     canaries: Canaries
     volume: str
     jobs: int
+    tell: Callable[[str], None] = lambda _line: None
+    """Hears what was noticed at once, before it is known whose it is."""
     found: Findings = field(default_factory=Findings)
     _labs: dict[str, labs.Lab] = field(default_factory=dict)
     _correct: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
     @contextlib.contextmanager
-    def begin(cls, root: Path, engine: Engine, volume: str, jobs: int) -> Iterator[Play]:
+    def begin(
+        cls,
+        root: Path,
+        engine: Engine,
+        volume: str,
+        jobs: int,
+        tell: Callable[[str], None] = lambda _line: None,
+    ) -> Iterator[Play]:
         """`root` is a new folder; it is the caller's to remove."""
         birds.wait_for_mirror(engine)
         with birds.canaries(root, engine, volume) as canaries:
-            yield cls(canaries, volume, jobs)
+            yield cls(canaries, volume, jobs, tell)
 
     def play(self, batch: Sequence[Case], progress: Progress = lambda _done: None) -> None:
         """Grade cases of one group as a class, the first time with a correct submission at the end.
@@ -83,6 +92,8 @@ class Play:
 
     def _blame(self, batch: Sequence[Case], shared: list[str]) -> None:
         """Whose it is: that case is played alone. What comes of none of them stays the class's."""
+        for line in shared:
+            self.tell(line)
         if len(batch) == 1:
             self.found.wrong.setdefault(batch[0].name, []).extend(shared)
             return

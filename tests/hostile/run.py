@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -82,8 +83,8 @@ def run(
         argv += ["--out", str(out), "--jobs", str(jobs)]
     argv += ["--exercise", exercise]
     ran = Ran(group, out, None, "")
-    with Watched(canaries.engine, [m.student for m in group]) as watched:
-        _command(canaries, argv, ran, place / "said.txt", progress)
+    with Watched(canaries.engine) as watched:
+        _command(canaries, argv, ran, place / "said.txt", progress, watched)
         ran.left = watched.left()
     ran.left += [f"a process: {line}" for line in processes(canaries.secrets["environment"])]
     tmp = Path(canaries.words["tmp"])
@@ -96,7 +97,12 @@ def run(
 
 
 def _command(
-    canaries: Canaries, argv: Sequence[str], ran: Ran, said: Path, progress: Progress
+    canaries: Canaries,
+    argv: Sequence[str],
+    ran: Ran,
+    said: Path,
+    progress: Progress,
+    watched: Watched,
 ) -> None:
     with said.open("wb") as output:
         process = subprocess.Popen(
@@ -108,6 +114,7 @@ def _command(
             env=canaries.environment,
             start_new_session=True,  # a Ctrl-C comes through us, once
         )
+    watched.pid = process.pid
     ended = threading.Event()
 
     def wait() -> None:
@@ -141,11 +148,11 @@ def _end(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
 
 
 class Watched:
-    """Notes which runs the students' sandboxes are, to see afterwards that all of them is gone."""
+    """Notes which runs the grading process begins, to see afterwards that all of them is gone."""
 
-    def __init__(self, engine: Engine, students: Sequence[str]) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.students = set(students)
+        self.pid = 0
         self.runs: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -159,12 +166,12 @@ class Watched:
         self._thread.join()
 
     def _watch(self) -> None:
-        with contextlib.closing(self.engine.client()) as client:
-            while not self._stop.wait(LOOK_SECONDS):
-                with contextlib.suppress(Exception):
-                    for one in client.api.networks(filters={"label": "drydock.run"}):
-                        if one["Labels"].get("drydock.submission") in self.students:
-                            self.runs.add(one["Labels"]["drydock.run"])
+        notes = embedded.place().home / "runs"
+        while not self._stop.wait(LOOK_SECONDS):
+            for note in notes.glob("*.json"):
+                with contextlib.suppress(OSError, ValueError):
+                    if json.loads(note.read_text(encoding="utf-8")).get("pid") == self.pid:
+                        self.runs.add(note.stem)
 
     def left(self) -> list[str]:
         """Objects, files, mounts and loop devices of these runs that are still there."""
