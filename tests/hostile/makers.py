@@ -27,9 +27,16 @@ MAKERS: dict[str, Maker] = {
 def make(said: str, workspace: Path, known: Mapping[str, str]) -> None:
     """`zip_slip ../../victim.txt`: one call; several on lines of their own."""
     for line in said.strip("\n").split("\n"):
-        name, *words = line.split(" ")  # of two spaces both stay
-        function = MAKERS[name.replace("-", "_")]
-        if "known" in inspect.signature(function).parameters:
-            function(workspace, *words, known=known)
-        else:
-            function(workspace, *words)
+        function, arguments = bound(line, workspace, known)
+        function(*arguments.args, **arguments.kwargs)
+
+
+def bound(
+    line: str, workspace: Path, known: Mapping[str, str]
+) -> tuple[Maker, inspect.BoundArguments]:
+    """The function that a line names, and what it is called with; KeyError or TypeError."""
+    name, *words = line.split(" ")  # of two spaces both stay
+    function = MAKERS[name]
+    signature = inspect.signature(function)
+    more = {"known": known} if "known" in signature.parameters else {}
+    return function, signature.bind(workspace, *words, **more)
