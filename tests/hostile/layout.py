@@ -8,6 +8,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from grader import examples, handout, paths
@@ -87,12 +88,18 @@ def render(
     lab: labs.Lab, exercise: str, student: str, folders: Sequence[str] | None, dest: Path
 ) -> None:
     """The solution of an exercise, these folders of it."""
-    (solution,) = examples.find(lab, [f"{exercise}/solution"])
-    examples.render(lab, solution, student, dest)
+    examples.render(lab, _solution(lab.folder, exercise), student, dest)
     for name in set(lab.exercise(exercise).folders) - set(
         folders or lab.exercise(exercise).folders
     ):
         shutil.rmtree(dest / name)
+
+
+@cache
+def _solution(lab: Path, exercise: str) -> examples.Example:
+    """The example; finding it means to read all of the lab's."""
+    (found,) = examples.find(labs.load(lab), [f"{exercise}/solution"])
+    return found
 
 
 def change(case: Case, workspace: Path, known: Mapping[str, str]) -> None:

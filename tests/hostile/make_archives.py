@@ -226,8 +226,8 @@ def tar_sparse(workspace: Path) -> None:
             "GNU.sparse.major": "0",
             "GNU.sparse.minor": "1",
             "GNU.sparse.size": "1000000000000",
-            "GNU.sparse.numblocks": "0",
-            "GNU.sparse.map": "",
+            "GNU.sparse.numblocks": "1",
+            "GNU.sparse.map": "0,0",
         }
         archive.addfile(info)
 
