@@ -23,8 +23,9 @@ def test_hostile_submissions_of_each_kind_get_nowhere(
     if not engine.local or engine.origin != "embedded":
         pytest.skip("canaries of this machine say nothing of an engine elsewhere")
     sample = corpus.sample(corpus.load())
-    assert [case.kind for case in sample] == list(corpus.KINDS)
+    assert {case.kind for case in sample} == set(corpus.KINDS)
     with Play.begin(tmp_path / "run", engine, image_set.volume, jobs=3) as play:
+        play.correct = {"compose"}
         for batch in batches(sample):
             play.play(batch)
         play.end()

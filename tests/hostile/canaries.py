@@ -22,6 +22,7 @@ from grader.engine import mirror
 from grader.engine.find import Engine
 from grader.engine.mirror import making
 from grader.engine.sandbox import Sandbox
+from grader.intake.archive import remove
 from tests.hostile.services import Services
 
 VARIABLE = "HOSTILE_CANARY"
@@ -121,12 +122,14 @@ class Canaries:
             for line in self.services.visits[self._seen :]
         ]
         self._seen = len(self.services.visits)
-        now = tree(self.root / "host")
-        found += [
-            f"A file of the host was changed, made or removed: {n}"
-            for n in differ(self._files, now)
-        ]
-        self._files = now
+        host = self.root / "host"
+        if names := differ(self._files, tree(host)):
+            found += [f"A file of the host was changed, made or removed: {n}" for n in names]
+            for name in names:
+                if name not in self._files:
+                    remove(host / name)
+            plant(host, self.secrets["file"])
+            self._files = tree(host)
         found += self.neighbour.look()
         found += mirrored(self.engine)
         return found
@@ -136,14 +139,10 @@ class Canaries:
 def canaries(root: Path, engine: Engine, volume: str) -> Iterator[Canaries]:
     """All of them, put up in the new folder `root`; the image set's sum is taken first."""
     host, tmp = root / "host", root / "tmp"
-    for folder in (root, host, tmp, host / "beside"):
+    for folder in (root, host, tmp):
         folder.mkdir(mode=0o755)
     hidden = {name: f"canary{secrets.token_hex(12)}" for name in ("file", "environment", "service")}
-    for name, mode in (("secret", 0o600), ("open", 0o644)):
-        (host / name).write_text(f"{hidden['file']} = {hidden['file']}\n", encoding="utf-8")
-        (host / name).chmod(mode)
-    for name in ("victim.txt", "beside/victim.txt"):
-        (host / name).write_text("stay\n", encoding="utf-8")
+    plant(host, hidden["file"])
     services = Services(hidden["service"], host / "canary.sock")
     neighbour = None
     try:
@@ -176,6 +175,16 @@ def canaries(root: Path, engine: Engine, volume: str) -> Iterator[Canaries]:
         services.close()
         if neighbour is not None:
             neighbour.sandbox.remove()
+
+
+def plant(host: Path, secret: str) -> None:
+    """The host's files: a secret that only the kit may read, one for everybody, and victims."""
+    for name, mode in (("secret", 0o600), ("open", 0o644)):
+        (host / name).write_text(f"{secret} = {secret}\n", encoding="utf-8")
+        (host / name).chmod(mode)
+    (host / "beside").mkdir(exist_ok=True)
+    for name in ("victim.txt", "beside/victim.txt"):
+        (host / name).write_text("stay\n", encoding="utf-8")
 
 
 def image_set_sum(sandbox: Sandbox) -> str:

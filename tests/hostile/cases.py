@@ -23,6 +23,7 @@
 | `door` | `grade` (a class, the usual), or `check` (a workspace that is opened) |
 | `lost` | beginnings of the names of checks that must have no points |
 | `name` | the student's name in the roster |
+| `sample` | each run of the tests grades it, one of each kind |
 | `private` | nothing of the results may be open to other users of the machine |
 
 `[[secret]]` and the like in texts stand for what canaries.py and layout.py put in their place.
@@ -79,6 +80,7 @@ class Case:
     remove: tuple[str, ...] = ()
     student: str = ""
     private: bool = False
+    sample: bool = False
 
     @property
     def group(self) -> tuple[str, str, str]:
@@ -113,17 +115,8 @@ def choose(cases: Sequence[Case], names: Sequence[str]) -> list[Case]:
 
 
 def sample(cases: Sequence[Case]) -> list[Case]:
-    """One of each kind, the same ones each time: one that can be in a class with the others."""
-    chosen: list[Case] = []
-    for kind in KINDS:
-        own = [case for case in cases if case.kind == kind]
-        quick = [
-            c
-            for c in own
-            if c.exercise == "compose" and c.door == "grade" and c.must != "not graded"
-        ]
-        chosen.append((quick or own)[0])
-    return chosen
+    """The one of each kind that every run of the tests grades."""
+    return [case for case in cases if case.sample]
 
 
 class _NoDoubles(yaml.SafeLoader):

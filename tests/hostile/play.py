@@ -17,6 +17,8 @@ from tests.hostile.cases import Case
 from tests.hostile.judge import Verdict, judge
 from tests.hostile.run import Progress, run
 
+EVERY = ("compose", "layers", "registry", "rollout", "swarm", "webserver")
+
 
 @dataclass
 class Findings:
@@ -39,9 +41,10 @@ class Play:
     jobs: int
     tell: Callable[[str], None] = lambda _line: None
     """Hears what was noticed at once, before it is known whose it is."""
+    correct: set[str] = field(default_factory=lambda: {*EVERY})
+    """Exercises of which a correct submission is still to be graded beside the hostile ones."""
     found: Findings = field(default_factory=Findings)
     _labs: dict[str, labs.Lab] = field(default_factory=dict)
-    _correct: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
     @contextlib.contextmanager
@@ -59,14 +62,14 @@ class Play:
             yield cls(canaries, volume, jobs, tell)
 
     def play(self, batch: Sequence[Case], progress: Progress = lambda _done: None) -> None:
-        """Grade cases of one group as a class, the first time with a correct submission at the end.
+        """Grade cases of one group as a class, the first time with a correct submission at the end
+        (of the exercises in `correct`).
 
         What one of them did, and it is not known which, is looked for in ever smaller classes.
         """
         door, lab_id, exercise = batch[0].group
-        correct = door == "grade" and (lab_id, exercise) not in self._correct
-        if correct:
-            self._correct.add((lab_id, exercise))
+        correct = door == "grade" and exercise in self.correct
+        self.correct -= {exercise} if correct else set()
         verdict = self._class(batch, correct, progress)
         self.found.wrong.update({n: w for n, w in verdict.wrong.items() if n != layout.CORRECT})
         if lines := verdict.wrong.get(layout.CORRECT):

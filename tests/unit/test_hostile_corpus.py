@@ -106,6 +106,7 @@ def test_there_are_whole_submissions_of_each_kind() -> None:
     assert min(sum(case.kind == kind for case in WHOLE) for kind in corpus.KINDS) >= 15
     names = [case.name for case in WHOLE]
     assert len(set(names)) == len(names), "a name is one case"
+    assert sorted(case.kind for case in corpus.sample(WHOLE)) == sorted(corpus.KINDS)
 
 
 def test_each_case_tries_something_of_its_own() -> None:
