@@ -66,12 +66,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("case", nargs="*", metavar="CASE", help="names, or how they begin")
     parser.add_argument("--kind", action="append", choices=KINDS, help="only these (repeatable)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="side by side")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="side by side (default: what fits, as `grade` says)"
+    )
     parser.add_argument("--list", action="store_true", help="say what there is, and run nothing")
     return parser.parse_args(argv)
 
 
-def _play(chosen: Sequence[Case], jobs: int, console: Console) -> Findings:
+def _play(chosen: Sequence[Case], jobs: int | None, console: Console) -> Findings:
     def tell(line: str) -> None:
         console.print(f"  noticed: {line[:300]}", markup=False)
 

@@ -16,7 +16,7 @@ from grader import lab as labs
 from tests.hostile import makers
 from tests.hostile.cases import USUAL, Case
 
-HURRY = {"build_seconds": 45, "start_seconds": 45, "exercise_seconds": 200}
+HURRY = {"build_seconds": 60, "start_seconds": 25, "exercise_seconds": 200}
 """Limits of the lab while hostile submissions are graded: many of them use up what they get."""
 
 CORRECT = "correct"
@@ -133,7 +133,14 @@ def known_words(lab: labs.Lab, member: Member, words: Mapping[str, str]) -> dict
     """What stands in [[…]]: canaries, the student's ID and mark, and values as [[v.NAME]]."""
     values = handout.values(lab, member.student)
     own = {f"v.{name}": str(value) for name, value in values.items()}
-    return {**words, **own, "id": member.student, "mark": member.mark, "long": "x" * 50_000}
+    return {
+        **words,
+        **own,
+        "id": member.student,
+        "mark": member.mark,
+        "long": "x" * 50_000,
+        "lab": str(lab.folder),
+    }
 
 
 def filled(text: str, known: Mapping[str, str]) -> str:

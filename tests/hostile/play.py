@@ -38,7 +38,7 @@ class Play:
 
     canaries: Canaries
     volume: str
-    jobs: int
+    jobs: int | None
     tell: Callable[[str], None] = lambda _line: None
     """Hears what was noticed at once, before it is known whose it is."""
     correct: set[str] = field(default_factory=lambda: {*EVERY})
@@ -53,7 +53,7 @@ class Play:
         root: Path,
         engine: Engine,
         volume: str,
-        jobs: int,
+        jobs: int | None,
         tell: Callable[[str], None] = lambda _line: None,
     ) -> Iterator[Play]:
         """`root` is a new folder; it is the caller's to remove."""

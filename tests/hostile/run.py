@@ -56,7 +56,7 @@ def run(
     door: str,
     group: Sequence[Member],
     *,
-    jobs: int,
+    jobs: int | None,
     progress: Progress = lambda _done: None,
 ) -> Ran:
     """Lay the class out and grade it; on Ctrl-C the command cleans up first."""
@@ -80,7 +80,7 @@ def run(
             "--roster",
             str(place / "roster.csv"),
         ]
-        argv += ["--out", str(out), "--jobs", str(jobs)]
+        argv += ["--out", str(out), *(["--jobs", str(jobs)] if jobs else [])]
     argv += ["--exercise", exercise]
     ran = Ran(group, out, None, "")
     with Watched(canaries.engine) as watched:
