@@ -68,11 +68,11 @@ def many_files(workspace: Path, folder: str, count: str) -> None:
         (workspace / folder / f"{number}").touch()
 
 
-def repeated(workspace: Path, name: str, count: str, *words: str) -> None:
+def repeated(workspace: Path, name: str, count: str, first: str, *words: str) -> None:
     """A file of the words (with \\n, \\t as in Python), so many times."""
     path = workspace / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    piece = " ".join(words).encode().decode("unicode_escape")
+    piece = " ".join((first, *words)).encode().decode("unicode_escape")
     path.write_text(piece * int(count), encoding="utf-8", newline="")
 
 

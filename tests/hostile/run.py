@@ -28,6 +28,9 @@ END_SECONDS = 120
 PER_CASE = 400
 """Seconds after which a submission is said to have stopped the grader."""
 
+ROOM = 6_000_000_000
+"""Bytes of addresses that each of the grader's processes gets."""
+
 Progress = Callable[[int], None]
 """Called with how many of the class are done."""
 
@@ -106,7 +109,8 @@ def _command(
 ) -> None:
     with said.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "grader", *argv],
+            # A grader that lets itself be filled up must not take the machine with it.
+            ["prlimit", f"--as={ROOM}", sys.executable, "-m", "grader", *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
