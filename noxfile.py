@@ -157,6 +157,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile(session: nox.Session) -> None:
+    """Grade hostile submissions beside canaries: nox -s hostile [-- CASE --kind KIND --jobs N]."""
+    install(session, "[tests]")
+    # After Ctrl-C the submissions under way, their sandboxes and the canaries are removed.
+    session.run("python", "-m", "tests.hostile", *session.posargs, interrupt_timeout=180)
+
+
+@nox.session
 def vm_tests(session: nox.Session) -> None:
     """Pass the tests on three real virtual machines (Linux, root): builds the box first."""
     install(session, "[tests]")
