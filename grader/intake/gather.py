@@ -51,6 +51,8 @@ class _One:
     newest: datetime | None = None
     remarks: list[str] = field(default_factory=list)
     refused: str | None = None
+    fault: bool = False
+    """It is refused because the grader broke, not because of what it is."""
 
     @property
     def age(self) -> tuple[bool, int, str, datetime, str]:
@@ -101,9 +103,11 @@ def gather(
         found, unmatched = layouts.find(source, lab, scratch / "class", leave)
         matcher = Matcher(lab, known.people if known else None)
         theirs: dict[str, list[tuple[Person, _One]]] = {}
+        faults = False
         for number, handed in enumerate(found):
             progress(number, len(found), handed.source)
             one = _lay(handed, lab, scratch / str(number))
+            faults |= one.fault
             match = matcher.match(handed, one.manifest)
             if match.person is None:
                 why = f" (Besides, it is not taken: {one.refused})" if one.refused else ""
@@ -130,7 +134,8 @@ def gather(
         # Written in our own folder first: a run that is killed leaves nothing elsewhere.
         replace(listed, folder=scratch).save()
         (scratch / listed.file.name).replace(listed.file)
-        seen.remember(out, signature, scratch)
+        if not faults:
+            seen.remember(out, signature, scratch)
     return listed
 
 
@@ -218,6 +223,13 @@ def _lay(handed: Handed, lab: Lab, scratch: Path) -> _One:
         shutil.rmtree(scratch, ignore_errors=True)
         one.refused = str(error)
         one.remarks += handed.remarks
+    except (KitError, OSError):
+        raise
+    except Exception as error:
+        # A fault of the grader: it is this submission's alone, and is tried again.
+        shutil.rmtree(scratch, ignore_errors=True)
+        one.refused = f"The grader could not unpack it: {type(error).__name__}: {error}"
+        one.fault = True
     else:
         one.root, one.manifest, one.newest = laid.root, laid.manifest, laid.newest
         one.remarks += laid.remarks
