@@ -22,6 +22,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from grader.vetting.dockerdirectives import directives
 from grader.vetting.dockerlines import Instruction, Misread, instructions
 from grader.vetting.dockerwords import BETWEEN, Uncertain, expanded, pairs, shown
 
@@ -32,10 +33,6 @@ MAX_CHARACTERS = 64_000
 
 MAX_PROBLEMS = 500
 
-_DIRECTIVE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_FRONTEND = re.compile(
-    r"(docker\.io/)?docker/dockerfile(:(1|1\.\d+|1\.\d+\.\d+|latest))?", re.ASCII
-)
 _INDEX = re.compile(r"[+-]?[0-9]{1,9}")
 _STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
 
@@ -144,7 +141,7 @@ def vet(text: str, allowed: Collection[str], arguments: Mapping[str, str] | None
         return Vetted("", (), None, tuple(state.problems))
     # Only \n ends a line for the engine; a \r before it stays, it may belong to a here-document.
     lines = text.split("\n")
-    _directives(lines, state)
+    state.escape = directives(lines, state.problem)
     try:
         for instruction in instructions(lines, state.escape):
             try:
@@ -169,72 +166,6 @@ def vet(text: str, allowed: Collection[str], arguments: Mapping[str, str] | None
 
 def _uncertain(line: int, error: Uncertain, state: _State) -> None:
     state.problem(line, f"Line {line} {error.reason}", error.hint)
-
-
-# Lines at the top -----------------------------------------------------------------------------
-
-
-def _directives(lines: list[str], state: _State) -> None:
-    """Read `# name=value` at the top, and take a harmless syntax line out of `lines`.
-
-    BuildKit stops at the first line that is no directive, its versions differ in which that is:
-    an escape sign is taken only where all of them take it.
-    """
-    first = 1 if lines[0].startswith("#!") else 0
-    if "\n".join(lines[first:]).lstrip().startswith("{"):
-        _other_language(first, "JSON", state)
-    certain = not first
-    taken: list[int] = []
-    for number, line in enumerate(lines[first:], first):
-        found = _directive(line)
-        certain = certain and line.isascii() and line.replace("\t", " ").rstrip("\r").isprintable()
-        if line.strip() and not line.lstrip().startswith(("#", "//")):
-            break
-        certain = certain and found is not None and line.lstrip().startswith("#")
-        name, value = found or ("", "")
-        if name == "syntax":
-            # The line stays as an empty comment, so that line numbers in messages are right.
-            lines[number] = "# (syntax)"
-            taken.append(number)
-            if not _FRONTEND.fullmatch(value):
-                _other_language(number, value, state)
-        elif name == "escape":
-            _escape(number, value, certain, state)
-            if taken and certain:
-                # Behind what is only a comment now it would not count.
-                lines[taken[0]], lines[number] = lines[number], lines[taken[0]]
-        else:
-            certain = False
-
-
-def _directive(line: str) -> tuple[str, str] | None:
-    """Name and value of `# name=value`, or `// name=value`."""
-    line = line.strip()
-    comment = line.removeprefix("#") if line.startswith("#") else line.removeprefix("//")
-    name, equals, value = comment.partition("=")
-    name, value = name.strip(), value.strip()
-    if comment == line or not equals or not value or not _DIRECTIVE_NAME.fullmatch(name):
-        return None
-    return name.lower(), value
-
-
-def _escape(number: int, value: str, certain: bool, state: _State) -> None:
-    if value == "`" and certain and state.escape == "\\":
-        state.escape = value
-    elif value != "\\" or not certain or state.escape != value:
-        state.problem(
-            number + 1,
-            f"Line {number + 1} sets an escape sign, {shown(value)}, where it does not count.",
-            "Take the line out, or write '# escape=`' as the first line.",
-        )
-
-
-def _other_language(number: int, value: str, state: _State) -> None:
-    state.problem(
-        number + 1,
-        f"Line {number + 1} asks for another Dockerfile language: {shown(value)}.",
-        "Take the line '# syntax=…' out: nothing here needs it.",
-    )
 
 
 # Instructions ---------------------------------------------------------------------------------

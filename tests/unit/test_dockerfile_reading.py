@@ -9,7 +9,7 @@ import doctest
 
 import pytest
 
-from grader.vetting import dockerlines, dockerwords
+from grader.vetting import dockerdirectives, dockerlines, dockerwords
 from grader.vetting.dockerfile import MAX_CHARACTERS, reference, vet
 from tests.dockerfiles import CERTAIN, HIDDEN, REFUSED
 
@@ -20,7 +20,7 @@ def reasons(text: str) -> list[str]:
     return [problem.reason for problem in vet(text, ALLOWED).problems]
 
 
-@pytest.mark.parametrize("module", [dockerlines, dockerwords])
+@pytest.mark.parametrize("module", [dockerdirectives, dockerlines, dockerwords])
 def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
