@@ -13,6 +13,7 @@ import stat
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import BinaryIO
 
 FOLDER = 0o700
 FILE = 0o600
@@ -61,9 +62,10 @@ def read(path: Path, most: int) -> bytes:
     return content
 
 
-def opener(path: str, flags: int) -> int:
-    """For `open`: a file that is made is its owner's alone."""
-    return os.open(path, flags, FILE)
+def create(path: Path) -> BinaryIO:
+    """A new file to be filled. Raises OSError, FileExistsError where something is."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, FILE), "wb")
 
 
 def narrow(path: Path) -> None:

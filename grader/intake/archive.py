@@ -140,7 +140,7 @@ class Tray:
 
     def _new(self, path: Path, name: str) -> BinaryIO:
         try:
-            return open(path, "xb", opener=private.opener)
+            return private.create(path)
         except FileExistsError:
             # Some systems know a file by other names, too (COMPOS~1.YAM).
             raise _twice((name,)) from None

@@ -56,7 +56,6 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/intake/archive.py": {
             "self.folder.joinpath(*path)",  # names.check
             "folder / path[0]",
-            "open(path, 'xb', opener=private.opener)",
         },
         "grader/intake/git.py": {"PurePosixPath('.git') / checked(name, '.git/HEAD')"},
         "grader/intake/layouts.py": {"scratch / name"},  # names.check, or names.safe
