@@ -58,10 +58,10 @@ class Limits:
 
     def apply(self) -> None:
         """Set them for this process and all that it starts; as far as the system knows them."""
-        if sys.platform == "win32":
+        try:
+            import resource
+        except ImportError:  # Windows
             return
-        import resource
-
         wanted = {
             resource.RLIMIT_CORE: (0, 0),
             # The signal says what happened; a few seconds later the kernel insists.
@@ -92,11 +92,10 @@ class Limits:
 
     def explain_end(self, code: int, log: str) -> str | None:
         """What happened, if the process ended with `code` because a limit was reached."""
-        if sys.platform != "win32":
-            if code == -signal.SIGXCPU:
-                return self._cpu
-            if code == -signal.SIGXFSZ:
-                return self._file
+        if code == -getattr(signal, "SIGXCPU", 0) < 0:
+            return self._cpu
+        if code == -getattr(signal, "SIGXFSZ", 0) < 0:
+            return self._file
         if code != 0 and "MemoryError" in log[-LOG_END:]:
             return self._memory
         return None

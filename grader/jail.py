@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import paths
+from grader.engine import packages
 
 FIRST_UID = 0x70000000
 """Users from here on belong to no one: no distribution, no container and no person has them."""
@@ -55,7 +56,7 @@ PR_SET_NO_NEW_PRIVS = 38
 
 def possible() -> bool:
     """Whether the kit may try: root on Linux."""
-    return sys.platform.startswith("linux") and os.geteuid() == 0
+    return sys.platform.startswith("linux") and packages.is_root()
 
 
 def uid_of(pid: int) -> int:
@@ -219,7 +220,7 @@ def running_as(uid: int) -> list[int]:
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             if process.name.isdigit() and process.stat().st_uid == uid:
-                state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+                state = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
                 if state not in ("Z", "X"):
                     found.append(int(process.name))
     return found
