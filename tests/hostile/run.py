@@ -25,7 +25,7 @@ from tests.hostile.layout import Member
 LOOK_SECONDS = 0.5
 END_SECONDS = 120
 """How long the command may take to clean up after Ctrl-C."""
-PER_CASE = 400
+PER_CASE = 300
 """Seconds after which a submission is said to have stopped the grader."""
 
 ROOM = 6_000_000_000
