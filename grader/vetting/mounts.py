@@ -20,7 +20,7 @@ MODES = frozenset(
 )  # fmt: skip
 """What may stand behind a mount's second colon."""
 
-_SOCKET = re.compile(r"(docker|containerd|podman)[^/]*\.sock$")
+_ENGINES = ("docker", "containerd", "podman")
 
 
 def path_inside(place: Place) -> None:
@@ -62,7 +62,8 @@ def mount_source(place: Place) -> None:
 
 def refuse_socket(place: Place, source: str) -> None:
     """Refused if that is the socket of an engine."""
-    if _SOCKET.search(source):
+    name = source.rpartition("/")[2]
+    if name.endswith(".sock") and any(engine in name for engine in _ENGINES):
         place.refuse(
             "The Docker engine's own socket is mounted: who has it rules the machine.",
             "Leave it out. Services find each other by their names, without the engine.",

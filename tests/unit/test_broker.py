@@ -10,6 +10,7 @@ import socket
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,24 @@ def listening(family: int, address: Any) -> Iterator[socket.socket]:
         yield server
 
 
+@dataclass
+class Nested:
+    """The socket of a node's engine, by its path: whose it is has tests of its own."""
+
+    path: str
+
+    def connect(self, timeout: float = 60) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX)
+        made.connect(self.path)
+        return made
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """Of a sandbox whose host has no engine any more; its node's socket is there."""
     engine = Engine(f"unix://{tmp_path}/gone.sock", "embedded", "userns", "20")
     nested = str(tmp_path / "engine.sock")
-    node = SandboxNode("manager1", "0" * 64, "127.0.0.1", engine, nested)
+    node = SandboxNode("manager1", "0" * 64, "127.0.0.1", engine, Nested(nested))  # type: ignore[arg-type]
     target = SandboxTarget(Sandbox("id", engine, [node], "s1", LIMITS))
     with listening(socket.AF_UNIX, nested) as server, Broker(target) as made:
         made.nested = server  # type: ignore[attr-defined]

@@ -69,7 +69,12 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/handout.py": {"paths.workspaces() / lab.id / student"},
         "grader/vetting/compose.py": {"context / texts.get('dockerfile', 'Dockerfile')"},
         "grader/modules/compose.py": {"PurePosixPath(folder, env_file)"},
-        "labs/lab4/checks/_compose_app.py": {"submission / folder / name"},
+        "grader/modules/submitted.py": {
+            "PurePosixPath(ROOT, name, path)",
+            "PurePosixPath(each)",
+            "PurePosixPath(f'{each}.dockerignore')",
+            "folder / f'{each}.dockerignore'",
+        },
     },
     "names that the system has listed: one name each, no path": {
         "grader/intake/laying.py": {"root / path.name"},
@@ -99,6 +104,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "labs/lab3/checks/_building.py": {"submission / exercise"},
         "labs/lab4/checks/_compose_app.py": {
             "submission / folder",
+            "submission / self.folder",
             "self.node.workspace / self.folder",
         },
     },
@@ -133,6 +139,9 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
         "grader/results.py": {"found.folder / name"},
         "grader/vetting/compose.py": {"folder / n"},
+        "grader/vetting/envfile.py": {"PurePosixPath(path.name)"},
+        "grader/vetting/yamlfile.py": {"PurePosixPath(path.name)"},
+        "grader/modules/submitted.py": {"folder / each"},
     },
     "the user's own words on the command line": {
         "grader/handout.py": {
