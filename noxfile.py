@@ -162,6 +162,10 @@ def hostile(session: nox.Session) -> None:
     install(session, "[tests]")
     # After Ctrl-C the submissions under way, their sandboxes and the canaries are removed.
     session.run("python", "-m", "tests.hostile", *session.posargs, interrupt_timeout=180)
+    if not session.posargs:
+        # Then the readings of generated compose files, and faults of the grader itself.
+        session.run("python", "-m", "tests.hostile.differential", "5000", interrupt_timeout=60)
+        session.run("python", "-m", "pytest", "tests/engine/test_grader_faults.py")
 
 
 @nox.session

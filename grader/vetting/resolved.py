@@ -216,7 +216,7 @@ def _relative_to(root: str, data: Mapping[str, Any], file: YamlFile) -> dict[str
             now = str(checked(path.removeprefix(f"{root}/"), file.name))
         else:
             raise Refused(
-                f"The path `{path[:80]}` is not in your folder.",
+                f"The path `{path[:80]}` leads out of the folder.",
                 where=_place_of(path, file),
                 remedy="Put what you need beside the file that names it, and write the path from"
                 " there.",
