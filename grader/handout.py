@@ -348,7 +348,7 @@ def _digest(out: Path, name: str) -> str | None:
         raise KitError(
             f"{name} cannot be read as a file: {error.strerror or error}.",
             where=str(error.filename or out),
-            remedy="Rename what stands there or mend its rights, then try again: the lab has a"
+            remedy="Rename what stands there or fix its permissions, then try again: the lab has a"
             " file of that name.",
         ) from None
 

@@ -2,7 +2,7 @@
 
     >>> write(Path("workspaces/lab4/s1234567"), "counter/Dockerfile", b"FROM python:3.11\\n")
 
-Each step down is taken from a handle of the folder above, so that nobody exchanges one on the
+Each step down is taken from a handle of the folder above, so that no one exchanges one on the
 way. Windows holds no folder open: there each step is looked at just before. What the caller
 gives as the folder may itself be reached through links; the caller knows it, a stranger does not.
 """

@@ -172,7 +172,7 @@ def write(path: Path, content: bytes, *, own: bool = False) -> None:
         raise KitError(
             f"The file cannot be written: {error.strerror or error}.",
             where=str(path),
-            remedy="Mend that, or choose another place with --out.",
+            remedy="Correct that, or choose another place with --out.",
         ) from None
 
 

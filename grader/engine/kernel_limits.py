@@ -33,7 +33,7 @@ SHARED = {
     "fs/aio-max-nr": OUT_OF_REACH,
     "fs/file-max": OUT_OF_REACH,
     # Each container has a key of its own, and nodes may have their users in common. These
-    # need memory that is nobody's: no more than some megabytes.
+    # need memory that no cgroup counts: no more than some megabytes.
     "kernel/keys/maxkeys": 20_000,
     "kernel/keys/maxbytes": 2_000_000,
 }
