@@ -33,7 +33,7 @@ def write(results: Results, lab: Lab) -> Path:
         raise KitError(
             f"The list of points cannot be written: {error.strerror or error}.",
             where=str(file),
-            remedy="Correct the permissions of the results folder, then give the same command again.",
+            remedy="Correct the permissions of the results folder, then run the command again.",
         ) from None
     return results.folder / FILE
 
