@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,15 +17,22 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def plain_engine(engine: find.Engine, tmp_path: Path) -> Iterator[str]:
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room for the names of an engine's sockets (108 characters)."""
+    with tempfile.TemporaryDirectory(prefix="drydock-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def plain_engine(engine: find.Engine, short_path: Path) -> Iterator[str]:
     """An engine that does not remap users, with nothing in it. Its packages come with `engine`."""
     dockerd = packages.program("dockerd")
     if not packages.is_root() or dockerd is None:
         pytest.skip("starting an engine needs root and dockerd")
-    url = f"unix://{tmp_path}/engine.sock"
-    places = [f"--{name}={tmp_path / name}" for name in ("data-root", "exec-root", "pidfile")]
+    url = f"unix://{short_path}/engine.sock"
+    places = [f"--{name}={short_path / name}" for name in ("data-root", "exec-root", "pidfile")]
     rules = ["--bridge=none", "--iptables=false", "--ip6tables=false"]
-    with (tmp_path / "log").open("wb") as log:
+    with (short_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [dockerd, *places, *rules, f"--host={url}"],
             stdout=log,
@@ -33,7 +41,7 @@ def plain_engine(engine: find.Engine, tmp_path: Path) -> Iterator[str]:
         )
     try:
         up = eventually(lambda: find.probe(url, "option"), within=60)
-        assert up, (tmp_path / "log").read_text("utf-8")
+        assert up, (short_path / "log").read_text("utf-8")
         yield url
     finally:
         process.terminate()
