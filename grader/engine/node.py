@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from socket import socket as Socket
 from typing import IO, TYPE_CHECKING, Any
@@ -149,7 +149,12 @@ class SandboxNode:
         Raises EngineFault: `bounded.Unanswered` where no engine listens.
         """
         if self.socket is not None:
-            return self.socket.connect()
+            try:
+                return self.socket.connect()
+            except node_socket.Replaced:
+                if not self._started_again(self.socket):
+                    raise
+                return self.socket.connect()
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
@@ -159,6 +164,24 @@ class SandboxNode:
             return dial.stream(self.outer, self.container_id)
         except (DockerException, RequestException) as error:
             raise bounded.Unanswered(f"The node {self.name} does not answer: {error}") from None
+
+    def _started_again(self, known: NodeSocket) -> bool:
+        """Whether the host's engine has started the node again: then its engine is a new one, too.
+
+        Root of a node can end it, and cannot start it.
+        """
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            state = self.outer.api.inspect_container(self.container_id)["State"]
+        except (DockerException, RequestException):
+            return False
+        first = Process.of(int(state["Pid"]))
+        if first is None or first == known.first:
+            return False
+        self.socket = replace(known, first=first, engine=None)
+        return True
 
     @property
     def socket_path(self) -> str | None:

@@ -146,8 +146,12 @@ class NodeSocket:
         self.engine = found
 
 
-def replaced() -> EngineFault:
-    return EngineFault(
+class Replaced(EngineFault):
+    """Something else than the node's engine is where its socket was."""
+
+
+def replaced() -> Replaced:
+    return Replaced(
         "The node's engine socket was replaced: what lies in its place is not opened.",
         remedy="Grade this submission again alone; if it is so again, look at what it runs.",
     )

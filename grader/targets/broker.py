@@ -151,8 +151,12 @@ class Broker:
             frames.send(channel, {"fault": [error.what, error.where, error.remedy]})
         except (DockerException, RequestException) as error:
             frames.send(channel, {"fault": [f"The engine does not answer: {error}", None, None]})
-        except (KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
-            raise frames.Ended(f"no request: {error!r}") from None
+        except frames.Ended:
+            raise
+        except Exception as error:
+            # No request, or a fault of this side: it is said, and the channel ends.
+            frames.send(channel, {"fault": [f"The grader could not do it: {error!r}", None, None]})
+            raise frames.Ended("a request failed") from None
 
     def _run(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
         asked: dict[str, Any] = {

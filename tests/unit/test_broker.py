@@ -145,6 +145,7 @@ def test_what_is_no_request_ends_its_channel_and_no_other(
 ) -> None:
     with node._line.channel() as other, node._line._new() as channel:
         frames.send(channel, request_)
+        assert "could not do it" in frames.receive(channel)[0]["fault"][0]
         with pytest.raises(frames.Ended):
             frames.receive(channel)
         frames.send(other, {**GOOD, "keep": 1})
