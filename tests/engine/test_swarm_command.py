@@ -103,7 +103,7 @@ def until(true: Callable[[], Any], what: str, seconds: float = 30) -> None:
 def half_way(engine: Engine, up: list[str]) -> kit.Running:
     """An `up` of which some nodes are there already."""
     running = kit.Running(*up)
-    until(lambda: any("-worker" in name for name in objects(engine)), "a node is being made")
+    until(lambda: any("-worker" in name for name in objects(engine)), "a node is being made", 120)
     return running
 
 

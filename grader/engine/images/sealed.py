@@ -75,6 +75,13 @@ def owns(volume: Mapping[str, Any]) -> bool:
     return bool(device == str(link(str(volume["Name"]))))
 
 
+def lent(volume: Mapping[str, Any]) -> bool:
+    """Whether the volume is a finished file of another data directory, whose engine this is."""
+    options = volume.get("Options") or {}
+    finished = options.get("type") == "ext4" and "ro" in str(options.get("o", "")).split(",")
+    return finished and not owns(volume)
+
+
 def ready(client: docker.DockerClient, name: str) -> None:
     """To be called before a container is given the volume `name`: its device is there, then.
 

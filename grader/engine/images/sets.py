@@ -35,9 +35,10 @@ ROLE = "drydock.role"
 SET = "image-set"
 SET_MARKER = "image-set-marker"
 
-Kind = Literal["file", "view", "open"]
+Kind = Literal["file", "lent", "view", "open"]
 PROTECTION: Mapping[Kind, str] = {
     "file": "in a file system of its own that nodes cannot write to",
+    "lent": "in a read-only file system of the kit whose engine this is",
     "view": "in a volume that nodes have read-only, compared when grading begins",
     "open": "made by an older version of the kit, not used before it is carried over",
 }
@@ -50,8 +51,9 @@ class ImageSet:
     `origin` is "built" or "pulled REFERENCE@DIGEST"; `recipe` the hash of what it was made
     from; `site` the hash of the machine's configuration in the images. `volume` is what nodes
     are seeded from. `kind` says what keeps nodes from changing it: "file" a read-only file
-    system, "view" a read-only mount, "open" nothing. `identity` changes with every write to it,
-    and is cheap to look at; `content` is the SHA-256 of all of it.
+    system, "lent" that of another data directory's kit, "view" a read-only mount, "open"
+    nothing. `identity` changes with every write to it, and is cheap to look at; `content` is
+    the SHA-256 of all of it.
     """
 
     volume: str
@@ -98,6 +100,8 @@ def complete_sets(client: docker.DockerClient, name: str | None = None) -> list[
         if labels.get(ROLE) != SET_MARKER or data not in names:
             continue
         kind = _kind(labels.get("drydock.kind"))
+        if kind == "file" and sealed.lent(names[data]):
+            kind = "lent"
         if kind == "file" and not sealed.file(data).exists():
             continue
         if kind == "view" and data.removesuffix(sealed.SEALED) + CONTENT not in names:
@@ -284,6 +288,8 @@ def changed(engine: Engine, image_set: ImageSet, *, thorough: bool = False) -> s
     """
     if image_set.kind == "open":
         return "The image set was made by a version of the kit that let sandboxes write to it."
+    if image_set.kind == "lent":
+        return None  # Who has the file compares it.
     found = _identity(engine, image_set)
     if found == image_set.identity and not thorough:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from grader.engine import disk, embedded, leftovers
+from grader.engine import disk, embedded, leftovers, node_image
 from grader.engine.images import sealed, sets
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox, builder
@@ -64,6 +64,7 @@ def small(engine: Any, request: pytest.FixtureRequest) -> Iterator[ImageSet]:
             patch.setattr(sealed, "possible", lambda _engine: False)
         elif not sealed.possible(engine):
             pytest.skip("not the kit's own engine, or no root")
+        node_image.ensure(engine)
         try:
             made = make(engine, "1")
             assert made.kind == request.param
@@ -99,6 +100,19 @@ def test_nothing_that_root_of_a_node_does_is_in_the_next_node(engine: Any, small
     with Sandbox.create(engine, image_set=small.volume) as sandbox:
         assert note(sandbox) == "first"
     assert sets.changed(engine, small, thorough=True) is None
+
+
+def test_a_kit_with_another_data_directory_uses_it_as_it_is(
+    engine: Any, as_file: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path))
+    with contextlib.closing(engine.client()) as client:
+        found = sets.complete(client, as_file.version)
+    assert found is not None
+    assert (found.volume, found.kind) == (as_file.volume, "lent")
+    assert sets.changed(engine, found) is None
+    with Sandbox.create(engine, image_set=found.volume) as sandbox:
+        assert note(sandbox) == "first"
 
 
 def test_the_file_system_itself_is_read_only(engine: Any, as_file: ImageSet) -> None:
