@@ -34,11 +34,11 @@ _RUN = """
     -d --detach -q --quiet
 """
 _CREATE = """
-    --name=service --mode=mode -p --publish=text -e --env=text -l --label=label
+    --name=service --mode=mode -p --publish=ports -e --env=text -l --label=label
     --container-label=label --constraint=text --placement-pref=text --network=network
 """
 _UPDATE = """
-    --image=image --args=command --force --rollback --publish-add=text --publish-rm=text
+    --image=image --args=command --force --rollback --publish-add=ports --publish-rm=text
     --env-add=text --env-rm=text --label-add=label --label-rm=text
     --container-label-add=label --container-label-rm=text --constraint-add=text
     --constraint-rm=text --placement-pref-add=text --placement-pref-rm=text

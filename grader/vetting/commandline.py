@@ -12,6 +12,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from grader.vetting.amount import MAX_PORTS, ports_in
+
 OFF = ("0", "f", "F", "false", "FALSE", "False")
 """The values that turn a switch off."""
 
@@ -94,6 +96,14 @@ def label(value: str) -> None:
     """NotAllowed for a label that Docker or the grader gives itself."""
     if value.strip().lower().startswith(("drydock", "com.docker.")):
         raise NotAllowed(f"The label {value} is not yours to give.", "Take another name for it.")
+
+
+def ports(value: str) -> None:
+    """NotAllowed for a range of more ports than a command may publish."""
+    if ports_in(value) > MAX_PORTS:
+        raise NotAllowed(
+            f"{value} publishes more than {MAX_PORTS} ports.", "Publish the one that is asked for."
+        )
 
 
 def flags(*groups: str) -> dict[str, Flag]:

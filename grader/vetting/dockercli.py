@@ -19,7 +19,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from grader.vetting._docker_commands import NOT_THESE, TABLE
-from grader.vetting.commandline import Flag, Form, NotAllowed, fields, label, number, read
+from grader.vetting.commandline import Flag, Form, NotAllowed, fields, label, number, ports, read
 from grader.vetting.dockerfile import reference
 
 MAX_TASKS = 20
@@ -106,6 +106,8 @@ def _value(flag: Flag, value: str, images: Collection[str]) -> None:
         _network(value)
     elif flag.kind == "label":
         label(value)
+    elif flag.kind == "ports":
+        ports(value)
     elif flag.kind == "mode":
         if value not in ("replicated", "global"):
             raise NotAllowed(f"A service of mode {value} is not asked for.", "Leave --mode out.")

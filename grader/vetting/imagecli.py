@@ -17,7 +17,17 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from grader.vetting.commandline import OFF, Form, NotAllowed, Table, fields, flags, label, read
+from grader.vetting.commandline import (
+    OFF,
+    Form,
+    NotAllowed,
+    Table,
+    fields,
+    flags,
+    label,
+    ports,
+    read,
+)
 from grader.vetting.dockerfile import reference
 
 _LISTED = "-f --filter=text --format=text -q --quiet --no-trunc"
@@ -27,7 +37,7 @@ _LOOK = "-f --format=text"
 FORMS: dict[str, Form] = {
     "run": Form(
         flags(
-            "-d --detach --name=own -p --publish=text -P --publish-all -v --volume=volume",
+            "-d --detach --name=own -p --publish=ports -P --publish-all -v --volume=volume",
             "--mount=mount -e --env=text --restart=text -l --label=label --pull=pull --rm -h",
             "--hostname=text",
         ),
@@ -164,6 +174,8 @@ def _value(kind: str | None, value: str) -> None:
         _mount(value)
     elif kind == "label":
         label(value)
+    elif kind == "ports":
+        ports(value)
     elif kind == "pull" and value not in ("missing", "never"):
         raise NotAllowed("The lab's images are there already.", "Leave --pull out.")
     elif kind == "driver" and value != "local":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grader.vetting import mounts, rules
+from grader.vetting import amount, mounts, rules
 from grader.vetting.allowlist import ANY, Form, Refusal, Spec
 from grader.vetting.model_build import ENGINE_OWN, LABELS
 from grader.vetting.model_service import DEPLOY, HEALTHCHECK, SERVICE
@@ -90,7 +90,7 @@ CONFIG: dict[str, Spec] = {
 TOP: dict[str, Spec] = {
     "version": ANY,
     "name": ANY,
-    "services": Form(names=Form(keys=SERVICE)),
+    "services": Form(names=Form(keys=SERVICE), rule=amount.few_services),
     "networks": Form(names=Form(keys=NETWORK)),
     "volumes": Form(names=Form(keys=VOLUME)),
     "secrets": Form(names=Form(keys=SECRET)),

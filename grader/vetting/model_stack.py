@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from grader.vetting import model, mounts, rules
+from grader.vetting import amount, model, mounts, rules
 from grader.vetting import model_service as service
 from grader.vetting.allowlist import ANY, Form, Place, Refusal, Spec
 from grader.vetting.model_build import LABELS
@@ -122,7 +122,7 @@ NETWORK = _of(
 TOP = _of(
     model.TOP,
     ("version", "name"),
-    services=Form(names=Form(keys=SERVICE)),
+    services=Form(names=Form(keys=SERVICE), rule=amount.few_services),
     networks=Form(names=Form(keys=NETWORK)),
     volumes=Form(names=Form(keys=_of(model.VOLUME, ("name", "driver", "labels", "external")))),
     configs=Form(

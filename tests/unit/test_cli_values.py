@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grader.vetting import commandline, composecli, dockercli, imagecli
+from grader.vetting import amount, commandline, composecli, dockercli, imagecli
 from grader.vetting.commandline import NotAllowed, number
 from tests.unit import refusal
 
@@ -28,8 +28,10 @@ def image(line: str) -> Any:
     return imagecli.vet(shlex.split(line), RULES)
 
 
-def test_the_examples_in_the_docstrings_are_true() -> None:
-    assert doctest.testmod(commandline).failed == 0
+@pytest.mark.parametrize("module", [commandline, amount])
+def test_the_examples_in_the_docstrings_are_true(module: Any) -> None:
+    assert doctest.testmod(module).attempted
+    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize(
@@ -150,3 +152,19 @@ def test_what_stays_within_the_limits_is_run(look: Callable[[str], Any], line: s
         look(line)
     except NotAllowed as error:
         pytest.fail(f"{error.reason} {error.hint}")
+
+
+@pytest.mark.parametrize("value", ["1-65535", "8000-8060:80", "published=9000-9100,target=80"])
+def test_a_range_of_many_ports_is_not_published(value: str) -> None:
+    for run, line in (
+        (swarm, f"docker service create -p {value} alpine:3 sleep 9"),
+        (swarm, f"docker service update --publish-add {value} web"),
+        (image, f"docker run -d --publish={value} registry:2"),
+    ):
+        with pytest.raises(NotAllowed, match="more than 60 ports"):
+            run(line)
+
+
+def test_ports_as_an_exercise_needs_them_are_published() -> None:
+    swarm("docker service create -p mode=host,published=8080,target=80 alpine:3 sleep 9")
+    image("docker run -d -p 127.0.0.1:5100:5000 -p 8000-8010:80 registry:2")

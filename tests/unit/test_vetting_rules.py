@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grader.vetting import model_stack, mounts, rules
+from grader.vetting import amount, model_stack, mounts, rules
 from grader.vetting.allowlist import Form, Place, Refusal, Rule, Setting, check
 from grader.vetting.variables import Variables
 from grader.vetting.yamlfile import Refused, YamlFile
@@ -245,3 +245,17 @@ def test_extensions_and_empty_values_say_nothing(folder: Path) -> None:
     spec = Form(keys={"image": rules.off("It is on.")})
     for value in (None, {}, {"image": None}, {"x-note": {"image": True}}):
         check(place(folder, value), spec)
+
+
+def test_a_file_asks_for_few_services_and_ports(folder: Path) -> None:
+    web = {"image": "nginx:1.22", "ports": ["8000-8029:80", {"published": "9000-9029"}]}
+    takes(amount.few_services, folder, {"web": web, "db": {"image": "x"}, "odd": None})
+    refuses(
+        amount.few_services,
+        folder,
+        {f"s{number}": {"image": "x"} for number in range(31)},
+        {"web": {"ports": ["1-65535:1-65535"]}},
+        {"web": {"ports": [f"{port}:80" for port in range(8000, 8061)]}},
+        {"web": web, "api": {"ports": [8080]}},
+        {"web": {"ports": [{"target": 80, "published": "65535-1"}]}},
+    )
