@@ -19,8 +19,9 @@ module Drydock
     NO_QEMU = 127
     # A kernel that has no disk says this within a second, and QEMU ends.
     LAST_WORDS = "Kernel panic - not syncing: VFS".freeze
-    # Vagrant reads its file at each command: what was tried is remembered until the next boot.
-    MEMORY = File.expand_path("../.vagrant/drydock-kvm", __dir__)
+    # In Vagrant's own folder: Vagrant reads its file at each command, and what was tried is
+    # remembered until the next boot.
+    MEMORY = "drydock-kvm".freeze
 
     module_function
 
@@ -50,7 +51,8 @@ module Drydock
 
         IO.for_fd(device.ioctl(KVM_CREATE_VM, 0)).close
       end
-      remembered(kernel(env)) { |kernel| qemu_starts? && (kernel.nil? || boots?(kernel)) }
+      kernel = kernel(env)
+      remembered(File.join(home(env), MEMORY), kernel) { qemu_starts? && (kernel.nil? || boots?(kernel)) }
     rescue Errno::EACCES
       # Not ours to open, but libvirt opens it with rights of its own.
       true
@@ -58,9 +60,12 @@ module Drydock
       false
     end
 
+    def home(env = ENV)
+      env["VAGRANT_HOME"] || File.join(Dir.home, ".vagrant.d")
+    end
+
     def kernel(env = ENV)
-      home = env["VAGRANT_HOME"] || File.join(Dir.home, ".vagrant.d")
-      boxes = Dir.glob(File.join(home, "boxes", "drydock-VAGRANTSLASH-node", "**", "vmlinuz"))
+      boxes = Dir.glob(File.join(home(env), "boxes", "drydock-VAGRANTSLASH-node", "**", "vmlinuz"))
       [boxes.max, "/boot/vmlinuz-#{Etc.uname[:release]}"].compact.find { |file| File.readable?(file) }
     end
 
@@ -80,13 +85,13 @@ module Drydock
       true
     end
 
-    def remembered(kernel, file: MEMORY)
+    def remembered(file, kernel)
       boot = File.read("/proc/sys/kernel/random/boot_id").strip
       about = "#{boot} #{kernel}"
       said, answer = File.exist?(file) ? File.read(file).split("\n") : []
       return answer == "works" if said == about
 
-      works = yield(kernel)
+      works = yield
       begin
         FileUtils.mkdir_p(File.dirname(file))
         File.write(file, "#{about}\n#{works ? 'works' : 'does not work'}\n")

@@ -164,7 +164,7 @@ def test_kvm_that_runs_firmware_and_no_kernel_is_emulated_and_tried_once(tmp_pat
         "panics = 'echo \"[0.9] Kernel panic - not syncing: VFS: Unable to mount root fs\"'\n"
         "p stuck.(), Drydock::Host.boots?('k', qemu: qemu.(panics))\n"
         "tries = 0\n"
-        "ask = ->(k) { Drydock::Host.remembered(k, file: ARGV[0]) { tries += 1; k == 'good' } }\n"
+        "ask = ->(k) { Drydock::Host.remembered(ARGV[0], k) { tries += 1; k == 'good' } }\n"
         "p ask.('bad'), ask.('bad'), tries, ask.('good'), ask.('good'), tries\n"
     )
     done = subprocess.run(
