@@ -16,9 +16,9 @@ from grader.vetting.allowlist import Place
 
 MAX_SERVICES = 30
 MAX_PORTS = 60
-"""Published ports of one file, or of one command."""
+"""Published ports of one file, or of one flag of a command."""
 
-_RANGE = re.compile(r"(?<!\d)(\d{1,5})-(\d{1,5})(?!\d)")
+_RANGE = re.compile(r"(?<!\d)0*(\d{1,5})-0*(\d{1,5})(?!\d)")
 
 
 def ports_in(text: str) -> int:
