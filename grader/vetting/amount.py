@@ -16,7 +16,7 @@ from grader.vetting.allowlist import Place
 
 MAX_SERVICES = 30
 MAX_PORTS = 60
-"""Published ports of one file, or of one flag of a command."""
+"""Published ports of one file, or of one command."""
 
 _RANGE = re.compile(r"(?<!\d)0*(\d{1,5})-0*(\d{1,5})(?!\d)")
 

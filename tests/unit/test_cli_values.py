@@ -167,6 +167,18 @@ def test_a_range_of_many_ports_is_not_published(value: str) -> None:
             run(line)
 
 
+def test_many_flags_publish_no_more_ports_than_one() -> None:
+    many = [f"-p {port}:80" for port in range(8000, 8061)]
+    for run, line in (
+        (swarm, "docker service create {} alpine:3 sleep 9"),
+        (swarm, "docker service update --publish-add 8000-8030:80 --publish-add 9000-9030:80 web"),
+        (image, "docker run -d {} registry:2"),
+    ):
+        with pytest.raises(NotAllowed, match="more than 60 ports"):
+            run(line.format(" ".join(many)))
+    swarm("docker service create {} alpine:3 sleep 9".format(" ".join(many[:60])))
+
+
 def test_ports_as_an_exercise_needs_them_are_published() -> None:
     swarm("docker service create -p mode=host,published=8080,target=80 alpine:3 sleep 9")
     image("docker run -d -p 127.0.0.1:5100:5000 -p 8000-8010:80 registry:2")
