@@ -64,7 +64,7 @@ class Page:
 
         def settled() -> bool:
             nonlocal first_answer
-            answer = self.ask(port(), n) if port() else None
+            answer = self.ask(port(), n)
             if answer and first_answer is None:
                 first_answer = time.monotonic()
             if first_answer and time.monotonic() - first_answer > PATIENCE * self.patience:

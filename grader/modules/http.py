@@ -102,12 +102,15 @@ def request(
     """One request, and with `follow` those to which the node's redirects lead.
 
     None where no whole answer came within `timeout` seconds: refused, reset, silent, too slow, not
-    HTTP. A redirect that leads elsewhere, or once too often, is itself the answer.
+    HTTP; and for port 0, that of what does not run, or not any more. A redirect that leads
+    elsewhere, or once too often, is itself the answer.
 
     Raises ValueError for a public address, EngineFault where the grader's own machine cannot make
     connections; nothing for what a server or the network does.
     """
     only_the_labs_own(address)
+    if port == 0:
+        return None
     deadline = time.monotonic() + timeout
     body = urlencode(form or {}).encode()
     sent = {**HEADERS, **(FORM if body else {}), **(headers or {})}

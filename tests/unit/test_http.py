@@ -372,6 +372,11 @@ def test_a_closed_port_does_not_answer() -> None:
     assert not http.connects(HERE, port)
 
 
+def test_what_does_not_run_any_more_does_not_answer() -> None:
+    """A container that ends between two looks has lost its port."""
+    assert http.get("127.0.0.1", 0) is None
+
+
 def test_a_fault_of_the_graders_own_machine_is_told() -> None:
     def none_left(port: int, timeout: float) -> socket.socket:
         raise OSError(errno.EMFILE, "Too many open files")
