@@ -108,6 +108,9 @@ def _play(chosen: Sequence[Case], jobs: int | None, console: Console) -> Finding
                     f"{'ok' if not wrong else 'AMISS':12}{case.kind}/{case.name}",
                     markup=False,
                 )
+                # At once, too: a run of an hour may be stopped before its summary.
+                for line in wrong or ():
+                    console.print(f"            - {line}", markup=False)
         play.end()
     return play.found
 

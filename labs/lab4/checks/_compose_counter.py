@@ -94,5 +94,6 @@ class Counter(App):
 
 def shown_count(answer: Answer | None) -> int | None:
     """The number of visits that the page tells."""
-    found = re.search(r"seen (\d+) times", answer.text) if answer and answer.ok else None
+    # A number that no page reaches by counting would cost time, or be none that Python reads.
+    found = re.search(r"seen (\d{1,15}) times", answer.text) if answer and answer.ok else None
     return int(found[1]) if found else None

@@ -81,7 +81,7 @@ class Voting(Deployed):
         try:
             found = json.loads(answer.text)["votes"] if answer else None
             return None if found is None else {key: int(found[key]) for key in self.options}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def logs(self) -> str:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import pytest
 from _scientific_data import DataSet, data_set
@@ -171,12 +171,8 @@ def inside(node: Any, image: Image, target: Any) -> Inside:
                 lambda running=container: _answer(running), within=30 * target.patience
             )
             if answer and answer != "ended":
-                return Inside(
-                    frozenset(answer["modules"]),
-                    {plain(name): version for name, version in answer["python"].items() if name},
-                    dict(answer["debian"]),
-                    _user(node, container),
-                )
+                modules, python, debian = answer
+                return Inside(modules, python, debian, _user(node, container))
             said = container.log()
         finally:
             container.remove()
@@ -192,12 +188,28 @@ def _no_python(said: str) -> NoReturn:
     fail(reason, expected="an image whose python3 runs", actual=said.strip()[-300:], hint=hint)
 
 
-def _answer(container: Running) -> Any:
+Told = tuple[frozenset[str], dict[str, str], dict[str, str]]
+"""Modules, and versions by package of Python and of Debian."""
+
+
+def _answer(container: Running) -> Told | Literal["ended"] | None:
     """What ASK printed; 'ended' if it will not print any more, None if it may."""
     for line in container.log(err=False).splitlines():
         if line.startswith("@"):
-            return json.loads(line[1:])
+            return told(line[1:]) or "ended"
     return None if container.now().running else "ended"
+
+
+def told(text: str) -> Told | None:
+    """What ASK's line says; None for anything else, as the image's python3 may be any program."""
+    try:
+        said = json.loads(text)
+        python = {plain(str(name)): str(version) for name, version in said["python"].items()}
+        debian = {str(name): str(version) for name, version in said["debian"].items()}
+        modules = frozenset(map(str, said["modules"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return modules, {name: version for name, version in python.items() if name}, debian
 
 
 def _user(node: Any, container: Running) -> int:
