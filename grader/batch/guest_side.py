@@ -17,14 +17,17 @@ from typing import Any
 
 from grader import grading, supply
 from grader.batch import worker
+from grader.checks import eventually
 from grader.console import say
-from grader.engine import find
+from grader.engine import daemon, find, node
 from grader.engine.images.sets import ImageSet
+from grader.engine.mirror import making
 from grader.errors import KitError
 from grader.guest import disk, machine
 from grader.targets import frames
 
 DEVICE = Path("/dev/virtio-ports") / machine.PORT
+DEVICE_SECONDS = 120
 IMAGES = Path("/dev/disk/by-id/virtio-images")
 
 
@@ -44,6 +47,7 @@ class Port:
 
 
 def main() -> int:
+    eventually(DEVICE.exists, within=DEVICE_SECONDS)
     port = Port()
     told, _ = frames.receive(port)
     try:
@@ -57,9 +61,17 @@ def main() -> int:
         return error.exit_code
 
 
+def be_patient(factor: float) -> None:
+    """Give all in this process so many times the usual time: the machine may be an emulated one."""
+    supply.Sandboxes.patience = factor
+    daemon.START_SECONDS *= factor
+    node.READY_SECONDS *= factor
+    making.SECONDS *= factor
+
+
 def serve(port: Port, told: dict[str, Any]) -> int:
     """Make ready as told, then grade until the port is closed."""
-    supply.Sandboxes.patience = float(told["patience"])
+    be_patient(float(told["patience"]))
     disk.adopt(ImageSet(**told["images"]), IMAGES)
     one_at_a_time = threading.Lock()
 

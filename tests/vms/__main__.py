@@ -12,6 +12,7 @@ from grader import paths
 from grader.console import say
 from grader.engine import packages
 from grader.errors import KitError
+from grader.guest import disk as guest_disk
 
 PROGRAMS = {
     "vagrant": "vagrant",
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
     install()
     # Not /tmp, which may be memory: the machines' disks are in there.
     with tempfile.TemporaryDirectory(prefix="drydock-vms-", dir="/var/tmp") as folder:
+        guest_disk.ensure()
         build_box(Path(folder, "box"))
         say(f"The box is built: {time.monotonic() - began:.0f} s.")
         return run_inside(Path(folder), argv)
