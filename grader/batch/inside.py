@@ -101,7 +101,7 @@ class Inside:
             self._slow = SLOW
             self._say(
                 "KVM does not work here: the virtual machine's processors are emulated, which is"
-                " about ten times slower."
+                " much slower."
             )
         disk.ensure()
 
