@@ -96,14 +96,14 @@ class Inside:
         """What takes minutes the first time, and says so itself. Raises KitError."""
         disk.supported()
         machine.install()
-        found = machine.how()
+        made, _ = disk.ensure()
+        found = machine.how(made.kernel)
         if found.emulated:
             self._slow = SLOW
             self._say(
                 "KVM does not work here: the virtual machine's processors are emulated, which is"
                 " much slower."
             )
-        disk.ensure()
 
     def __enter__(self) -> Inside:
         try:

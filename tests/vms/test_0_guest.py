@@ -57,6 +57,11 @@ def qemus() -> set[int]:
     return found
 
 
+def emulated() -> bool:
+    made, _ = disk.ensure()
+    return machine.how(made.kernel).emulated
+
+
 def test_it_grades_and_leaves_nothing(tmp_path: Path) -> None:
     one = Class(tmp_path, {"s0000001": "well"})
     done = one.grade("--inside", "vm", "--exercise", "one")
@@ -65,7 +70,7 @@ def test_it_grades_and_leaves_nothing(tmp_path: Path) -> None:
     assert (result.id, result.score) == ("one", 2)
     assert result.target["isolation"] == "vm"
     assert result.target["confined"] is True
-    assert "KVM does not work here" in done.stderr or not machine.how().emulated
+    assert "KVM does not work here" in done.stderr or not emulated()
     again = one.grade("--exercise", "one")
     assert "1 graded already, their files are the same." in again.stderr, "keys are this machine's"
 
@@ -88,7 +93,7 @@ def test_it_ends_when_the_kit_is_killed(tmp_path: Path) -> None:
 
 
 def test_one_that_dies_loses_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if machine.how().emulated and not request.config.getoption("--everything"):
+    if emulated() and not request.config.getoption("--everything"):
         pytest.skip("starts two machines, which are slow to start here: -- --everything")
     one = Class(tmp_path, {"s0000001": "well"})
     running = kit.Running(*one.where, "--inside", "vm", "--exercise", "one")
