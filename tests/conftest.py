@@ -37,6 +37,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         lanes.in_order(items)
 
 
+class AtOnce:
+    """Tells what failed when it fails, too: an hour's run may be cut off before its summary."""
+
+    LINES = 15
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self.config.pluginmanager.getplugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.line("")
+            terminal.write_line(f"{report.nodeid} failed:")
+            for line in report.longreprtext.splitlines()[-self.LINES :]:
+                terminal.write_line(f"    {line}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not LANE:
+        config.pluginmanager.register(AtOnce(config))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     # Not by the lanes themselves: after Ctrl-C they have no time for it.
     if not LANE and config.getoption("numprocesses", None):

@@ -1,13 +1,10 @@
-# Reads and checks nodes.yaml, and looks at the host. Knows nothing of Vagrant, so that it can be
-# tested without it.
+# Reads and checks nodes.yaml. Knows nothing of Vagrant, so that it can be tested without it.
 
-require "open3"
 require "yaml"
 
-module Drydock
-  # Something a person can mend; its message says what is wrong, where, and what to do.
-  class Trouble < StandardError; end
+require_relative "host"
 
+module Drydock
   Node = Struct.new(:name, :address, :memory, :cpus, :box, :box_version, keyword_init: true)
 
   module Nodes
@@ -145,59 +142,6 @@ module Drydock
 
     def wrong(path, what, remedy)
       raise Trouble, "#{path}: #{what} #{remedy}"
-    end
-  end
-
-  # What the Vagrantfile has to know of the machine it runs on.
-  module Host
-    KVM = "/dev/kvm".freeze
-    # From Linux' <linux/kvm.h>: _IO(0xAE, 0) and _IO(0xAE, 1).
-    KVM_GET_API_VERSION = 0xAE00
-    KVM_CREATE_VM = 0xAE01
-
-    module_function
-
-    # Ruby may be an x86-64 program that macOS translates, so macOS itself is asked.
-    def arm64?
-      return `sysctl -in hw.optional.arm64 2>/dev/null`.strip == "1" if RUBY_PLATFORM.include?("darwin")
-
-      RUBY_PLATFORM.match?(/\A(aarch64|arm64)/)
-    end
-
-    # Whether libvirt has to emulate. DRYDOCK_EMULATE=1 says yes, =0 says no, else it is tried.
-    def emulate?(env = ENV, kvm: KVM)
-      case env["DRYDOCK_EMULATE"]
-      when "1" then true
-      when "0" then false
-      when nil, "" then !kvm?(kvm)
-      else raise Trouble, "DRYDOCK_EMULATE=#{env['DRYDOCK_EMULATE']} is not known. Say 1 or 0, or leave it out."
-      end
-    end
-
-    # A device that can be opened proves little: under some hypervisors a VM is made, and QEMU
-    # ends as soon as it sets up a processor like the host's. So QEMU itself is asked, with a VM
-    # that never runs.
-    def kvm?(path = KVM)
-      File.open(path, File::RDWR) do |device|
-        return false unless device.ioctl(KVM_GET_API_VERSION, 0) == 12
-
-        IO.for_fd(device.ioctl(KVM_CREATE_VM, 0)).close
-      end
-      qemu_runs?
-    rescue Errno::EACCES
-      # Not ours to open, but libvirt opens it with rights of its own.
-      true
-    rescue SystemCallError
-      false
-    end
-
-    def qemu_runs?
-      command = %w[qemu-system-x86_64 -accel kvm -cpu host -nodefaults -display none -m 16 -S -monitor stdio]
-      _output, status = Open3.capture2e("timeout", "20", *command, stdin_data: "quit\n")
-      # 127: `timeout` found no QEMU under this name. Libvirt knows where it is; KVM itself answered.
-      status.success? || status.exitstatus == 127
-    rescue Errno::ENOENT
-      true
     end
   end
 end

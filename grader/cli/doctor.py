@@ -40,11 +40,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
+    from grader import jail
     from grader.console import task
     from grader.engine import doctor
 
     with task("Looking at this machine"):
-        findings = doctor.examine(args.engine)
+        findings = doctor.examine(args.engine, confined=jail.possible())
     if args.json:
         print(json.dumps([vars(finding) for finding in findings], ensure_ascii=False, indent=1))
     else:

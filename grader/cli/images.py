@@ -140,7 +140,10 @@ def _verify(engine: Engine) -> int:
 
     image_set = _wanted(engine)
     problem = sets.changed(engine, image_set, thorough=True)
-    print(f"All files: {problem or 'as it should be'}")
+    well = "as it should be"
+    if not sets.comparable(engine, image_set):
+        well = "not compared: they can be read only by the user whose engine this is"
+    print(f"All files: {problem or well}")
     bad = int(problem is not None)
     for finding in verify.verify(engine, image_set):
         print(f"{finding.tag}: {finding.problem or 'as it should be'}")

@@ -35,8 +35,11 @@ class Finding:
     remedy: str = ""
 
 
-def examine(url: str | None = None) -> list[Finding]:
-    """Look at everything; starts, installs and changes nothing."""
+def examine(url: str | None = None, *, confined: bool) -> list[Finding]:
+    """Look at everything; starts, installs and changes nothing.
+
+    `confined` is whether this user's checks would be shut in.
+    """
     findings: list[Finding] = []
     engine, finding = _engine(url)
     findings.append(finding)
@@ -44,7 +47,7 @@ def examine(url: str | None = None) -> list[Finding]:
         findings.append(_guarded("Engine's versions", lambda: _versions(engine)))
     if sys.platform.startswith("linux"):
         findings += [_user_namespaces(engine), _cgroups(), _ip_vs(), _disk_limit(engine)]
-    findings += [_space(), _memory()]
+    findings += [_space(), _memory(), _confinement(confined)]
     if engine is not None:
         findings.append(_guarded("Node image", lambda: _node_image(engine)))
         findings.append(_guarded("Image set", lambda: _image_set(engine)))
@@ -188,6 +191,17 @@ def _disk_limit(engine: Engine | None) -> Finding:
     why = f"{', '.join(lacking)} missing" if lacking else "only when the kit runs as root"
     remedy = "sudo apt-get install e2fsprogs util-linux" if lacking else ""
     return Finding(name, "optional", why, remedy=remedy)
+
+
+def _confinement(confined: bool) -> Finding:
+    name = "Process of checks"
+    if confined:
+        return Finding(name, "ok", "shut in: limits, a user of its own, no files or network")
+    found = "has limits, and otherwise the rights of the user who grades"
+    if not sys.platform.startswith("linux"):
+        return Finding(name, "optional", found, remedy="Grade a class on Linux, as root.")
+    remedy = "Grade a class as root: only root can shut it in."
+    return Finding(name, "optional", found, remedy=remedy)
 
 
 def _space() -> Finding:

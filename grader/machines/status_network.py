@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from grader.targets.node import Node
 
 EXCHANGE_SECONDS = 5
-"""A packet that has not come within this time, though sent five times a second, is blocked."""
+"""A packet that has not come within this time, though sent five times a second, is blocked: if
+all nodes listened at the same time."""
+PROMPT_SECONDS = 1.5
+"""Nodes that begin to listen within this time do so together."""
+MOST_SECONDS = 60
 MESH_SECONDS = 4
 
 MANAGEMENT = "2377/tcp"
@@ -64,16 +69,32 @@ class Mesh:
 
 
 def ways(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> list[Way]:
-    """All ports between nodes that answer: each node listens and knocks at the same time."""
-    from grader.machines.status import together
+    """All ports between nodes that answer: each node listens and knocks at the same time.
 
+    Slow nodes begin seconds after each other, and one has ended before another knocks. Where one
+    was slow and something did not arrive, all of them listen again, for longer by that much.
+    """
     if len(nodes) < 2:
         return []
+    found, late = _round(nodes, known, EXCHANGE_SECONDS)
+    if late > PROMPT_SECONDS and any(way.state == "blocked" for way in found):
+        longer = min(MOST_SECONDS, EXCHANGE_SECONDS + round(3 * late))
+        found, _ = _round(nodes, known, longer)
+    return found
+
+
+def _round(
+    nodes: Sequence[Node], known: Mapping[str, NodeStatus], seconds: int
+) -> tuple[list[Way], float]:
+    """What arrives while all nodes listen for `seconds`; by how much the slowest took longer."""
+    from grader.machines.status import together
+
     managers = {n.name for n in nodes if known[n.name].role in ("leader", "manager")}
     # Before there is a swarm, the first node is where it will be made.
     managers = managers or {nodes[0].name}
     nonce = secrets.token_hex(4)
     words = {node.name: f"drydock-{nonce}-{number}" for number, node in enumerate(nodes)}
+    took: list[float] = []
 
     def ports(dest: Node) -> list[str]:
         return [port for port in PORTS if port != MANAGEMENT or dest.name in managers]
@@ -82,10 +103,11 @@ def ways(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> list[Way]:
         others = [other for other in nodes if other is not node]
         knocks = [_knock(known[other.name].address, p) for other in others for p in ports(other)]
         wanted = [(f"udp/{n}", words[other.name]) for other in others for n in (7946, 4789)]
+        began = time.monotonic()
         try:
             return wire.exchange(
                 node,
-                EXCHANGE_SECONDS,
+                seconds,
                 ears=("tcp", "udp"),
                 wanted=wanted,
                 knocks=knocks,
@@ -95,19 +117,22 @@ def ways(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> list[Way]:
         except wire.Deaf:
             # Without root there: what TCP answers is seen all the same.
             only = [knock for knock in knocks if knock[0] == "tcp"]
-            return wire.Heard(None, wire.exchange(node, EXCHANGE_SECONDS, knocks=only).answers)
+            return wire.Heard(None, wire.exchange(node, seconds, knocks=only).answers)
+        finally:
+            took.append(time.monotonic() - began)
 
     heard = {
         name: answer if isinstance(answer, wire.Heard) else None
-        for name, answer in together(nodes, exchange, 4 * EXCHANGE_SECONDS + 10).items()
+        for name, answer in together(nodes, exchange, 4 * seconds + 10).items()
     }
+    late = max(took, default=0.0) - seconds
     return [
         Way(port, source.name, dest.name, _passage(port, source, dest, heard, words, known))
         for source in nodes
         for dest in nodes
         if source is not dest
         for port in ports(dest)
-    ]
+    ], late
 
 
 def _knock(address: str, port: str) -> tuple[str, tuple[str, int]]:

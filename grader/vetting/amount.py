@@ -18,7 +18,7 @@ MAX_SERVICES = 30
 MAX_PORTS = 60
 """Published ports of one file, or of one command."""
 
-_RANGE = re.compile(r"(?<!\d)(\d{1,5})-(\d{1,5})(?!\d)")
+_RANGE = re.compile(r"(?<!\d)0*(\d{1,5})-0*(\d{1,5})(?!\d)")
 
 
 def ports_in(text: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.vetting.amount import MAX_PORTS, ports_in
@@ -98,12 +98,17 @@ def label(value: str) -> None:
         raise NotAllowed(f"The label {value} is not yours to give.", "Take another name for it.")
 
 
-def ports(value: str) -> None:
-    """NotAllowed for a range of more ports than a command may publish."""
-    if ports_in(value) > MAX_PORTS:
-        raise NotAllowed(
-            f"{value} publishes more than {MAX_PORTS} ports.", "Publish the one that is asked for."
-        )
+def few_ports(form: Form, found: Iterable[tuple[str, str]]) -> None:
+    """NotAllowed for a command whose flags publish more ports than one may, all together."""
+    left = MAX_PORTS
+    for name, value in found:
+        if form.flags[name].kind == "ports":
+            left -= ports_in(value)
+            if left < 0:
+                raise NotAllowed(
+                    f"With {value} it publishes more than {MAX_PORTS} ports.",
+                    "Publish the one that is asked for.",
+                )
 
 
 def flags(*groups: str) -> dict[str, Flag]:

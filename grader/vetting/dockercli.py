@@ -19,7 +19,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from grader.vetting._docker_commands import NOT_THESE, TABLE
-from grader.vetting.commandline import Flag, Form, NotAllowed, fields, label, number, ports, read
+from grader.vetting.commandline import (
+    Flag,
+    Form,
+    NotAllowed,
+    few_ports,
+    fields,
+    label,
+    number,
+    read,
+)
 from grader.vetting.dockerfile import reference
 
 MAX_TASKS = 20
@@ -79,6 +88,7 @@ def vet(words: Sequence[str], images: Collection[str]) -> Vetted:
     flags, rest, end = read(f"docker {command}", form, words, at, NOT_THESE)
     for name, value in flags:
         _value(form.flags[name], value, images)
+    few_ports(form, flags)
     _rest(form, rest, images)
     detach_at = (len(words) if end is None else end) if form.waiting else None
     return Vetted(command, tuple(flags), tuple(rest), detach_at)
@@ -106,8 +116,6 @@ def _value(flag: Flag, value: str, images: Collection[str]) -> None:
         _network(value)
     elif flag.kind == "label":
         label(value)
-    elif flag.kind == "ports":
-        ports(value)
     elif flag.kind == "mode":
         if value not in ("replicated", "global"):
             raise NotAllowed(f"A service of mode {value} is not asked for.", "Leave --mode out.")

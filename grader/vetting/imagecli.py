@@ -22,10 +22,10 @@ from grader.vetting.commandline import (
     Form,
     NotAllowed,
     Table,
+    few_ports,
     fields,
     flags,
     label,
-    ports,
     read,
 )
 from grader.vetting.dockerfile import reference
@@ -152,6 +152,7 @@ def vet(words: Sequence[str], rules: Rules) -> Vetted:
     found, rest, _ = read(f"docker {name}", form, words, at, NOT_THESE)
     for flag, value in found:
         _value(form.flags[flag].kind, value)
+    few_ports(form, found)
     if form.words == "image":
         given = {flag for flag, value in dict(found).items() if value not in OFF}
         _runs(rest, given, rules)
@@ -174,8 +175,6 @@ def _value(kind: str | None, value: str) -> None:
         _mount(value)
     elif kind == "label":
         label(value)
-    elif kind == "ports":
-        ports(value)
     elif kind == "pull" and value not in ("missing", "never"):
         raise NotAllowed("The lab's images are there already.", "Leave --pull out.")
     elif kind == "driver" and value != "local":

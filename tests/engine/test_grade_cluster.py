@@ -97,8 +97,9 @@ def finished(running: kit.Running, one: Class) -> bool:
     return one.graded().keys() == PARTS
 
 
-def kill_workers(one: Class, student: str, over: threading.Event) -> None:
-    """Kill each process that has begun checks of the student, until it is `over`."""
+def kill_workers(one: Class, cluster: Cluster, student: str, over: threading.Event) -> None:
+    """Kill each worker process that has begun checks of the student, until it is `over`."""
+    sessions = {running.process.pid for running in cluster.workers}
     while not over.wait(0.1):
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, ValueError):
@@ -107,8 +108,10 @@ def kill_workers(one: Class, student: str, over: threading.Event) -> None:
                     continue
                 job = json.loads(Path(words[-2]).read_text(encoding="utf-8"))
                 if (job["student"], job["lab"]) == (student, str(one.lab.folder)):
-                    above = (process / "stat").read_text().rpartition(")")[2].split()[1]
-                    os.kill(int(above), signal.SIGKILL)
+                    above = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                    # Checks whose worker is gone are the child of somebody who has no part in it.
+                    if os.getsid(above) in sessions:
+                        os.kill(above, signal.SIGKILL)
 
 
 def timeless(found: Record | None) -> Record:
@@ -241,7 +244,7 @@ def test_a_submission_that_takes_two_workers_down_is_set_aside_and_the_others_ar
         cluster.worker()
     over = threading.Event()
     # Checks cannot do it themselves: they run as a user of their own.
-    killer = threading.Thread(target=kill_workers, args=(one, "s0000001", over))
+    killer = threading.Thread(target=kill_workers, args=(one, cluster, "s0000001", over))
     killer.start()
     try:
         done = one.grade("--cluster", cluster.address)

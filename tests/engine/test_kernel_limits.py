@@ -67,6 +67,7 @@ def greedy(node: SandboxNode, call: str, users: int, number: int | None) -> Iter
             break
     assert "taken" in said, said
     process = node.outer.api.exec_inspect(made["Id"])["Pid"]
+    assert process > 1, "it has not ended"  # 0 would be this process's own group
     try:
         yield [int(word.strip(",")) for word in said.split() if word.strip(",").isdigit()]
     finally:

@@ -31,6 +31,16 @@ PER_CASE = 300
 ROOM = 6_000_000_000
 """Bytes of addresses that each of the grader's processes gets."""
 
+# A process's peak begins with the memory of the one that started it, which may be a long run of
+# tests: so a small one starts it, and tells its ID, its status and its peak (of all it waited for).
+STARTER = """
+import os, sys
+pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+os.write(int(sys.argv[1]), b"%d\\n" % pid)
+_, status, usage = os.wait4(pid, 0)
+os.write(int(sys.argv[1]), b"%d %d\\n" % (os.waitstatus_to_exitcode(status), usage.ru_maxrss))
+"""
+
 Progress = Callable[[int], None]
 """Called with how many of the class are done."""
 
@@ -107,24 +117,34 @@ def _command(
     progress: Progress,
     watched: Watched,
 ) -> None:
+    told, telling = os.pipe()
     with said.open("wb") as output:
-        process = subprocess.Popen(
-            # A grader that lets itself be filled up must not take the machine with it.
-            ["prlimit", f"--as={ROOM}", sys.executable, "-m", "grader", *argv],
+        starter = subprocess.Popen(
+            [
+                *(sys.executable, "-I", "-S", "-c", STARTER, str(telling)),
+                # A grader that lets itself be filled up must not take the machine with it.
+                *("prlimit", f"--as={ROOM}", sys.executable, "-m", "grader", *argv),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=paths.KIT,
             env=canaries.environment,
+            pass_fds=[telling],
             start_new_session=True,  # a Ctrl-C comes through us, once
         )
-    watched.pid = process.pid
+    os.close(telling)
+    heard = os.fdopen(told, encoding="ascii")
+    pid = watched.pid = int(heard.readline())
+    code: list[int] = []
     ended = threading.Event()
 
     def wait() -> None:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        ran.peak = usage.ru_maxrss * 1024
+        with heard:
+            words = heard.readline().split()
+        starter.wait()
+        code.append(int(words[0]))
+        ran.peak = int(words[1]) * 1024
         ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -134,19 +154,19 @@ def _command(
                 break
             progress(len(list((ran.out / "records").glob("*.json"))))
         else:
-            _end(process, ended)
+            _end(pid, ended)
             return
     except BaseException:
-        _end(process, ended)
+        _end(pid, ended)
         raise
-    ran.code = process.returncode
+    ran.code = code[0]
     ran.said = said.read_text(encoding="utf-8", errors="replace")
 
 
-def _end(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
+def _end(pid: int, ended: threading.Event) -> None:
     for number in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, number)
+            os.kill(pid, number)
         if ended.wait(END_SECONDS):
             return
 

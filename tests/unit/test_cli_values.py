@@ -154,7 +154,9 @@ def test_what_stays_within_the_limits_is_run(look: Callable[[str], Any], line: s
         pytest.fail(f"{error.reason} {error.hint}")
 
 
-@pytest.mark.parametrize("value", ["1-65535", "8000-8060:80", "published=9000-9100,target=80"])
+@pytest.mark.parametrize(
+    "value", ["1-65535", "001024-062000:80", "8000-8060:80", "published=9000-9100"]
+)
 def test_a_range_of_many_ports_is_not_published(value: str) -> None:
     for run, line in (
         (swarm, f"docker service create -p {value} alpine:3 sleep 9"),
@@ -163,6 +165,18 @@ def test_a_range_of_many_ports_is_not_published(value: str) -> None:
     ):
         with pytest.raises(NotAllowed, match="more than 60 ports"):
             run(line)
+
+
+def test_many_flags_publish_no_more_ports_than_one() -> None:
+    many = [f"-p {port}:80" for port in range(8000, 8061)]
+    for run, line in (
+        (swarm, "docker service create {} alpine:3 sleep 9"),
+        (swarm, "docker service update --publish-add 8000-8030:80 --publish-add 9000-9030:80 web"),
+        (image, "docker run -d {} registry:2"),
+    ):
+        with pytest.raises(NotAllowed, match="more than 60 ports"):
+            run(line.format(" ".join(many)))
+    swarm("docker service create {} alpine:3 sleep 9".format(" ".join(many[:60])))
 
 
 def test_ports_as_an_exercise_needs_them_are_published() -> None:

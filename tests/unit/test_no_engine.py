@@ -79,3 +79,4 @@ def test_doctor_says_what_mends_it(folder: Path) -> None:
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "engine" in done.stdout.lower()
+    assert "rights of the user who grades" in " ".join(done.stdout.replace("│", " ").split())

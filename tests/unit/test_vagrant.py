@@ -155,6 +155,28 @@ def test_emulation_can_be_forced_and_forbidden(tmp_path: Path) -> None:
     assert "Say 1 or 0" in done.stdout
 
 
+@ruby
+def test_kvm_that_runs_firmware_and_no_kernel_is_emulated_and_tried_once(tmp_path: Path) -> None:
+    code = (
+        f"require {str(VAGRANT / 'host.rb')!r}\n"
+        "qemu = ->(script) { ['timeout', '2', 'sh', '-c', script, 'qemu'] }\n"
+        "stuck = -> { Drydock::Host.boots?('k', qemu: qemu.('echo SeaBIOS; exec sleep 60')) }\n"
+        "panics = 'echo \"[0.9] Kernel panic - not syncing: VFS: Unable to mount root fs\"'\n"
+        "p stuck.(), Drydock::Host.boots?('k', qemu: qemu.(panics))\n"
+        "tries = 0\n"
+        "ask = ->(k) { Drydock::Host.remembered(ARGV[0], k) { tries += 1; k == 'good' } }\n"
+        "p ask.('bad'), ask.('bad'), tries, ask.('good'), ask.('good'), tries\n"
+    )
+    done = subprocess.run(
+        [str(RUBY), "-e", code, str(tmp_path / "new" / "memory")],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    said = done.stdout.splitlines()
+    assert said == ["false", "true", "false", "false", "1", "true", "true", "2"], done.stderr
+
+
 # A node's engine as swarm.sh sees it: answers from files, and a log of what was typed.
 DOCKER = """\
 #!/usr/bin/env bash

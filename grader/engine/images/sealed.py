@@ -82,6 +82,17 @@ def lent(volume: Mapping[str, Any]) -> bool:
     return finished and not owns(volume)
 
 
+def lender(volume: Mapping[str, Any]) -> Path | None:
+    """The file of a lent volume; None where this user cannot know or read it."""
+    device = _device(Path(str((volume.get("Options") or {}).get("device", ""))))
+    try:
+        told = Path("/sys/block", Path(device or "-").name, "loop/backing_file")
+        found = Path(told.read_text("utf-8", "replace").removesuffix("\n"))
+        return found if os.access(found, os.R_OK) else None
+    except OSError:
+        return None
+
+
 def ready(client: docker.DockerClient, name: str) -> None:
     """To be called before a container is given the volume `name`: its device is there, then.
 
@@ -262,27 +273,28 @@ def _detach(name: str) -> None:
     leftovers.detach_loops(file(name))
 
 
-def identity(name: str) -> str:
-    """What changes with every write to the file. Takes no time.
+def identity(path: Path) -> str:
+    """What changes with every write to a set's file. Takes no time.
 
     The kernel sets a file's ctime, and there is no call to set it back.
     """
     try:
-        found = file(name).stat()
+        found = path.stat()
     except OSError as error:
         return f"{error.strerror}"
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
-def digest(name: str) -> str:
-    """The SHA-256 of all blocks that are not empty, with their places: some seconds.
+def digest(path: Path) -> str:
+    """The SHA-256 of all blocks of a set's file that are not empty, with their places.
 
-    The same whether empty blocks are holes in the file or not. Raises EngineFault.
+    Takes some seconds. The same whether empty blocks are holes in the file or not.
+    Raises EngineFault.
     """
     found = sha256()
     empty = bytes(BLOCK)
     try:
-        with file(name).open("rb", buffering=0) as opened:
+        with path.open("rb", buffering=0) as opened:
             size = os.fstat(opened.fileno()).st_size
             position = 0
             while (start := _next_data(opened.fileno(), position)) is not None:
@@ -295,7 +307,7 @@ def digest(name: str) -> str:
                     position += BLOCK
     except OSError as error:
         raise EngineFault(
-            f"The image set's file cannot be read: {error.strerror}", where=str(file(name))
+            f"The image set's file cannot be read: {error.strerror}", where=str(path)
         ) from None
     found.update(size.to_bytes(8, "big"))
     return found.hexdigest()

@@ -24,6 +24,8 @@ from grader.engine.images import sealed
 from grader.errors import EngineFault, KitError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import docker
 
     from grader.engine.find import Engine
@@ -297,13 +299,13 @@ def changed(engine: Engine, image_set: ImageSet, *, thorough: bool = False) -> s
     """
     if image_set.kind == "open":
         return "The image set was made by a version of the kit that let sandboxes write to it."
-    if image_set.kind == "lent":
-        return None  # Who has the file compares it.
+    if not comparable(engine, image_set):
+        return None
     found = _identity(engine, image_set)
     if found == image_set.identity and not thorough:
         return None
     if digest(engine, image_set) == image_set.content:
-        if found != image_set.identity:
+        if found != image_set.identity and image_set.kind != "lent":
             with contextlib.closing(engine.client()) as client:
                 remove_marker(client, image_set.version)
                 mark_complete(client, replace(image_set, identity=found))
@@ -311,15 +313,30 @@ def changed(engine: Engine, image_set: ImageSet, *, thorough: bool = False) -> s
     return "The image set's content is not what it was when the set was made."
 
 
-def digest(engine: Engine, image_set: ImageSet) -> str:
+def comparable(engine: Engine, image_set: ImageSet) -> bool:
+    """Whether this user can say if the set is what was made: the file of a kit with another data
+    directory may be for its owner alone to read."""
+    return image_set.kind != "lent" or _file(engine, image_set) is not None
+
+
+def _file(engine: Engine, image_set: ImageSet) -> Path | None:
     if image_set.kind == "file":
-        return sealed.digest(image_set.volume)
+        return sealed.file(image_set.volume)
+    if image_set.kind != "lent":
+        return None
+    with contextlib.closing(engine.client()) as client:
+        return sealed.lender(client.api.inspect_volume(image_set.volume))
+
+
+def digest(engine: Engine, image_set: ImageSet) -> str:
+    if path := _file(engine, image_set):
+        return sealed.digest(path)
     return _look(engine, image_set.volume, DIGEST)
 
 
 def _identity(engine: Engine, image_set: ImageSet) -> str:
-    if image_set.kind == "file":
-        return sealed.identity(image_set.volume)
+    if path := _file(engine, image_set):
+        return sealed.identity(path)
     return _look(engine, image_set.volume, IDENTITY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys
@@ -110,7 +111,10 @@ def test_a_kit_with_another_data_directory_uses_it_as_it_is(
         found = sets.complete(client, as_file.version)
     assert found is not None
     assert (found.volume, found.kind) == (as_file.volume, "lent")
-    assert sets.changed(engine, found) is None
+    assert sets.comparable(engine, found)
+    assert sets.changed(engine, found, thorough=True) is None
+    other = dataclasses.replace(found, identity="another", content="another")
+    assert "not what it was" in str(sets.changed(engine, other))
     with Sandbox.create(engine, image_set=found.volume) as sandbox:
         assert note(sandbox) == "first"
 
