@@ -158,7 +158,7 @@ def _noted() -> ImageFile | None:
     except (OSError, ValueError, TypeError):
         return None
     wanted = found.version == catalogue.load().version
-    return found if wanted and sealed.identity(found.name) == found.identity else None
+    return found if wanted and sealed.identity(found.file) == found.identity else None
 
 
 def _note() -> ImageFile:
@@ -176,7 +176,7 @@ def _note() -> ImageFile:
         found.site,
         found.images,
         found.content,
-        sealed.identity(found.volume),
+        sealed.identity(sealed.file(found.volume)),
         engine.mapped_uid,
     )
     folder().mkdir(parents=True, exist_ok=True)
