@@ -236,7 +236,8 @@ class SandboxNode:
         from docker.errors import DockerException, NotFound
         from requests.exceptions import RequestException
 
-        deadline = time.monotonic() + (READY_SECONDS if seconds is None else seconds)
+        seconds = READY_SECONDS if seconds is None else seconds
+        deadline = time.monotonic() + seconds
         pause = 0.02
         while True:
             with (

@@ -13,6 +13,8 @@ put() { install -D -m "$2" /dev/stdin "$root/$1"; }
 
 mkdir -p "$root/opt/python" "$root/opt/drydock" "$root/var/lib/drydock/engine/data"
 cp -R --no-preserve=ownership,mode "$DRYDOCK_PYTHON/." "$root/opt/python"
+# Compiled now: it takes an emulated processor minutes.
+inside python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/python
 put etc/systemd/system/drydock.service 644 <"$DRYDOCK_UNIT"
 inside systemctl --quiet enable drydock.service
 
