@@ -116,6 +116,11 @@ def firmware() -> bytes:
     return bytes(0x10000 - 16) + program.ljust(16, b"\xf4")
 
 
+def may_have_kvm() -> bool:
+    """Whether KVM runs a program here. `how` also asks whether it runs a kernel."""
+    return not _trial(How("kvm", sandboxed=False))
+
+
 def _trial(found: How) -> str:
     """What keeps QEMU from running so; empty if it runs: a processor has executed something."""
     if found.accelerator == "kvm" and not Path("/dev/kvm").exists():

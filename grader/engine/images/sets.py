@@ -192,7 +192,9 @@ def adopt(client: docker.DockerClient, image_set: ImageSet) -> None:
     labels = {ROLE: SET, "drydock.version": image_set.version}
     options = sealed.options(name, read_only=True)
     client.api.create_volume(name, driver="local", driver_opts=options, labels=labels)
-    mark_complete(client, replace(image_set, kind="file", identity=sealed.identity(sealed.file(name))))
+    mark_complete(
+        client, replace(image_set, kind="file", identity=sealed.identity(sealed.file(name)))
+    )
 
 
 def mark_complete(client: docker.DockerClient, image_set: ImageSet) -> None:
