@@ -102,8 +102,11 @@ def how(kernel: Path) -> How:
         for sandboxed in (True, False):
             found = How(accelerator, sandboxed)
             said = _trial(found)
-            if not said and (found.emulated or _starts(found, kernel)):
+            if said:
+                continue
+            if found.emulated or _starts(found, kernel):
                 return found
+            break
     raise EngineFault(
         f"QEMU cannot run a virtual machine here: {said}",
         remedy="Leave --inside vm out, or grade on another machine.",
@@ -207,7 +210,7 @@ def command(found: How, size: Size, handles: Mapping[str, int]) -> list[str]:
     """QEMU's command line; `handles` are open files by name: root, overlay, kit, images, kernel,
     initrd, and the socket `channel`."""
     words = ["root=/dev/vda", "rw", "console=ttyS0", "net.ifnames=0", "quiet", "panic=1"]
-    words += ["apparmor=0", "audit=0", "nowatchdog", "random.trust_cpu=on"]
+    words += ["apparmor=0", "selinux=0", "audit=0", "nowatchdog", "random.trust_cpu=on"]
     if found.emulated:
         # Its processors are programs, which none of these faults is in.
         words.append("mitigations=off")
