@@ -98,6 +98,10 @@ class Inside:
         machine.install()
         made, _ = disk.ensure()
         found = machine.how(made.kernel)
+        self._say(
+            "The virtual machine has no network: an exercise that installs packages while it is"
+            " graded is not graded there, and costs no points."
+        )
         if found.emulated:
             self._slow = SLOW
             self._say(

@@ -81,6 +81,16 @@ def test_the_trials_program_is_where_a_processor_begins() -> None:
     assert code[-16:-12] == bytes([0xB0, machine.WELL, 0xE6, 0xF4])
 
 
+def test_a_kvm_that_starts_no_kernel_is_tried_once_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[How] = []
+    monkeypatch.setattr(machine, "_trial", lambda found: "")
+    monkeypatch.setattr(machine, "_starts", lambda found, _: tried.append(found))
+    assert machine.how(tmp_path / "kernel") == How("tcg", sandboxed=True)
+    assert tried == [How("kvm", sandboxed=True)]
+
+
 def test_a_changed_check_builds_no_disk_and_a_changed_recipe_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
