@@ -30,9 +30,13 @@ class Provider(Protocol):
 
 
 class Sandboxes:
-    """Targets that are made for one exercise and thrown away."""
+    """Targets that are made for one exercise and thrown away.
+
+    `patience` is how many times the usual time their checks get: an emulated machine is slow.
+    """
 
     unavailable: Unavailable | None = None
+    patience: float = 1.0
 
     def __init__(self, engine: Any, image_set: Any, limits: Any = None) -> None:
         self.engine = engine
@@ -52,7 +56,7 @@ class Sandboxes:
             **({"limits": self.limits} if self.limits else {}),
         )
         try:
-            yield SandboxTarget(sandbox)
+            yield SandboxTarget(sandbox, patience=self.patience)
         finally:
             sandbox.remove()
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import queue
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from grader import grading, paths, record
-from grader.batch import worker
+from grader.batch import answer, worker
 from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job, Lost, SetAside, happened
 from grader.errors import KitError
@@ -121,16 +119,7 @@ class Cluster:
     def submit(self, job: Job) -> Future[Record]:
         mine: Future[Record] = Future()
         mine.set_running_or_notify_cancel()
-        names = sorted({name for files in job.planned.files.values() for name in files.files})
-        text = json.dumps(
-            {
-                "kit": grading.kit_digest(),
-                "lab": lab_name(self._lab),
-                "student": job.student,
-                "exercises": [exercise.id for exercise in job.planned.to_run],
-                "keys": {e.id: job.planned.keys[e.id] for e in job.planned.to_run},
-            }
-        )
+        text, names = worker.order(job, lab_name(self._lab))
         try:
             files = worker.pack(job.request.workspace, names)
             theirs = self._executor.submit(worker.grade, text, files)
@@ -160,31 +149,7 @@ class Cluster:
             raise SetAside("Each of two workers that graded it has died of it.") from None
         except Exception as error:
             raise KitError(f"A worker failed: {type(error).__name__}: {error}") from None
-        try:
-            if not isinstance(text, str):
-                raise ValueError("it is not text")
-            answer = json.loads(text)
-            if "stopped" in answer:
-                raise Lost("Its worker was stopped.")
-            if "refused" in answer:
-                raise KitError(f"A worker did not grade it: {answer['refused']}")
-            found = record.from_json(answer["record"])
-            ran = {result.id: result for result in found.exercises}
-            wanted = {exercise.id: job.planned.keys[exercise.id] for exercise in job.planned.to_run}
-            if (found.lab, found.student) != (self._lab.id, job.student):
-                raise ValueError("it is of somebody else")
-            if {name: result.key for name, result in ran.items()} != wanted:
-                raise ValueError("it is not what was asked for")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise KitError(f"A worker's answer is not a record: {error}.") from None
-        previous = job.planned.previous
-        exercises = []
-        for exercise in self._lab.exercises:
-            known = previous.exercise(exercise.id) if previous else None
-            result = ran.get(exercise.id) or known
-            if result is not None:
-                exercises.append(result)
-        whole = replace(found, exercises=tuple(exercises), submission=job.request.workspace.name)
+        whole = answer.read(text, job)
         record.save(whole, job.request.record_file)
         return whole
 

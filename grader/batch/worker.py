@@ -92,6 +92,22 @@ def unpack(files: bytes, folder: Path, most_bytes: int, most_files: int) -> None
             target.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
+def order(job: Job, lab: str) -> tuple[str, list[str]]:
+    """What `grade` is told of a job, and which files of the workspace it needs (see `pack`).
+
+    `lab` is how the worker finds the lab.
+    """
+    planned = job.planned
+    told = {
+        "kit": grading.kit_digest(),
+        "lab": lab,
+        "student": job.student,
+        "exercises": [exercise.id for exercise in planned.to_run],
+        "keys": {exercise.id: planned.keys[exercise.id] for exercise in planned.to_run},
+    }
+    return json.dumps(told), sorted({n for files in planned.files.values() for n in files.files})
+
+
 def grade(job: str, files: bytes) -> str:
     """The unit of work: JSON of {"record": …}, or of {"refused": why} or {"stopped": true}."""
     assert _place is not None, "this process is no worker of the kit's"
@@ -167,9 +183,16 @@ def kit() -> str:
 
 def work(address: str, jobs: int | None, engine_url: str | None, trust: bool = False) -> None:
     """Be a worker of the scheduler at `address` until it ends or Ctrl-C."""
-    global _place
     distributed = load()
     security(address, "worker")  # Before an engine is started for nothing.
+    with ready(engine_url, jobs, trust) as place:
+        asyncio.run(_serve(distributed, address, place.here.width, place.folder))
+
+
+@contextlib.contextmanager
+def ready(engine_url: str | None, jobs: int | None, trust: bool = False) -> Iterator[Place]:
+    """Have an engine and its images, so that `grade` can be called in this process."""
+    global _place
     provider = supply.provide_for_class(engine_url, trust)
     if provider.unavailable is not None:
         raise supply_error(provider)
@@ -179,7 +202,7 @@ def work(address: str, jobs: int | None, engine_url: str | None, trust: bool = F
         here = stack.enter_context(Here(provider, widest, folder, jobs))
         say(here.decision.because)
         _place = Place(here, folder)
-        asyncio.run(_serve(distributed, address, here.width, folder))
+        yield _place
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,17 @@ class Images:
     stream: Callable[[], AbstractContextManager[Iterable[bytes]]]
 
 
-def fill(root: Path, images: Images, detail: Callable[[str], None]) -> None:
-    """Load `images` into `root`/var/lib/docker; EngineFault unless just they are in it then."""
+def fill(
+    root: Path,
+    images: Images,
+    detail: Callable[[str], None],
+    state: str = "/var/lib/docker",
+    options: Sequence[str] = (),
+) -> None:
+    """Load `images` into the engine's data `state` below `root`; EngineFault unless just they are
+    in it then. `options` are more ones for dockerd."""
     with images.stream() as chunks, tempfile.TemporaryFile("w+") as output:
-        rc = _run(_command(root), chunks, output.fileno(), detail)
+        rc = _run(_command(root, state, *options), chunks, output.fileno(), detail)
         output.seek(0)
         lines = output.read().splitlines()
     if rc != 0:
@@ -45,8 +52,8 @@ def fill(root: Path, images: Images, detail: Callable[[str], None]) -> None:
         raise EngineFault(f"The box's engine has other images than it was given: {wrong[0][0]}.")
 
 
-def _command(root: Path) -> list[str]:
-    return alone(["bash", str(FOLDER / "preload.sh"), str(root)], "--net")
+def _command(root: Path, *more: str) -> list[str]:
+    return alone(["bash", str(FOLDER / "preload.sh"), str(root), *more], "--net")
 
 
 def _run(

@@ -16,7 +16,7 @@ from grader.errors import EngineFault, KitError
 TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils"}
 
 
-def prepare() -> None:
+def prepare(why: str = "to build the box") -> None:
     """All tools are there afterwards; KitError where this machine cannot build a box."""
     if not sys.platform.startswith("linux") or packages.program("apt-get") is None:
         raise KitError(
@@ -30,7 +30,7 @@ def prepare() -> None:
         )
     wanted = [TOOLS[tool] for tool in packages.missing(TOOLS)]
     if wanted:
-        packages.apt_install(wanted, "to build the box")
+        packages.apt_install(wanted, why)
 
 
 ALONE = """

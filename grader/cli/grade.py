@@ -27,6 +27,7 @@ EXAMPLE = """examples:
   python -m grader grade moodle.zip --roster roster.csv
   python -m grader grade moodle.zip --roster roster.csv        again: goes on where it stopped
   python -m grader grade submissions/ --out results/monday --exercise compose
+  python -m grader grade moodle.zip --inside vm                in a virtual machine
   python -m grader grade submissions/ --regrade                what would another version give?
   python -m grader grade submissions/ --regrade --replace      ... and take that over
 
@@ -80,6 +81,11 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--engine", metavar="URL", help="the Docker engine to use")
     parser.add_argument(
+        "--inside",
+        choices=["vm"],
+        help="grade in a virtual machine that the kit builds and starts (Debian or Ubuntu, root)",
+    )
+    parser.add_argument(
         "--trust",
         action="store_true",
         help="grade on an engine without user remapping, too: only if you trust every submission",
@@ -103,6 +109,12 @@ def run(args: argparse.Namespace) -> int:
         lab.exercise(name)
     if args.replace and not args.regrade:
         raise KitError("--replace goes with --regrade.", remedy="Look at the difference first.")
+    for option in ("cluster", "engine", "trust"):
+        if args.inside and getattr(args, option):
+            raise KitError(
+                f"--inside {args.inside} and --{option} exclude each other.",
+                remedy="A virtual machine grades with an engine of its own, on this machine.",
+            )
     out = (args.out or paths.results() / f"{lab.id}-class").absolute()
     if args.submissions is None:
         class_results.load(out)  # says what is missing
@@ -221,6 +233,13 @@ class _Grading:
             from grader.batch.cluster import Cluster
 
             return Cluster(self.args.cluster, self.lab, self.show.line)
+        if self.args.inside:
+            from grader.batch.inside import Inside
+
+            inside = Inside(self.lab, exercises, self.args.jobs, self.show.line)
+            with self.show.aside():
+                inside.prepare()
+            return inside
         from grader import supply
         from grader.batch.here import Here
 

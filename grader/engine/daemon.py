@@ -23,7 +23,7 @@ from grader.engine.embedded import REMEDY, Place, State, answers, read_state
 from grader.engine.images import sealed
 from grader.errors import EngineFault, KitError, NoEngine
 
-START_SECONDS = 90
+START_SECONDS = 90.0
 STOP_SECONDS = 30
 NEEDED_BYTES = 2 * 1024**3
 """With less free space than this the engine is not even started."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from grader.engine.find import Engine
     from grader.engine.reaper import Run
 
-READY_SECONDS = 90
+READY_SECONDS = 90.0
 LOG_KEPT = 20_000
 """Bytes of a node's log that are shown: its root can fill it."""
 INSIDE = PurePosixPath("/run/drydock", NAME)
@@ -231,11 +231,12 @@ class SandboxNode:
             return f"(no log: {error})"
         return text.decode("utf-8", errors="replace").strip()
 
-    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+    def wait_ready(self, seconds: float | None = None) -> None:
         """Until the nested engine answers; EngineFault with its log if it does not."""
         from docker.errors import DockerException, NotFound
         from requests.exceptions import RequestException
 
+        seconds = READY_SECONDS if seconds is None else seconds
         deadline = time.monotonic() + seconds
         pause = 0.02
         while True:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from typing import Any
+from typing import Any, Protocol
 
 HEADER_BYTES = 4_000_000
 """The longest header: the arguments of a command, or the names of a submission's files."""
@@ -23,11 +23,19 @@ TAKE = b"+"
 NONE = b"-"
 
 
+class Channel(Protocol):
+    """A socket, or what can be read and written like one."""
+
+    def recv(self, size: int, /) -> bytes: ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+
 class Ended(ConnectionError):
     """The other side is gone, or says what is no message."""
 
 
-def send(channel: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:
+def send(channel: Channel, header: dict[str, Any], body: bytes = b"") -> None:
     """Send a message; raises Ended, and ValueError where it is too long."""
     said = json.dumps(header).encode()
     if len(said) > HEADER_BYTES or len(body) > BODY_BYTES:
@@ -35,14 +43,14 @@ def send(channel: socket.socket, header: dict[str, Any], body: bytes = b"") -> N
     send_bytes(channel, LENGTHS.pack(len(said), len(body)) + said + body)
 
 
-def send_bytes(channel: socket.socket, data: bytes) -> None:
+def send_bytes(channel: Channel, data: bytes) -> None:
     try:
         channel.sendall(data)
     except OSError as error:
         raise Ended(str(error)) from None
 
 
-def receive(channel: socket.socket) -> tuple[dict[str, Any], bytes]:
+def receive(channel: Channel) -> tuple[dict[str, Any], bytes]:
     """The next message; raises Ended."""
     said, more = LENGTHS.unpack(exactly(channel, LENGTHS.size))
     if said > HEADER_BYTES or more > BODY_BYTES:
@@ -56,7 +64,7 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], bytes]:
     return header, exactly(channel, more)
 
 
-def exactly(channel: socket.socket, size: int) -> bytes:
+def exactly(channel: Channel, size: int) -> bytes:
     """That many bytes; raises Ended where the other side has no more."""
     got = bytearray()
     while len(got) < size:

@@ -156,7 +156,9 @@ def given(ids: dict[str, str], chunks: Iterable[bytes] = (b"some", b"images")) -
 def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A stand-in for the box's engine: the list is what it runs."""
     script = ["true"]
-    monkeypatch.setattr(preload, "_command", lambda root: ["sh", "-c", script[0], "sh", str(root)])
+    monkeypatch.setattr(
+        preload, "_command", lambda root, *_: ["sh", "-c", script[0], "sh", str(root)]
+    )
     return script
 
 

@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from grader import paths
+
 QEMU = """
 user = "root"
 group = "root"
@@ -61,6 +63,8 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         "DRYDOCK_VMS": str(folder),
         "DRYDOCK_HOME": str(folder / "home"),
+        # Where the disk of the machine that grades is; the tests of it use nothing else there.
+        "DRYDOCK_VMS_HOME": str(paths.data_dir()),
         "VAGRANT_HOME": str(folder / "vagrant"),
         "VAGRANT_DOTFILE_PATH": str(folder / "dotfile"),
         "VAGRANT_DEFAULT_PROVIDER": "libvirt",

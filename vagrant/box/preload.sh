@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Loads images into the box with the box's own engine: preload.sh ROOT, with the images on
-# standard input as `docker save` writes them. Says "ID TAG" of each image that is in then.
+# Loads images into the box with the box's own engine: preload.sh ROOT STATE [OPTION …], with the
+# images on standard input as `docker save` writes them. STATE is where the engine keeps its data,
+# OPTIONs are more ones for dockerd. Says "ID TAG" of each image that is in then.
 #
 # It is the first process of namespaces of its own (grader/box/tools.py): its mounts and its
 # engine end with it, however it ends.
 set -euo pipefail
 root=$1
-state=$root/var/lib/docker
+state=$root$2
+shift 2
 log=$root/run/dockerd.log
 
 # A first process only hears the signals that it asks for.
@@ -26,7 +28,7 @@ mount -t tmpfs tmpfs "$root/tmp"
 inside=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run chroot "$root")
 
 "${inside[@]}" dockerd --bridge=none --iptables=false --ip-forward=false --storage-driver=overlay2 \
-    --exec-opt native.cgroupdriver=cgroupfs </dev/null >"$log" 2>&1 &
+    --exec-opt native.cgroupdriver=cgroupfs "$@" </dev/null >"$log" 2>&1 &
 engine=$!
 for _ in $(seq 300); do
     kill -0 "$engine" 2>/dev/null || break

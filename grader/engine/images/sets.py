@@ -186,6 +186,17 @@ def seal(engine: Engine, client: docker.DockerClient, made: ImageSet) -> ImageSe
     return done
 
 
+def adopt(client: docker.DockerClient, image_set: ImageSet) -> None:
+    """Note a set whose file another kit has made and this engine's kit has in its place."""
+    name = image_set.volume
+    labels = {ROLE: SET, "drydock.version": image_set.version}
+    options = sealed.options(name, read_only=True)
+    client.api.create_volume(name, driver="local", driver_opts=options, labels=labels)
+    mark_complete(
+        client, replace(image_set, kind="file", identity=sealed.identity(sealed.file(name)))
+    )
+
+
 def mark_complete(client: docker.DockerClient, image_set: ImageSet) -> None:
     labels = {
         ROLE: SET_MARKER,

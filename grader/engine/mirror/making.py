@@ -21,7 +21,7 @@ NETWORK = "drydock-mirror-network"
 CACHE = "drydock-mirror-cache"
 """One for each engine, whoever uses it."""
 ROLE = "drydock.role"
-SECONDS = 60
+SECONDS = 60.0
 """How long it may take to answer."""
 BUNDLE = "/etc/drydock/ca-bundle.crt"
 IMAGE_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"

@@ -1,0 +1,219 @@
+"""Grading in a virtual machine that is not to be trusted: a hostile one at the other end.
+
+The machine is a stand-in with a real channel: one that lies, is silent or dies can be made so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from grader import grading, record
+from grader.batch import answer, inside
+from grader.batch.inside import Inside
+from grader.batch.job import Job, Lost
+from grader.errors import EngineFault, KitError
+from grader.guest.machine import Machine
+from grader.record import Record
+from grader.targets import frames
+from tests.unit.test_batch_answer import good, job
+
+__all__ = ["job"]
+
+READY = {"ready": {"kit": grading.kit_digest(), "width": 4, "side_by_side": 3}}
+SECONDS = 20
+
+
+class Guest:
+    """The other end of the port; `does` is run with it in a thread."""
+
+    def __init__(self, does: Callable[[socket.socket], None]) -> None:
+        self.channel, self.theirs = socket.socketpair()
+        self.alive = True
+        self._thread = threading.Thread(target=self._run, args=(does,), daemon=True)
+        self._thread.start()
+
+    def _run(self, does: Callable[[socket.socket], None]) -> None:
+        with contextlib.suppress(frames.Ended, OSError):
+            does(self.theirs)
+
+    def last_words(self, lines: int = 6) -> str:
+        return ""
+
+    def end(self) -> None:
+        self.alive = False
+        for each in (self.channel, self.theirs):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self._thread.join(SECONDS)
+        self.channel.close()
+        self.theirs.close()
+
+
+Answer = Callable[[dict[str, Any]], "tuple[dict[str, Any], bytes]"]
+
+
+def answering(*answers: Answer) -> Callable[[socket.socket], None]:
+    """Is ready, and answers to each submission in turn; then it listens and says nothing."""
+
+    def does(port: socket.socket) -> None:
+        told, _ = frames.receive(port)
+        assert told["patience"] == 1.0
+        frames.send(port, READY)
+        for each in answers:
+            asked, files = frames.receive(port)
+            assert files
+            assert "keys" in json.loads(asked["job"])
+            frames.send(port, *each(asked))
+        frames.receive(port)
+
+    return does
+
+
+@pytest.fixture
+def workplace(job: Job) -> Iterator[Inside]:
+    made = Inside(job.request.lab, job.request.lab.exercises, None, print)
+    yield made
+    made.stop()
+
+
+def met(workplace: Inside, does: Callable[[socket.socket], None]) -> Guest:
+    guest = Guest(does)
+    workplace.meet(cast(Machine, guest), {"patience": 1.0})
+    return guest
+
+
+def raised(future: Future[Record]) -> BaseException:
+    error = future.exception(SECONDS)
+    assert error is not None
+    return error
+
+
+def test_a_record_comes_back_and_is_on_the_disk(workplace: Inside, job: Job) -> None:
+    text = json.dumps(good(job)).encode()
+    met(workplace, answering(lambda asked: ({"id": asked["id"]}, text)))
+    assert (workplace.width, workplace.side_by_side) == (4, 3)
+    found = workplace.submit(job).result(SECONDS)
+    assert record.load(job.request.record_file) == found
+    assert found.exercises[0].target["isolation"] == "vm"
+    (event,) = workplace.events(0)
+    assert (event.kind, event.student, event.exercise) == ("finished", job.student, "numbers")
+    assert workplace.ill() is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff\xfe", b"[" * 100_000, b"x" * (answer.MOST_BYTES + 1), b"{}"],
+    ids=["empty", "no text", "deep", "too long", "no record"],
+)
+def test_a_false_answer_costs_its_own_submission_alone(
+    workplace: Inside, job: Job, body: bytes
+) -> None:
+    text = json.dumps(good(job)).encode()
+    met(
+        workplace,
+        answering(
+            lambda asked: ({"id": asked["id"]}, body), lambda asked: ({"id": asked["id"]}, text)
+        ),
+    )
+    error = raised(workplace.submit(job))
+    assert isinstance(error, KitError)
+    assert not isinstance(error, Lost)
+    assert not job.request.record_file.exists()
+    assert workplace.submit(job).result(SECONDS).student == job.student
+
+
+@pytest.mark.parametrize("number", [99, "1", None, [1], -1, True])
+def test_answers_that_were_not_asked_for_end_the_machines_use(
+    workplace: Inside, job: Job, number: object
+) -> None:
+    text = json.dumps(good(job)).encode()
+    met(workplace, answering(lambda _: ({"id": 10}, text), lambda _: ({"id": number}, text)))
+    assert isinstance(raised(workplace.submit(job)), Lost)
+    trouble = workplace.ill()
+    assert trouble is not None
+    assert "answered what it was not asked" in trouble.what
+    assert isinstance(raised(workplace.submit(job)), Lost), "nothing is sent any more"
+
+
+@pytest.mark.parametrize("said", [b"\xff" * 8, b"\0" * 8, frames.LENGTHS.pack(1, 0) + b"["])
+def test_what_is_no_message_ends_the_machines_use(workplace: Inside, job: Job, said: bytes) -> None:
+    def does(port: socket.socket) -> None:
+        frames.receive(port)
+        frames.send(port, READY)
+        frames.receive(port)
+        port.sendall(said)
+        frames.receive(port)
+
+    met(workplace, does)
+    assert isinstance(raised(workplace.submit(job)), Lost)
+    assert workplace.ill() is not None
+
+
+def test_a_machine_that_dies_loses_nothing(workplace: Inside, job: Job) -> None:
+    guest = met(workplace, answering())
+    future = workplace.submit(job)
+    guest.end()
+    assert isinstance(raised(future), Lost)
+    assert not job.request.record_file.exists()
+    assert workplace.ill() is not None
+
+
+def test_a_machine_that_is_silent_is_ended(
+    workplace: Inside, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workplace, "_longest", 0)
+    guest = met(workplace, answering())
+    future = workplace.submit(job)
+    workplace.events(0.1)
+    assert "did not answer in time" in str(raised(future))
+    assert not guest.alive
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        ({"failed": "no \x1b[31mengine\n"}, r"does not start: no  ?\[31mengine"),
+        ({"ready": 1}, "nothing of use"),
+        ({}, "nothing of use"),
+        ({"ready": {"kit": "another"}}, "another version of the kit"),
+        ({"ready": {}}, "another version of the kit"),
+    ],
+)
+def test_one_that_does_not_get_ready_says_why(
+    workplace: Inside, first: dict[str, Any], why: str
+) -> None:
+    def does(port: socket.socket) -> None:
+        frames.receive(port)
+        frames.send(port, first)
+        frames.receive(port)
+
+    with pytest.raises(EngineFault, match=why):
+        met(workplace, does)
+
+
+def test_how_much_it_takes_at_once_is_bounded(workplace: Inside) -> None:
+    def does(port: socket.socket) -> None:
+        frames.receive(port)
+        frames.send(port, {"ready": {**READY["ready"], "width": 10**9, "side_by_side": "many"}})
+        frames.receive(port)
+
+    met(workplace, does)
+    assert (workplace.width, workplace.side_by_side) == (inside.MOST_WIDTH, 1)
+
+
+def test_its_end_gives_all_back(workplace: Inside, job: Job, tmp_path: Path) -> None:
+    guest = met(workplace, answering())
+    future = workplace.submit(job)
+    workplace.stop()
+    assert isinstance(raised(future), Lost)
+    assert not guest.alive
+    assert isinstance(raised(workplace.submit(job)), Lost)
