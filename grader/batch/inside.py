@@ -106,7 +106,8 @@ class Inside:
             self._slow = SLOW
             self._say(
                 "KVM does not work here: the virtual machine's processors are emulated, which is"
-                " much slower."
+                " much slower. Look at each failed check yourself before its points count: what a"
+                " submission needed longer for may be the machine's fault."
             )
 
     def __enter__(self) -> Inside:
