@@ -130,7 +130,8 @@ def recipe() -> dict[str, Any]:
 def key(user: int) -> str:
     """The name of the disk for nodes of that user: follows from all that it is made from."""
     found = sha256()
-    for path in sorted([*RECIPE.iterdir(), FOLDER / "initrd.sh"]):
+    # By their names: where the kit lies makes no other disk.
+    for path in sorted([*RECIPE.iterdir(), FOLDER / "initrd.sh"], key=lambda path: path.name):
         found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     parts = [FORMAT, user, requirements(), node_image.tag(), node_image.mirror_tag()]
     found.update(json.dumps(parts).encode())
