@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import APIError, ContainerError
 
 from grader import paths
 from grader.engine import commands, disk, embedded, leftovers, packages, reaper
 from grader.engine.find import Engine
+from grader.engine.images import ImageSet
 from grader.engine.sandbox import Limits, Sandbox, SandboxNode
 from grader.errors import EngineFault, KitError
 
@@ -201,6 +203,26 @@ def test_limits_hold_for_what_runs_inside(engine: Engine) -> None:
         if node.disk_limited:
             assert "No space left" in filled.out
         assert node.disk_limited == (engine.origin == "embedded" and packages.is_root())
+
+
+def test_files_in_memory_end_their_container_and_not_the_engine(
+    engine: Engine, image_set: ImageSet
+) -> None:
+    limits = Limits(memory_mb=512, disk_mb=512)
+    with Sandbox.create(engine, limits=limits, image_set=image_set.volume) as made:
+        (node,) = made.nodes
+        fill = ["sh", "-c", "dd if=/dev/zero of=/t/x bs=1M count=900; sleep 1000"]
+        full = node.docker.containers.run("alpine:3", fill, tmpfs={"/t": "size=2g"}, detach=True)
+
+        def ended() -> bool:
+            # It ends when something else needs room.
+            with contextlib.suppress(APIError, ContainerError):
+                node.docker.containers.run("alpine:3", ["true"], remove=True)
+            full.reload()
+            return bool(full.status == "exited")
+
+        until(ended, "its container has ended")
+        assert node.docker.containers.run("alpine:3", ["echo", "room"], remove=True) == b"room\n"
 
 
 def test_another_process_can_use_it_and_does_not_own_it(sandbox: Sandbox) -> None:
