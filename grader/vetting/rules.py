@@ -211,6 +211,11 @@ def replicas(place: Place) -> None:
             f"{said} replicas are more than this lab's nodes can run.",
             "The worksheet says how many there should be.",
         )
+    # Compose 2.26 breaks at one, with the stack of a Go program.
+    if number is not None and number < 0:
+        place.refuse(
+            f"{said} replicas are fewer than none.", "The worksheet says how many there should be."
+        )
 
 
 def count(text: str) -> int | None:

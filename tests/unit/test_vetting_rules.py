@@ -194,7 +194,7 @@ def test_addresses_are_not_those_of_clouds(folder: Path) -> None:
 
 def test_replicas_are_few(folder: Path) -> None:
     takes(rules.replicas, folder, 1, "12", 0, None, "many")
-    refuses(rules.replicas, folder, 13, "500", "${N:-500}", 5e3, "5e3", "0${N:-500}")
+    refuses(rules.replicas, folder, 13, "500", "${N:-500}", 5e3, "5e3", "0${N:-500}", -1, "-0x2")
     with pytest.raises(Refused):
         rules.replicas(place(folder, "${N:-500}", None))
 
