@@ -123,6 +123,7 @@ def place_compose(
     )
     answer = f"{vetted}/answer.json"
     done = written.run("config", "--format", "json", "--output", answer, timeout=CONFIG_SECONDS)
+    _refuse_boundless(done, file.files[0])
     if not done.ok:
         return PlacedCompose(written, file, unreadable=done)
     document = resolved.compose(_content(node, answer), file, place)
@@ -161,12 +162,23 @@ def place_stack(
     done = confined(
         node, ["sh", "-c", 'exec "$@" > "$0"', answer, *config], timeout=CONFIG_SECONDS, cwd=place
     )
+    _refuse_boundless(done, written)
     if not done.ok:
         return replace(done, argv=tuple(config))
     document = resolved.stack(_content(node, answer), file, folder, place)
     document.file.refuse_images(allowed)
     node.put({f"{written}.json": document.text.encode("utf-8")}, vetted)
     return f"{vetted}/{written}.json", document.file
+
+
+def _refuse_boundless(done: Completed, name: str) -> None:
+    """Docker says why it cannot read a file; what says nothing was ended from outside."""
+    if not done.ok and (done.timed_out or not done.out.strip()):
+        raise Refused(
+            f"Docker needs more {'time' if done.timed_out else 'memory'} than there is to read it.",
+            where=name,
+            remedy="Look for variables that contain others many times, and write the values.",
+        )
 
 
 def _refuse_files_as_folders(folder: Path, document: resolved.ComposeDocument) -> None:

@@ -10,11 +10,12 @@ it read other files than those that were vetted. A refusal names file, line, nam
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from grader.vetting.environment import ENVIRONMENT
 from grader.vetting.paths import read_below
-from grader.vetting.variables import Unclear, Variables, exactly
+from grader.vetting.variables import MAX_TEXT, Unclear, Variables, exactly
 from grader.vetting.yamlfile import MAX_BYTES, Refused
 
 NAME = ".env"
@@ -57,6 +58,7 @@ _SPACE = (
 )
 """White space that Compose's reader takes off lines and values (unicode.IsSpace of Go)."""
 _LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*(.*)", re.DOTALL)
+_NAMED = re.compile(r"\$\{?([A-Za-z_]\w*)", re.ASCII)
 _QUOTED = re.compile(r"""(?:'((?:[^'\\]|\\[^'\\])*)'|"((?:[^"\\]|\\[^"\\])*)")[ \t]*(?:#.*)?""")
 
 
@@ -68,6 +70,7 @@ def read(folder: Path, name: str) -> Variables:
     """
     values: dict[str, str] = {}
     unclear: set[str] = set()
+    sizes: dict[str, int] = {}
     fixed = {**ENVIRONMENT, "PWD": ".", PROJECT: name}
     for number, line in enumerate(_lines(folder / NAME, f"{name}/{NAME}"), 1):
         where = f"{name}/{NAME}, line {number}"
@@ -82,6 +85,13 @@ def read(folder: Path, name: str) -> Variables:
             )
         key, said = found[1], found[2].strip(_SPACE)
         _refuse_steering(key, where)
+        sizes[key] = _most(said, sizes)
+        if sizes[key] > MAX_TEXT:
+            raise Refused(
+                f"`{key}` is longer than {MAX_TEXT // 1024} KB with its variables filled in.",
+                where=f"{where}, {key}",
+                remedy="Write its value, and remove what nothing uses.",
+            )
         try:
             value = _value(said, Variables({**values, **fixed}, frozenset(unclear)), where)
         except Unclear:
@@ -94,6 +104,11 @@ def read(folder: Path, name: str) -> Variables:
         unclear=frozenset(unclear - fixed.keys()),
         own=frozenset((values.keys() | unclear) - fixed.keys()),
     )
+
+
+def _most(said: str, sizes: Mapping[str, int]) -> int:
+    """Characters that a value has at most, also where its quotes and backslashes are unclear."""
+    return len(said) + sum(sizes.get(name, 0) for name in _NAMED.findall(said))
 
 
 def _lines(path: Path, name: str) -> list[str]:

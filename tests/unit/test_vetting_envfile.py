@@ -100,3 +100,13 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, raw: bytes) -> None:
 def test_names_like_those_of_docker_may_be_ones_own(tmp_path: Path) -> None:
     variables = read(tmp_path, "DOCKER_TAG=7\nDOCKERHUB_USER=me\nMY_COMPOSE_FILE=x\nLDAP=y\n")
     assert variables.own == {"DOCKER_TAG", "DOCKERHUB_USER", "MY_COMPOSE_FILE", "LDAP"}
+
+
+@pytest.mark.parametrize("first", ["xxxxxxxx", "'xxxxxxxx'", '"a\\nbcdefg"'])
+@pytest.mark.parametrize("twice", ["$Z{0}$Z{0}", '"${{Z{0}}}${{Z{0}:-}}"', "${{Q:-$Z{0}}}$Z{0}"])
+def test_values_that_double_are_refused(tmp_path: Path, first: str, twice: str) -> None:
+    lines = [f"Z0={first}", *(f"Z{n}={twice.format(n - 1)}" for n in range(1, 31))]
+    (tmp_path / ".env").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(Refused, match="longer than 64 KB") as refused:
+        envfile.read(tmp_path, "counter")
+    assert 10 <= int(str(refused.value.where).split("line ")[1].split(",")[0]) <= 15
