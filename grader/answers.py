@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader.vetting.paths import read_below
+from grader.files.submitted_path import read_below
 
 FILE = "worksheet.ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader import private
 from grader.errors import KitError
+from grader.files import private
 
 MAX_BYTES = 20_000_000
 DELIMITERS = (",", ";", "\t")

@@ -35,3 +35,7 @@ class EngineFault(KitError):
     """An engine, image set or sandbox that should work does not: never the student's fault."""
 
     exit_code = 3
+
+
+class Refused(KitError):
+    """A file of a submission that cannot be taken: what, where (file, line, key), remedy."""

@@ -12,8 +12,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import handout, manifest, packing, private, submission
+from grader import handout, manifest, packing, submission
 from grader.errors import KitError
+from grader.files import private
 from grader.intake import archive, members
 from grader.junk import is_junk
 from grader.lab import Exercise, Lab

@@ -24,14 +24,15 @@ from typing import Any
 
 import yaml
 
-from grader import __version__, paths, pictures, private, safe_folder
+from grader import __version__, paths, pictures
 from grader.errors import KitError
+from grader.files import private, safe_folder
+from grader.files.submitted_path import is_link, read_below
 from grader.lab import Lab, names
 from grader.machines import nodes_file
 from grader.rendering import DRAWING, cannot_write, files_of, render, sha256, write_file
 from grader.rendering import render_tree as render_tree
 from grader.variant import variant
-from grader.vetting.paths import is_link, read_below
 
 STATE = ".drydock.json"
 VALUES = "variant.yaml"

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from grader.errors import Refused
+from grader.files.submitted_path import checked, read_below
 from grader.intake import members
 from grader.intake.members import Member
-from grader.vetting.paths import checked, read_below
-from grader.vetting.refused import Refused
 
 NAME = "drydock.json"
 SCHEMA = 1

@@ -10,8 +10,8 @@ import hashlib
 import hmac
 import secrets
 
-from grader import private
 from grader.errors import KitError
+from grader.files import private
 from grader.results import Results
 
 FILE = ".order-of-anonymous"

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from grader import private
+from grader.files import private
 
 SCHEMA = 1
 MAX_BYTES = 100_000_000
@@ -181,7 +181,7 @@ def from_json(data: dict[str, Any]) -> Record:
 
 def save(record: Record, path: Path) -> None:
     """Write the record whole or not at all (temporary file, then rename)."""
-    write_atomically(path, json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n")
+    private.write_text(path, json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n")
 
 
 def load(path: Path) -> Record | None:
@@ -190,13 +190,3 @@ def load(path: Path) -> Record | None:
         return from_json(json.loads(private.read(path, MAX_BYTES).decode("utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file as UTF-8 so that readers see the old or the new one, never a part.
-
-    It is its owner's alone, and so are the folders that have to be made (`grader.private`).
-    """
-    # Half a surrogate pair (from a file name that is not UTF-8) has no UTF-8; as a backslash
-    # escape it is at least text, and in JSON the very same character again.
-    private.write(path, text.encode("utf-8", errors="backslashreplace"))

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grader import paths, safe_folder
+from grader import paths
 from grader.errors import KitError
+from grader.files import safe_folder
 
 TEMPLATE = ".j2"
 PICTURE = ".svg"

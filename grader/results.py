@@ -10,7 +10,7 @@
     FOLDER/marks.csv             what a tutor marked by hand (read, never written over)
 
 Reports and exports get a `Results` and read nothing else. The folder and all in it are their
-owner's alone (`grader.private`).
+owner's alone (`grader.files.private`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grader import private, record
+from grader import record
 from grader.errors import KitError
+from grader.files import private
 from grader.intake import names
 from grader.record import Record
 
@@ -133,7 +134,7 @@ class Results:
         """Write class.json, whole or not at all."""
         data: dict[str, Any] = {"schema": SCHEMA, **asdict(self)}
         del data["folder"]
-        record.write_atomically(self.file, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        private.write_text(self.file, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def prepare(folder: Path) -> None:

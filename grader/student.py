@@ -94,10 +94,10 @@ def _ask(lab: Lab) -> str:
 
 def _remember(student: str) -> str:
     """Keep the ID for the next time; the sentence that says so, or why it was not possible."""
-    from grader.record import write_atomically
+    from grader.files.private import write_text
 
     try:
-        write_atomically(file(), json.dumps({"student": student}) + "\n")
+        write_text(file(), json.dumps({"student": student}) + "\n")
     except OSError as error:
         return f"Your ID cannot be remembered ({file()}: {error.strerror})."
     return f"I will remember {student} ({file()})."

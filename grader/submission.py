@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from grader.errors import KitError
-from grader.vetting.paths import read_below
+from grader.files.submitted_path import read_below
 
 MAX_FILES = 2_000
 MAX_BYTES = 50_000_000

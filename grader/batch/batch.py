@@ -25,6 +25,7 @@ from grader.batch.forecast import Forecast, spoken
 from grader.batch.job import Event, Job, Lost, SetAside, Workplace
 from grader.batch.show import Show, Stage
 from grader.exercise_run import Stopped
+from grader.files import private
 from grader.lab import Lab
 from grader.record import ExerciseResult, Record
 from grader.results import Entry, Results
@@ -361,7 +362,7 @@ def _no_room(error: BaseException) -> Trouble:
 def write_page(results: Results, student: str, found: Record) -> None:
     from grader.reports import feedback
 
-    record.write_atomically(results.feedback_file(student), feedback.render(found))
+    private.write_text(results.feedback_file(student), feedback.render(found))
 
 
 def write_pages(

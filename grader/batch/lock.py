@@ -12,8 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from grader import grading, private, results
+from grader import grading, results
 from grader.errors import KitError
+from grader.files import private
 
 LOCK = ".lock"
 HOLDER = ".batch.json"
@@ -90,6 +91,6 @@ def _tidy(folder: Path) -> None:
     shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     for name in WRITTEN:
         for end in ("json", "html", "csv"):
-            # `record.write_atomically` names them so.
+            # `private.write_text` names them so.
             for file in (folder / name).glob(f".*.{end}.*"):
                 file.unlink(missing_ok=True)

@@ -18,7 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from grader import private, record
+from grader import record
+from grader.files import private
 from grader.record import CheckResult, Record
 from grader.results import Results
 
@@ -104,7 +105,7 @@ def write_csv(changes: Iterable[Change], file: Path) -> None:
                 _cell(new.cause.reason if new and new.cause else ""),
             ]
         )
-    record.write_atomically(file, text.getvalue())
+    private.write_text(file, text.getvalue())
 
 
 def _cell(text: str) -> str:

@@ -8,12 +8,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import grading, handout, machines, paths, private, student
+from grader import grading, handout, machines, paths, student
 from grader import lab as labs
 from grader.console import say
 from grader.errors import KitError
+from grader.files import private
+from grader.files.private import write_text
 from grader.lab import Lab
-from grader.record import Record, write_atomically
+from grader.record import Record
 from grader.reports.summary import points_word
 
 if TYPE_CHECKING:
@@ -216,7 +218,7 @@ def write_page(found: Record, out: Path, *, fresh: bool = True) -> Path:
     if fresh or not page.exists():
         from grader.reports import feedback
 
-        write_atomically(page, feedback.render(found))
+        write_text(page, feedback.render(found))
     return page
 
 

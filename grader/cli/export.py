@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import private
 from grader.console import say
 from grader.errors import KitError
+from grader.files import private
 from grader.reports.text import visible
 
 if TYPE_CHECKING:

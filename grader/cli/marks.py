@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _holds(file: Path, content: bytes) -> bool:
-    from grader import private
+    from grader.files import private
 
     try:
         return private.read(file, len(content)) == content

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grader import paths, private
+from grader import paths
 from grader.errors import KitError
+from grader.files import private
 from grader.record import MAX_BYTES, SCHEMA, Record, from_json
 
 EXAMPLE = """examples:
@@ -57,7 +58,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from grader.record import write_atomically
+    from grader.files.private import write_text
     from grader.reports import feedback
 
     if (args.record / "class.json").is_file():
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         _print_rollouts(record, args.record)
     page = feedback.render_rollouts(record) if args.rollout else feedback.render(record)
     try:
-        write_atomically(out, page)
+        write_text(out, page)
     except OSError as error:
         raise KitError(
             f"The page cannot be written: {error.strerror or error}.",

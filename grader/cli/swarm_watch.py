@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader import private
 from grader.errors import KitError
+from grader.files import private
 
 if TYPE_CHECKING:
     from grader.machines.provider import Provider
@@ -98,14 +98,14 @@ def _page(wanted: Path | None, service: str) -> Path:
 
 
 def _write(trace: Trace, page: Path) -> None:
-    from grader.record import write_atomically
+    from grader.files.private import write_text
     from grader.reports import feedback, rollout_words
 
     print("\n".join(rollout_words.brief(trace, rollout_words.CANNOT_TELL)), end="\n\n")
     data = page.with_suffix(".json")
     try:
-        write_atomically(data, json.dumps(trace.to_json(), ensure_ascii=False) + "\n")
-        write_atomically(page, feedback.render_trace(rollout_words.headline(trace), trace))
+        write_text(data, json.dumps(trace.to_json(), ensure_ascii=False) + "\n")
+        write_text(page, feedback.render_trace(rollout_words.headline(trace), trace))
     except OSError as error:
         raise _cannot(page, error) from error
     print(f"{data}\n{page}")

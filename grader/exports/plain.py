@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from grader import marks, private, rubric
+from grader import marks, rubric
 from grader.errors import KitError
 from grader.exports import rows as exported
 from grader.exports import spreadsheet
 from grader.exports.export import Export
 from grader.exports.rows import WORDS, Row
 from grader.exports.spreadsheet import Cell
+from grader.files import private
 from grader.lab import Lab
 from grader.results import Results
 from grader.rubric import Question

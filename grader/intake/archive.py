@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from grader import private
+from grader.files import private
 from grader.intake import members, names, readers
 from grader.intake.members import AGAIN, Member
 from grader.intake.names import NotUnpacked

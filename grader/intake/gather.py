@@ -23,8 +23,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from grader import private, results
+from grader import results
 from grader.errors import KitError
+from grader.files import private
 from grader.intake import archive, labels, laying, layouts, members, seen
 from grader.intake import roster as rosters
 from grader.intake.handed import Handed

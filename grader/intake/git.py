@@ -14,8 +14,8 @@ import tempfile
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from grader.vetting.paths import checked, kind_below, read_below
-from grader.vetting.refused import Refused
+from grader.errors import Refused
+from grader.files.submitted_path import checked, kind_below, read_below
 
 SECONDS = 20
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from grader import manifest, private, submission
+from grader import manifest, submission
 from grader.errors import KitError
+from grader.files import private
 from grader.intake import archive, labels, members, names, readers, workspace
 from grader.intake.handed import Handed
 from grader.intake.names import NotUnpacked

@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from grader import manifest, private
+from grader import manifest
 from grader.errors import KitError
+from grader.files import private
 from grader.intake import archive, git, labels, names, readers, workspace
 from grader.intake.handed import Handed
 from grader.intake.labels import Label

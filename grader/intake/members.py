@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
 
-from grader.vetting.paths import is_link, open_below
+from grader.files.submitted_path import is_link, open_below
 
 Kind = Literal["file", "folder", "link", "special"]
 

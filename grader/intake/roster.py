@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grader import private
 from grader.errors import KitError
+from grader.files import private
 from grader.intake import dates, names
 from grader.lab import Lab
 from grader.results import Person

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 from grader import grading
+from grader.files.private import write_text
 from grader.lab import Lab
-from grader.record import write_atomically
 
 FILE = ".intake.json"
 
@@ -53,7 +53,7 @@ def before(out: Path) -> str | None:
 def remember(out: Path, signature: str, scratch: Path) -> None:
     """Note a signature; `scratch` is a folder beside `out`'s files to write it in first."""
     about = "What was unpacked last, so that it need not be unpacked again."
-    write_atomically(scratch / FILE, json.dumps({"about": about, "signature": signature}) + "\n")
+    write_text(scratch / FILE, json.dumps({"about": about, "signature": signature}) + "\n")
     (scratch / FILE).replace(out / FILE)
 
 

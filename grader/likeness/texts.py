@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from grader import handout, pictures, submission
-from grader.vetting.paths import read_below
+from grader.files.submitted_path import read_below
 
 MAX_FILE = 200_000
 MAX_FILES = 500

@@ -17,13 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from grader.errors import EngineFault
+from grader.errors import EngineFault, Refused
+from grader.files.submitted_path import kind_below, read_below
 from grader.modules.compose import ComposeProject
 from grader.modules.confined import confined
 from grader.vetting import dockerfile, resolved
 from grader.vetting.compose import ComposeFile, Service
-from grader.vetting.paths import kind_below, read_below
-from grader.vetting.refused import Refused
 from grader.vetting.stack import StackFile
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from grader import __version__
 from grader.errors import KitError
+from grader.files.private import write_text
 from grader.lab import Lab
 from grader.pseudonym import secret_of
-from grader.record import write_atomically
 from grader.reports import classchecks, classfacts, feedback, histogram, summary
 from grader.reports.classfacts import Row
 from grader.reports.people import People, Shown
@@ -66,7 +66,7 @@ def write(results: Results, lab: Lab, *, anonymous: bool = False) -> Path:
     page = render(results, lab, secret_of(results) if anonymous else None)
     file = results.folder / "class" / "index.html"
     try:
-        write_atomically(file, page)
+        write_text(file, page)
     except OSError as error:
         raise KitError(
             f"The class page cannot be written: {error.strerror or error}.",

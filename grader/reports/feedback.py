@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grader.files.private import write_text
 from grader.paths import TEMPLATES
-from grader.record import CheckResult, ExerciseResult, Record, write_atomically
+from grader.record import CheckResult, ExerciseResult, Record
 from grader.reports import facts, rollout_words, summary, text, timeline
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def render_trace(title: str, trace: Trace) -> str:
 
 def write(record: Record, path: Path) -> None:
     """Write the page whole or not at all."""
-    write_atomically(path, render(record))
+    write_text(path, render(record))
 
 
 def _anchors(record: Record) -> dict[str, str]:

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from grader.files.submitted_path import checked, kind_below
 from grader.vetting import envfile, model
 from grader.vetting.allowlist import Place, Setting, check
 from grader.vetting.dockerfile import reference
-from grader.vetting.paths import checked, kind_below
 from grader.vetting.variables import Variables
 from grader.vetting.yamlfile import Key, Refused, YamlFile
 

@@ -13,8 +13,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from grader.files.submitted_path import read_below
 from grader.vetting.environment import ENVIRONMENT
-from grader.vetting.paths import read_below
 from grader.vetting.variables import MAX_TEXT, Unclear, Variables, exactly
 from grader.vetting.yamlfile import MAX_BYTES, Refused
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from grader.files.submitted_path import checked, kind_below
 from grader.vetting.allowlist import Place
-from grader.vetting.paths import checked, kind_below
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 """A volume's name; of one letter it would be read as a drive of Windows."""

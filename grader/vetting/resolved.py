@@ -25,12 +25,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from grader.errors import Refused
+from grader.files.submitted_path import checked
 from grader.vetting import compose as compose_text
 from grader.vetting import model, model_stack
 from grader.vetting import stack as stack_text
 from grader.vetting.allowlist import Place, Setting, check
-from grader.vetting.paths import checked
-from grader.vetting.refused import Refused
 from grader.vetting.variables import Variables
 from grader.vetting.yamlfile import Key, YamlFile
 

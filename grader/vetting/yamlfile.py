@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 
-from grader.vetting.paths import read_below
-from grader.vetting.refused import Refused as Refused
+from grader.errors import Refused as Refused
+from grader.files.submitted_path import read_below
 from grader.vetting.yamlnodes import MAX_DEPTH, refuse_double_keys, refuse_endless, too_deep
 
 MAX_BYTES = 64 * 1024

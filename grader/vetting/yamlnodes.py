@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import yaml
 
-from grader.vetting.refused import Refused
+from grader.errors import Refused
 
 MAX_DEPTH = 60
 MAX_NODES = 20_000

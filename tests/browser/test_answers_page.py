@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader import answers, marks
-from grader.record import write_atomically
+from grader.files.private import write_text
 from grader.reports import answers as answers_page
 from grader.results import Results
 from tests.browser import instruments
@@ -52,7 +52,7 @@ def rendered(tmp_path: Path) -> Rendered:
         given = marks.read(results, QUESTIONS)
         file = tmp_path / "a folder with spaces" / "answers.html"
         page = answers_page.render(results, LAB, QUESTIONS, sheets, given, anonymous=anonymous)
-        write_atomically(file, page)
+        write_text(file, page)
         return file
 
     return render

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from grader.checks import eventually
+from grader.errors import Refused
 from grader.modules.submitted import PlacedCompose, place_compose, place_stack
 from grader.targets.node import Node
 from grader.vetting import compose, stack
-from grader.vetting.refused import Refused
 from grader.vetting.resolved import Disagreement
 from tests.engine import looked_at
 from tests.hostile import differential

@@ -20,12 +20,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 
+from grader.errors import Refused
 from grader.modules.compose import ComposeProject
 from grader.modules.submitted import dockerfiles
 from grader.targets.node import Node
 from grader.vetting import compose, environment, resolved
 from grader.vetting.compose import ComposeFile
-from grader.vetting.refused import Refused
 from tests.hostile.documents import Document, documents
 
 ROOT = "/drydock/differential"

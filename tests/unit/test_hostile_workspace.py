@@ -17,9 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grader import handout, safe_folder
+from grader import handout
 from grader import lab as labs
 from grader.errors import KitError
+from grader.files import safe_folder
 from grader.lab import Lab
 from tests.unit import outside
 

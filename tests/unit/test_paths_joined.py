@@ -1,9 +1,10 @@
 """No code joins a stranger's text to a path: each join that there is has a reason, here.
 
-A submission's text becomes a path in `grader.vetting.paths` only. Which texts are whose cannot be
-seen in a program, so that every join of something that is no constant is listed with the reason
-why it is no text of a submission (or why that is harmless). A new one fails this test: use
-`paths.checked` with `paths.read_below` or `grader.safe_folder`, or add it below with its reason.
+A submission's text becomes a path in `grader.files.submitted_path` only. Which texts are whose
+cannot be seen in a program, so that every join of something that is no constant is listed with the
+reason why it is no text of a submission (or why that is harmless). A new one fails this test: use
+`paths.checked` with `paths.read_below` or `grader.files.safe_folder`, or add it below with its
+reason.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ MODULES = (
 
 REASONS: dict[str, dict[str, set[str]]] = {
     "the one place where it is done": {
-        "grader/vetting/paths.py": {
+        "grader/files/submitted_path.py": {
             "PurePosixPath(*parts)",
             "place / part",
             "folder.joinpath(*path.parts)",
@@ -43,7 +44,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
             "os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)",
             "os.open(path.parts[-1], flags, dir_fd=handle)",
         },
-        "grader/safe_folder.py": {
+        "grader/files/safe_folder.py": {
             "folder / path",
             "place / part",
             "self.folder / name",
@@ -129,7 +130,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/intake/git.py": {"Path(own)", "clone / objects"},
         "grader/intake/laying.py": {"self.scratch / f'open-{self.archives}'"},
         "grader/plugin.py": {"collector.path.with_name(f'_{collector.path.stem}_hidden.py')"},
-        "grader/private.py": {
+        "grader/files/private.py": {
             "Path(temporary)",
             "os.open(path, flags, FILE)",
             "os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)",
@@ -226,7 +227,7 @@ def listed() -> dict[str, set[str]]:
 def test_every_join_has_its_reason() -> None:
     found, known = found_in(paths.KIT), listed()
     new = {file: more for file, here in found.items() if (more := here - known.get(file, set()))}
-    assert new == {}, "Use grader.vetting.paths, or say in REASONS whose text this is."
+    assert new == {}, "Use grader.files.submitted_path, or say in REASONS whose text this is."
 
 
 def test_no_reason_is_left_over() -> None:

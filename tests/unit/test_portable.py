@@ -29,7 +29,7 @@ LINUX_ONLY = {
     "grader/engine/node.py": "sockets of nodes: only where the kit is root on its own engine",
     "grader/jail.py": "entered where the kit is root on Linux",
     "grader/engine/packages.py": "asks with hasattr whether there is such a thing as root",
-    "grader/private.py": "asks with hasattr whether folders have owners and rights",
+    "grader/files/private.py": "asks with hasattr whether folders have owners and rights",
 }
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from grader import cli, private, record, results
+from grader import cli, record, results
 from grader.batch import lock
+from grader.files import private
 from tests.unit import made_class, sample_class
 from tests.unit.handed_in import Class, mixed
 from tests.unit.sample_record import typical
@@ -55,7 +56,7 @@ def test_a_file_is_private_before_anything_is_in_it(
         return handle, name
 
     monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
-    record.write_atomically(tmp_path / "results/page.html", "text")
+    private.write_text(tmp_path / "results/page.html", "text")
     assert seen == [0o600]
 
 

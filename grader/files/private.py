@@ -50,6 +50,13 @@ def write(path: Path, content: bytes) -> None:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """The same for text, as UTF-8. OSError."""
+    # Half a surrogate pair (from a file name that is not UTF-8) has no UTF-8; as a backslash
+    # escape it is at least text, and in JSON the very same character again.
+    write(path, text.encode("utf-8", errors="backslashreplace"))
+
+
 def read(path: Path, most: int) -> bytes:
     """An ordinary file's content. Raises OSError, also for what is no file, or is larger."""
     if not stat.S_ISREG(path.stat().st_mode):

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from grader.vetting import paths
+from grader.files import submitted_path
 
 LARGEST = 50_000_000
 """Bytes of a file that is compared with a starter; a larger one is none."""
@@ -49,7 +49,7 @@ def write(folder: Path, name: str, content: bytes) -> None:
     What stands there is replaced: a link by the file, never what the link leads to. Raises
     OSError, also where a link or a file stands in a folder's place; Refused for an unsafe name.
     """
-    path = paths.checked(name, str(folder))
+    path = submitted_path.checked(name, str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     mode = 0o755 if content.startswith(b"#!") else 0o644
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -79,14 +79,14 @@ def digest(folder: Path, name: str) -> str | None:
 
     Raises OSError where a link or something else that is no file stands in its place.
     """
-    path = paths.checked(name, str(folder))
+    path = submitted_path.checked(name, str(folder))
     try:
         with _parent(folder, path) as parent:
             found = os.stat(parent.at(path.name), dir_fd=parent.handle, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
                 raise OSError(errno.EINVAL, _what(found), str(folder / path))
         known, left = hashlib.sha256(), LARGEST + 1
-        with paths.open_below(folder, path) as file:
+        with submitted_path.open_below(folder, path) as file:
             while left > 0 and (chunk := file.read(min(left, 1_000_000))):
                 known.update(chunk)
                 left -= len(chunk)
@@ -97,7 +97,7 @@ def digest(folder: Path, name: str) -> str | None:
 
 def exists(folder: Path, name: str) -> bool:
     """Whether something stands there, be it a link that leads nowhere."""
-    path = paths.checked(name, str(folder))
+    path = submitted_path.checked(name, str(folder))
     try:
         with _parent(folder, path) as parent:
             os.stat(parent.at(path.name), dir_fd=parent.handle, follow_symlinks=False)
@@ -108,18 +108,18 @@ def exists(folder: Path, name: str) -> bool:
 
 def remove(folder: Path, name: str) -> None:
     """Delete a file (of a link, the link); OSError."""
-    path = paths.checked(name, str(folder))
+    path = submitted_path.checked(name, str(folder))
     with _parent(folder, path) as parent:
         os.unlink(parent.at(path.name), dir_fd=parent.handle)
 
 
 def rename(folder: Path, name: str, new: str) -> None:
     """Give a file another name in the same folder, which must be free; OSError."""
-    path = paths.checked(name, str(folder))
+    path = submitted_path.checked(name, str(folder))
     with _parent(folder, path) as parent:
         os.rename(
             parent.at(path.name),
-            parent.at(paths.checked(new, str(folder)).name),
+            parent.at(submitted_path.checked(new, str(folder)).name),
             src_dir_fd=parent.handle,
             dst_dir_fd=parent.handle,
         )
@@ -165,13 +165,13 @@ def _parent(folder: Path, path: PurePosixPath, *, make: bool = False) -> Iterato
 
 def _see_folder(found: os.stat_result, place: Path) -> None:
     """OSError, in words for a person, where what was found is no folder."""
-    if paths.is_link(found) or not stat.S_ISDIR(found.st_mode):
-        number = errno.ELOOP if paths.is_link(found) else errno.ENOTDIR
+    if submitted_path.is_link(found) or not stat.S_ISDIR(found.st_mode):
+        number = errno.ELOOP if submitted_path.is_link(found) else errno.ENOTDIR
         raise OSError(number, f"{_what(found)}, where a folder belongs", str(place))
 
 
 def _what(found: os.stat_result) -> str:
-    if paths.is_link(found):
+    if submitted_path.is_link(found):
         return "it is a link"
     if stat.S_ISDIR(found.st_mode):
         return "it is a folder"

@@ -17,7 +17,7 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from grader.vetting.refused import Refused
+from grader.errors import Refused
 
 MAX_PATH = 1024
 """Characters of a path."""
