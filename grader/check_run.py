@@ -24,7 +24,7 @@ from grader.confinement import Limits
 from grader.plugin import ChecksPlugin, Unavailable
 
 if TYPE_CHECKING:
-    from grader.lab import Lab
+    from grader.lab.model import Lab
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def main(job_file: str) -> int:
 
     import pytest
 
-    from grader import lab as labs
+    from grader.lab import model as labs
 
     limits = Limits(**job.limits) if job.limits else None
     if limits is not None:

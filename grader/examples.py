@@ -22,7 +22,7 @@ from typing import Any
 
 from grader import grading, handout, rendering
 from grader.errors import KitError
-from grader.lab import Exercise, Lab
+from grader.lab.model import Exercise, Lab
 from grader.record import CheckResult, ExerciseResult
 
 KINDS = ("solution", "alternatives", "mistakes")

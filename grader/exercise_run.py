@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from grader import jail, paths, record, submission
-from grader import variant as variants
 from grader.check_run import Job
 from grader.confinement import LOOK, Limits, environment, own_environment
 from grader.console import say
 from grader.engine import disk
 from grader.errors import KitError
-from grader.lab import Exercise, Lab
+from grader.lab import variant as variants
+from grader.lab.model import Exercise, Lab
 from grader.plugin import LOG_SHOWN, Unavailable
 from grader.record import Cause, CheckResult, ExerciseResult
 

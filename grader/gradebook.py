@@ -9,9 +9,9 @@ from pathlib import Path
 
 from grader import csvfile, marks
 from grader.errors import KitError
+from grader.lab.rubric import Question
 from grader.marks import ALL, Mark, Marks
 from grader.results import Results
-from grader.rubric import Question
 
 # An untouched cell has an automatic 0. A grade belongs to the cell as one that gives points, a
 # comment to the cell of the same name as one that is answered.

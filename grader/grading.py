@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader import __version__, paths, record, submission
-from grader import variant as variants
-from grader.lab import Exercise, Lab
+from grader.lab import variant as variants
+from grader.lab.model import Exercise, Lab
 from grader.record import ExerciseResult, Record
 
 if TYPE_CHECKING:

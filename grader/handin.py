@@ -17,7 +17,7 @@ from grader.errors import KitError
 from grader.files import private
 from grader.intake import archive, members
 from grader.junk import is_junk
-from grader.lab import Exercise, Lab
+from grader.lab.model import Exercise, Lab
 from grader.manifest import Manifest
 
 OWN = (handout.STATE, manifest.NAME)

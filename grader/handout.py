@@ -28,11 +28,11 @@ from grader import __version__, paths, pictures
 from grader.errors import KitError
 from grader.files import private, safe_folder
 from grader.files.submitted_path import is_link, read_below
-from grader.lab import Lab, names
-from grader.machines import nodes_file
+from grader.lab import class_nodes
+from grader.lab.model import Lab, names
+from grader.lab.variant import variant
 from grader.rendering import DRAWING, cannot_write, files_of, render, sha256, write_file
 from grader.rendering import render_tree as render_tree
-from grader.variant import variant
 
 STATE = ".drydock.json"
 VALUES = "variant.yaml"
@@ -177,7 +177,7 @@ def values(lab: Lab, student: str) -> dict[str, Any]:
 
     `nodes` has the addresses of the class's machines by name; it is empty in a kit without them.
     """
-    nodes = nodes_file.addresses() if nodes_file.FILE.is_file() else {}
+    nodes = class_nodes.addresses() if class_nodes.FILE.is_file() else {}
     return {**variant(lab, student), "student": student, "lab": lab, "nodes": nodes}
 
 
@@ -333,7 +333,7 @@ def _fingerprint(lab: Lab, student: str) -> str:
         code / f"{name}.py"
         for name in ("handout", "lab", "labfile", "pictures", "rendering", "variant", "worksheet")
     ]
-    sources += [*files_of(DRAWING), nodes_file.FILE]
+    sources += [*files_of(DRAWING), class_nodes.FILE]
     known = hashlib.sha256(f"{__version__}\0{student}\0".encode())
     for path in [lab.folder / "lab.yaml", *files_of(lab.templates), *sources]:
         content = sha256(path.read_bytes()) if path.is_file() else None

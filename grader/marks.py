@@ -15,8 +15,8 @@ from grader import csvfile, pseudonym
 from grader.csvfile import Table
 from grader.errors import KitError
 from grader.exports.spreadsheet import plain
+from grader.lab.rubric import Question
 from grader.results import Results
-from grader.rubric import Question
 
 COLUMNS = ("student", "question", "max", "points", "comment")
 ALL = "all"

@@ -17,7 +17,7 @@ from pathlib import Path
 from grader import __version__, packing, paths, rendering
 from grader.errors import KitError
 from grader.junk import is_junk
-from grader.lab import Lab, names
+from grader.lab.model import Lab, names
 from grader.packing import Packed
 
 COMMANDS = ("check", "submit", "handout", "swarm", "images", "engine", "doctor")

@@ -11,7 +11,7 @@ from typing import Literal
 
 from grader import paths
 from grader.errors import KitError
-from grader.lab import Lab
+from grader.lab.model import Lab
 
 VARIABLE = "DRYDOCK_STUDENT"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.console import say
 from grader.errors import EngineFault, KitError, NoEngine
-from grader.lab import Exercise
+from grader.lab.model import Exercise
 from grader.plugin import Unavailable
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from grader import submission
 from grader.junk import is_junk
-from grader.lab import Exercise
+from grader.lab.model import Exercise
 
 EVERY = 1.0
 """Seconds between two looks. Saves that come closer to each other are one."""

@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from grader import examples, supply
-from grader import lab as labs
 from grader.console import say
 from grader.engine import find, images
 from grader.engine.packages import program
 from grader.engine.sandbox import Sandbox
+from grader.lab import model as labs
 from grader.paths import KIT
 from tests import bench_class, bench_machines, bench_swarm
 

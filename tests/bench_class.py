@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from grader import examples
-from grader import lab as labs
 from grader.console import say
 from grader.engine.embedded import place
 from grader.engine.mirror import status
-from grader.lab import Lab
+from grader.lab import model as labs
+from grader.lab.model import Lab
 from grader.paths import KIT
 from grader.results import Entry, Person, Results
 from tests.engine.small_class import Class

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from grader import examples, supply
-from grader import lab as labs
 from grader.console import say
+from grader.lab import model as labs
 from grader.paths import KIT
 
 Row = tuple[str, str, str]

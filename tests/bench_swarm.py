@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from grader import examples, supply
-from grader import lab as labs
 from grader.checks import eventually
 from grader.console import say
 from grader.engine.embedded import Place
 from grader.engine.sandbox import Sandbox
+from grader.lab import model as labs
 from grader.modules.rollout import Recorder
 from grader.modules.swarm import Swarm
 from grader.paths import KIT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grader import handout
 from grader.engine.sandbox import SandboxNode
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.rendering import render_file
 
 SCRIPT = "examples/compose/by-hand.sh.j2"

@@ -17,7 +17,7 @@ from grader import __version__, paths, record
 from grader.batch.job import Job, Lost
 from grader.cut import cut
 from grader.errors import KitError
-from grader.lab import Exercise
+from grader.lab.model import Exercise
 from grader.record import ExerciseResult, Record
 
 MOST_BYTES = 16 * 1024**2

@@ -26,7 +26,7 @@ from grader.batch.job import Event, Job, Lost, SetAside, Workplace
 from grader.batch.show import Show, Stage
 from grader.exercise_run import Stopped
 from grader.files import private
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.record import ExerciseResult, Record
 from grader.results import Entry, Results
 

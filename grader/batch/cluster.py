@@ -15,7 +15,7 @@ from grader.batch import answer, worker
 from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job, Lost, SetAside, happened
 from grader.errors import KitError
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.record import Record
 
 CONNECT_SECONDS = 30

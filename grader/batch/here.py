@@ -19,7 +19,7 @@ from grader.batch.meter import Meter
 from grader.batch.turns import AHEAD, Turns
 from grader.engine import find, node
 from grader.errors import KitError
-from grader.lab import Exercise
+from grader.lab.model import Exercise
 from grader.record import ExerciseResult, Record
 from grader.supply import Provider
 

@@ -25,7 +25,7 @@ from grader.batch.job import Event, Job, Lost, happened
 from grader.engine.images.sets import ImageSet
 from grader.errors import EngineFault, KitError
 from grader.guest import disk, kit, machine
-from grader.lab import Exercise, Lab
+from grader.lab.model import Exercise, Lab
 from grader.record import Record
 from grader.targets import frames
 

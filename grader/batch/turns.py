@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from grader.exercise_run import Stopped
-from grader.lab import Exercise
+from grader.lab.model import Exercise
 
 AHEAD = 1
 """How many sandboxes are made before their checks may run."""

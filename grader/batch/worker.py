@@ -25,13 +25,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from grader import grading, paths, record, supply
-from grader import lab as labs
 from grader.batch import lock
 from grader.batch.here import Here
 from grader.batch.job import Job
 from grader.console import say
 from grader.errors import KitError
 from grader.exercise_run import Stopped
+from grader.lab import model as labs
 from grader.submission import MAX_BYTES, MAX_FILES
 
 ATTEMPTS = 2

@@ -83,7 +83,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
 
 def _about_its_lab(parser: argparse.ArgumentParser) -> None:
     """Let the examples be about a lab that this kit has: a student's release has one."""
-    from grader import lab as labs
+    from grader.lab import model as labs
 
     other = labs.usual()
     parser.epilog = parser.epilog and parser.epilog.replace(labs.USUAL, other)

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _tags(exercises: Sequence[str]) -> set[str]:
     """The images that labs name for their exercises of these names."""
-    from grader import lab as labs
+    from grader.lab import model as labs
 
     found: dict[str, set[str]] = {}
     for name in labs.names():

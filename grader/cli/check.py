@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader import grading, handout, machines, paths, student
-from grader import lab as labs
 from grader.console import say
 from grader.errors import KitError
 from grader.files import private
 from grader.files.private import write_text
-from grader.lab import Lab
+from grader.lab import model as labs
+from grader.lab.model import Lab
 from grader.record import Record
 from grader.reports.summary import points_word
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from grader import examples, supply
-from grader import lab as labs
 from grader.console import say
 from grader.errors import KitError
+from grader.lab import model as labs
 
 EXAMPLE = """examples:
   python -m grader examples lab4

@@ -14,8 +14,8 @@ from grader.reports.text import visible
 if TYPE_CHECKING:
     from grader.exports.export import Export
     from grader.exports.rows import Row
-    from grader.lab import Lab
-    from grader.rubric import Question
+    from grader.lab.model import Lab
+    from grader.lab.rubric import Question
 
 FORMATS = {
     "plain": "everybody's points (grades.csv)",
@@ -63,9 +63,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from grader import lab as labs
-    from grader import marks, pseudonym, results, rubric
+    from grader import marks, pseudonym, results
     from grader.exports import rows as exported
+    from grader.lab import model as labs
+    from grader.lab import rubric
 
     _check(args)
     found = results.load(args.results)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from grader import lab as labs
 from grader import paths
 from grader import results as class_results
 from grader.batch import lock
 from grader.console import say
 from grader.errors import KitError
-from grader.lab import Lab
+from grader.lab import model as labs
+from grader.lab.model import Lab
 from grader.results import Results
 
 if TYPE_CHECKING:
@@ -314,8 +314,8 @@ class _Grading:
         return not faults
 
     def _end(self, outcome: Outcome, page: Path | None, grades: Path | None) -> None:
-        from grader import rubric
         from grader.batch.forecast import spoken
+        from grader.lab import rubric
 
         print(
             f"\n{len(outcome.graded)} graded in {spoken(outcome.seconds)}, {len(outcome.kept)}"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from grader import handout, student
-from grader import lab as labs
 from grader.console import say
+from grader.lab import model as labs
 
 EXAMPLE = """examples:
   python -m grader handout lab4

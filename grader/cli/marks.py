@@ -46,10 +46,11 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from grader import answers, gradebook, marks, results, rubric
-    from grader import lab as labs
+    from grader import answers, gradebook, marks, results
     from grader.cli.export import write
     from grader.exports.template import template
+    from grader.lab import model as labs
+    from grader.lab import rubric
     from grader.reports import answers as page
 
     found = results.load(args.results)

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from grader import newlab, paths
+from grader import paths
+from grader.lab import scaffold
 
 EXAMPLE = """examples:
   python -m grader new-lab lab5
@@ -41,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    lab, handout = newlab.make(args.name, args.title, args.root.expanduser().absolute())
+    lab, handout = scaffold.make(args.name, args.title, args.root.expanduser().absolute())
     print(f"{lab}: lab.yaml, checks, examples.")
     print(f"{handout}: what students get.")
     print()

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from grader import lab as labs
 from grader import paths, release
 from grader.errors import KitError
+from grader.lab import model as labs
 
 EXAMPLE = """examples:
   python -m grader release lab4

@@ -91,8 +91,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_class(args: argparse.Namespace) -> int:
     """The class page, and the feedback page of everybody who has a record."""
-    from grader import lab, results
+    from grader import results
     from grader.console import say, task
+    from grader.lab import model
     from grader.reports import classpage, feedback
 
     for option in ("out", "rollout"):
@@ -103,7 +104,7 @@ def _of_class(args: argparse.Namespace) -> int:
                 remedy="The pages of a class lie in its results folder.",
             )
     found = results.load(args.record)
-    of_lab = lab.load(args.lab or found.lab)
+    of_lab = model.load(args.lab or found.lab)
     written = 0
     with task("Writing the pages") as tell:
         for entry, record in found.graded():

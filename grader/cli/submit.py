@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader import handin, paths, record, student
-from grader import lab as labs
 from grader.console import say
 from grader.errors import KitError
-from grader.lab import Lab
+from grader.lab import model as labs
+from grader.lab.model import Lab
 
 if TYPE_CHECKING:
     from grader.record import Record

@@ -8,10 +8,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 
-from grader import late
 from grader.exports import rows as exported
 from grader.exports.export import Export
 from grader.exports.rows import WORDS, Row
+from grader.lab import late
 from grader.record import CheckResult, ExerciseResult
 from grader.reports import text
 

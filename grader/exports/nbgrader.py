@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timezone
 
-from grader import late
 from grader.exports import rows as exported
 from grader.exports import spreadsheet
 from grader.exports.export import Export
 from grader.exports.rows import Row, rounded
 from grader.exports.spreadsheet import Cell
-from grader.lab import Lab
+from grader.lab import late
+from grader.lab.model import Lab
 
 FILE = "nbgrader.csv"
 COLUMNS = (

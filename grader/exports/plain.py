@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from grader import marks, rubric
+from grader import marks
 from grader.errors import KitError
 from grader.exports import rows as exported
 from grader.exports import spreadsheet
@@ -13,9 +13,10 @@ from grader.exports.export import Export
 from grader.exports.rows import WORDS, Row
 from grader.exports.spreadsheet import Cell
 from grader.files import private
-from grader.lab import Lab
+from grader.lab import rubric
+from grader.lab.model import Lab
+from grader.lab.rubric import Question
 from grader.results import Results
-from grader.rubric import Question
 
 FILE = "grades.csv"
 

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from grader import late, marks
-from grader.lab import Lab
+from grader import marks
+from grader.lab import late
+from grader.lab.model import Lab
+from grader.lab.rubric import Question
 from grader.marks import Mark, Marks
 from grader.record import Record
 from grader.reports import summary
 from grader.results import Entry, Person, Results
-from grader.rubric import Question
 
 State = Literal["graded", "waiting", "not_gradable", "not_graded", "refused", "missing"]
 

@@ -8,9 +8,9 @@ from grader import marks
 from grader.answers import Worksheet
 from grader.exports import spreadsheet
 from grader.exports.spreadsheet import Cell
+from grader.lab.rubric import Question
 from grader.marks import ALL, COLUMNS, Mark, Marks
 from grader.results import Results
-from grader.rubric import Question
 
 NO_ANSWER = "No answer."
 BOM = "\ufeff"

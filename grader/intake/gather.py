@@ -31,7 +31,7 @@ from grader.intake import roster as rosters
 from grader.intake.handed import Handed
 from grader.intake.matching import Matcher
 from grader.intake.names import NotUnpacked
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.manifest import Manifest
 from grader.results import Entry, Person, Results, Unmatched
 from grader.submission import Submission

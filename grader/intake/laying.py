@@ -18,7 +18,7 @@ from grader.intake import archive, labels, members, names, readers, workspace
 from grader.intake.handed import Handed
 from grader.intake.names import NotUnpacked
 from grader.junk import is_junk
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.manifest import Manifest
 
 DEPTH = 3

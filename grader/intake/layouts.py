@@ -22,7 +22,7 @@ from grader.intake import archive, git, labels, names, readers, workspace
 from grader.intake.handed import Handed
 from grader.intake.labels import Label
 from grader.junk import is_junk
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.results import Unmatched
 
 CLASS = archive.Limits(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from grader.intake.handed import Handed
 from grader.intake.names import shown
 from grader.intake.roster import as_id
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.manifest import Manifest
 from grader.results import Person
 

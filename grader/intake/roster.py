@@ -20,7 +20,7 @@ from pathlib import Path
 from grader.errors import KitError
 from grader.files import private
 from grader.intake import dates, names
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.results import Person
 
 MAX_BYTES = 20_000_000

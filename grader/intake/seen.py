@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader import grading
 from grader.files.private import write_text
-from grader.lab import Lab
+from grader.lab.model import Lab
 
 FILE = ".intake.json"
 

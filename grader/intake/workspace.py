@@ -7,7 +7,7 @@ from pathlib import Path
 
 from grader.intake import names
 from grader.junk import is_junk
-from grader.lab import Lab
+from grader.lab.model import Lab
 
 DEPTH = 5
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.likeness.files import Files
 from grader.likeness.texts import read
 from grader.likeness.values import Values

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from grader import examples, handout
-from grader.lab import Lab
+from grader.lab.model import Lab
+from grader.lab.variant import variant
 from grader.likeness.texts import TextFile, text_file
 from grader.likeness.values import Values
 from grader.placeholders import Placeholders
 from grader.rendering import render
-from grader.variant import variant
 
 FEWEST_CHARACTERS = 120
 FEWEST_LINES = 5

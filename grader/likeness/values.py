@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from grader.lab import Lab, Parameter
-from grader.variant import variant
+from grader.lab.model import Lab, Parameter
+from grader.lab.variant import variant
 
 CHANCE = 1e-6
 """A class in which nobody copied gets a wrong hint with at most this probability."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from grader import paths
 from grader.errors import EngineFault, KitError
-from grader.machines import nodes_file, ssh_files, vagrantcli
+from grader.lab import class_nodes
+from grader.machines import ssh_files, vagrantcli
 from grader.machines.access import Access
 from grader.machines.provider import Options, Progress, Shell, no_such, none_there
 
@@ -82,7 +83,7 @@ class Vagrant:
 
         vagrantcli.act("destroy", "--force", progress=say)
         self._states = None
-        for machine in nodes_file.addresses():
+        for machine in class_nodes.addresses():
             ssh_files.forget(KIND, machine)
 
     def shell(self, name: str, command: Sequence[str]) -> Shell:
@@ -105,7 +106,7 @@ class Vagrant:
     def _known(self) -> dict[str, str]:
         """The machines' states, such as "running", in the order of nodes.yaml."""
         if self._states is None:
-            names = list(nodes_file.addresses())
+            names = list(class_nodes.addresses())
             # Each question costs seconds. Vagrant says how all are logged in to only while all
             # of them run, so that in class, as a rule, one answer tells both.
             self._logins = {}
@@ -152,7 +153,7 @@ def _access(name: str, told: Mapping[str, str]) -> Access:
         return Access(
             name=name,
             host=told["HostName"],
-            address=nodes_file.addresses()[name],
+            address=class_nodes.addresses()[name],
             user=told["User"],
             port=int(told.get("Port", 22)),
             identity=told.get("IdentityFile"),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from grader import marks as marking
 from grader.answers import Worksheet
-from grader.lab import Lab
+from grader.lab.model import Lab
+from grader.lab.rubric import Question
 from grader.marks import Mark, Marks
 from grader.reports import feedback
 from grader.results import Results
-from grader.rubric import Question
 
 SAME_FROM = 60
 """Characters from which equal answers are no accident."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from grader.errors import KitError
-from grader.lab import Lab
+from grader.lab.model import Lab
+from grader.lab.variant import variant
 from grader.placeholders import Placeholders
 from grader.record import CheckResult, ExerciseResult
 from grader.reports import facts, summary
 from grader.reports.classfacts import Row
 from grader.reports.people import People
-from grader.variant import variant
 
 REASONS = 3
 

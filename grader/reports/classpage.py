@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from grader import __version__
 from grader.errors import KitError
 from grader.files.private import write_text
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.pseudonym import secret_of
 from grader.reports import classchecks, classfacts, feedback, histogram, summary
 from grader.reports.classfacts import Row

@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.console import console, say
 from grader.grading import Progress
-from grader.lab import Exercise
+from grader.lab.model import Exercise
 from grader.record import ExerciseResult
 
 

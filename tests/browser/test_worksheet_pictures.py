@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from grader import handout
-from grader import lab as labs
-from grader.lab import Lab
-from grader.variant import variant
+from grader.lab import model as labs
+from grader.lab.model import Lab
+from grader.lab.variant import variant
 from tests.browser import drawings, jupyter
 from tests.browser.conftest import Page
 from tests.unit.test_pictures import DRAWN, kinds

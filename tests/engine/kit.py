@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import examples
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.paths import KIT
 from grader.supply import Sandboxes
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from grader import lab as labs
 from grader import record
+from grader.lab import model as labs
 from grader.record import ExerciseResult
 from grader.results import Entry, Person, Results
 from tests.engine import kit

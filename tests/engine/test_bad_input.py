@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from grader import examples, grading, paths
-from grader import lab as labs
 from grader.engine.node import Limits
+from grader.lab import model as labs
 from grader.record import CheckResult
 from grader.supply import Sandboxes
 

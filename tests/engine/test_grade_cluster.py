@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from grader import lab as labs
 from grader import paths, record
 from grader.batch import cluster as batch_cluster
 from grader.checks import eventually
 from grader.engine import packages
+from grader.lab import model as labs
 from grader.record import Record
 from tests.engine import kit
 from tests.engine.small_class import PARTS, THREE, Class

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from grader import examples, grading, submission
-from grader import lab as labs
 from grader.engine.sandbox import Sandbox
 from grader.exercise_run import ExerciseRun, Stopped
-from grader.lab import Exercise
+from grader.lab import model as labs
+from grader.lab.model import Exercise
+from grader.lab.variant import variant
 from grader.record import Cause, CheckResult, ExerciseResult
 from grader.targets.node import Target
 from grader.targets.sandbox import SandboxTarget
 from grader.targets.slate import TASK, Slate
-from grader.variant import variant
 
 pytestmark = pytest.mark.engine
 

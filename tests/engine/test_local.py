@@ -15,15 +15,15 @@ import pytest
 import yaml
 
 from grader import examples, record
-from grader import lab as labs
 from grader.checks import CannotShow
 from grader.engine import personal
 from grader.engine.sandbox import Sandbox
+from grader.lab import model as labs
+from grader.lab.variant import variant
 from grader.record import CheckResult
 from grader.targets.local import LocalTarget
 from grader.targets.node import Node
 from grader.targets.sandbox import SandboxTarget
-from grader.variant import variant
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from grader import grading
-from grader import lab as labs
 from grader.engine import disk, leftovers
 from grader.engine.find import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.node import Limits
 from grader.engine.sandbox import Sandbox
+from grader.lab import model as labs
 from grader.supply import Sandboxes
 from tests.unit import toy_lab
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from grader import lab as labs
 from grader import record, release
+from grader.lab import model as labs
 
 pytestmark = pytest.mark.engine
 

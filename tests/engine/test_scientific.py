@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grader import examples
-from grader import lab as labs
+from grader.lab import model as labs
 from grader.modules.image import build_image
 from tests.engine import looked_at
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from grader import examples, worksheet
-from grader import lab as labs
 from grader.engine.sandbox import Sandbox
-from grader.variant import variant
+from grader.lab import model as labs
+from grader.lab.variant import variant
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine

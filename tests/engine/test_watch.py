@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from grader import examples, record
-from grader import lab as labs
+from grader.lab import model as labs
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from grader import examples, worksheet
-from grader import lab as labs
 from grader.checks import eventually
 from grader.engine.sandbox import Sandbox
+from grader.lab import model as labs
+from grader.lab.variant import variant
 from grader.targets.node import Completed
-from grader.variant import variant
 
 pytestmark = pytest.mark.engine
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from grader import examples, handout, paths
-from grader import lab as labs
+from grader.lab import model as labs
 from tests.hostile import makers
 from tests.hostile.cases import USUAL, Case
 

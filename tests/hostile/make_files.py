@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader import handout
-from grader import lab as labs
+from grader.lab import model as labs
 
 
 def link(workspace: Path, name: str, target: str) -> None:

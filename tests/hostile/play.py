@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grader import lab as labs
 from grader.engine.find import Engine
 from grader.engine.sandbox import Sandbox
+from grader.lab import model as labs
 from tests.hostile import canaries as birds
 from tests.hostile import layout
 from tests.hostile.canaries import Canaries

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grader import lab as labs
 from grader import paths
 from grader.engine import embedded, leftovers
 from grader.engine.find import Engine
+from grader.lab import model as labs
 from tests.hostile import layout
 from tests.hostile.canaries import VARIABLE, Canaries, tree
 from tests.hostile.layout import Member

@@ -12,9 +12,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grader import handout, record, rubric
-from grader import lab as labs
-from grader.late import Late, read
+from grader import handout, record
+from grader.lab import model as labs
+from grader.lab import rubric
+from grader.lab.late import Late, read
 from grader.results import Entry, Person, Results
 from tests.unit import sample_record
 

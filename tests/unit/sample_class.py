@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from grader import lab as labs
 from grader import record
+from grader.lab import model as labs
+from grader.lab.variant import variant
 from grader.record import Cause, CheckResult, ExerciseResult, Record
 from grader.results import Entry, Likeness, Person, Results, Unmatched
-from grader.variant import variant
 from tests.unit import sample_record as sample
 
 LAB = labs.load("lab4")

@@ -20,7 +20,7 @@ from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job, Lost, SetAside
 from grader.batch.show import Show
 from grader.exercise_run import Stopped
-from grader.lab import Lab
+from grader.lab.model import Lab
 from grader.record import ExerciseResult, Record
 from grader.results import Entry, Person, Results
 from tests.unit import sample_record as sample

@@ -11,7 +11,7 @@ import pytest
 from grader.batch.turns import Turns
 from grader.checks import eventually
 from grader.exercise_run import Stopped
-from grader.lab import Exercise
+from grader.lab.model import Exercise
 
 
 def exercise(nodes: int = 1) -> Exercise:

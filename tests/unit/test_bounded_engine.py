@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader import explain, lab, php_page, runbook
+from grader import explain, php_page, runbook
 from grader.bare_html import without_tags
 from grader.cut import MAX_LINE, MAX_TEXT, cut
+from grader.lab import model
 from grader.modules import buildlog
 from grader.placeholders import Placeholders
 from grader.vetting import composecli, dockercli, dockerfile
@@ -109,7 +110,7 @@ def test_commands(line: str, text: str) -> None:
 @pytest.fixture(scope="module")
 def pins() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(lab.load("lab4").folder / "checks"))
+        patch.syspath_prepend(str(model.load("lab4").folder / "checks"))
         yield importlib.import_module("_scientific_pins")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from grader import lab as labs
 from grader.cli import check
+from grader.lab import model as labs
 from tests.unit import sample_record as sample
 
 LAB4 = labs.load("lab4")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from grader import lab as labs
 from grader.checks import CheckFailed
+from grader.lab import model as labs
 
 ROOT = Path(__file__).parents[2]
 LAB = labs.load(ROOT / "labs" / "lab4")

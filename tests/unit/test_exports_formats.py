@@ -28,7 +28,7 @@ import pytest
 from grader import cli, marks, pseudonym, record
 from grader.exports import gradescope, junit, nbgrader, rows
 from grader.exports.rows import Row
-from grader.late import Late
+from grader.lab.late import Late
 from grader.results import Results
 from tests.unit import graded_class, sample_record
 from tests.unit.graded_class import ADA, BJOERN, LAB, QUESTIONS

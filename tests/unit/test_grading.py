@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from grader import grading, record
-from grader import lab as labs
-from grader import variant as variants
 from grader.errors import NoEngine
+from grader.lab import model as labs
+from grader.lab import variant as variants
 from grader.supply import NoTargets
 from tests.unit import toy_lab
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from grader import grading, handin, handout, manifest, paths, record, submission
-from grader import lab as labs
 from grader.cli import main
 from grader.errors import KitError
 from grader.intake import archive
 from grader.intake.gather import gather
+from grader.lab import model as labs
 from grader.vetting import compose
 from grader.vetting.yamlfile import Refused
 from tests.unit import made_class, toy_lab

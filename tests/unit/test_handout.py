@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from grader import handout
-from grader import lab as labs
 from grader.errors import KitError
-from grader.lab import Lab
-from grader.variant import variant
+from grader.lab import model as labs
+from grader.lab.model import Lab
+from grader.lab.variant import variant
 
 LAB4 = labs.load("lab4")
 ME = "s1234567"

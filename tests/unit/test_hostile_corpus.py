@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from grader import lab as labs
 from grader.checks import eventually
+from grader.lab import model as labs
 from grader.vetting import compose, stack
 from grader.vetting.yamlfile import Refused
 from tests.hostile import cases as corpus

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grader import handout
-from grader import lab as labs
 from grader.errors import KitError
 from grader.files import safe_folder
-from grader.lab import Lab
+from grader.lab import model as labs
+from grader.lab.model import Lab
 from tests.unit import outside
 
 LAB4 = labs.load("lab4")

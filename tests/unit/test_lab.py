@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import lab as labs
 from grader.errors import KitError
+from grader.lab import model as labs
 
 GOOD = """\
 id: toy

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from grader import examples, playbook
-from grader import lab as labs
 from grader.engine.images import catalogue
+from grader.lab import model as labs
+from grader.lab.variant import variant
 from grader.playbook import Book
-from grader.variant import variant
 from grader.vetting import imagecli
 from grader.vetting.imagecli import Vetted
 

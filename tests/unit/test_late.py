@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import lab as labs
-from grader import late
 from grader.errors import KitError
-from grader.late import Late
+from grader.lab import late
+from grader.lab import model as labs
+from grader.lab.late import Late
 from tests.unit import toy_lab
 
 DEADLINE = datetime.fromisoformat("2026-11-27T23:59:00+01:00")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from grader import handout, likeness
-from grader import lab as labs
+from grader.lab import model as labs
+from grader.lab.variant import variant
 from grader.likeness import values as likeness_values
 from grader.likeness.values import Values, bound
 from grader.rendering import render, render_tree
 from grader.results import Entry, Person, Results
-from grader.variant import variant
 
 LAB = labs.load("lab4")
 IDS = [f"s{3000000 + 37 * n}" for n in range(6)]

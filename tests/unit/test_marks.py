@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from grader import answers, cli, gradebook, handout, marks, pseudonym, rubric
+from grader import answers, cli, gradebook, handout, marks, pseudonym
 from grader import worksheet as worksheets
 from grader.answers import MAX_BYTES, MAX_CHARACTERS
 from grader.errors import KitError
 from grader.exports import spreadsheet
 from grader.exports.template import template
+from grader.lab import rubric
 from grader.results import Results
 from tests.unit import graded_class
 from tests.unit.graded_class import ADA, BJOERN, IDS, LAB4, QUESTIONS

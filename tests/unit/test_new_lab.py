@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import cli, handout, newlab
-from grader import lab as labs
+from grader import cli, handout
 from grader.errors import KitError
+from grader.lab import model as labs
+from grader.lab import scaffold
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -16,7 +17,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 def test_it_makes_a_lab_that_can_be_handed_out(tmp_path: Path) -> None:
-    folder, _ = newlab.make("lab5", 'Practical "5"', tmp_path)
+    folder, _ = scaffold.make("lab5", 'Practical "5"', tmp_path)
     lab = labs.load(folder)
     assert (lab.id, lab.title) == ("lab5", "Practical '5'")
     files = handout.contents(lab, "s1234567")
@@ -28,7 +29,7 @@ def test_it_makes_a_lab_that_can_be_handed_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "Lab5", "5lab", "lab-5", "../lab5", "images", "new-lab", "ö"])
 def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(KitError) as refused:
-        newlab.make(name, None, tmp_path)
+        scaffold.make(name, None, tmp_path)
     assert refused.value.remedy
     assert tree(tmp_path) == {}
 
@@ -40,7 +41,7 @@ def test_what_is_there_already_stays_as_it_is(tmp_path: Path, part: str) -> None
     mine.write_text("mine", encoding="utf-8")
     before = tree(tmp_path)
     with pytest.raises(KitError) as refused:
-        newlab.make("lab5", None, tmp_path)
+        scaffold.make("lab5", None, tmp_path)
     assert str(mine.parent) in str(refused.value)
     assert tree(tmp_path) == before
 

@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from grader import handin, handout, paths, pictures, submission, worksheet
-from grader import lab as labs
 from grader.errors import KitError
-from grader.lab import Lab
+from grader.lab import model as labs
+from grader.lab.model import Lab
+from grader.lab.variant import variant
 from grader.likeness import texts
 from grader.pictures import SVG
-from grader.variant import variant
 
 LAB4 = labs.load("lab4")
 ME = "s1234567"
@@ -120,7 +120,7 @@ def test_nodes_have_the_addresses_of_the_class_machines(
         assert text[text.index(name) + 1] == listed[name]["address"]
     assert {"TCP 2377", "TCP and UDP 7946", "UDP 4789"} <= set(text)
     # A kit without machines: names are enough, and the worksheet does not speak of addresses.
-    monkeypatch.setattr("grader.machines.nodes_file.FILE", tmp_path / "none.yaml")
+    monkeypatch.setattr("grader.lab.class_nodes.FILE", tmp_path / "none.yaml")
     files = handout.contents(LAB4, ME)
     assert b"192.168." not in files["pictures/swarm.svg"]
     assert b"manager1" in files["pictures/swarm.svg"]

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from grader import examples, handout, paths, release
-from grader import lab as labs
 from grader.cli import COMMANDS, main
 from grader.errors import KitError
-from grader.lab import Lab
+from grader.lab import model as labs
+from grader.lab.model import Lab
 from grader.rendering import files_of
 from tests.unit import toy_lab
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from grader import lab as labs
+from grader.lab import model as labs
 
 LAB = labs.load("lab4")
 TEXTS = [f"student {number}" for number in range(200)]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from grader import lab as labs
+from grader.lab import model as labs
 
 LAB = labs.load("lab4")
 NUMBERS = random.Random(4711)

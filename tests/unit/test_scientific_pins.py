@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grader import lab as labs
+from grader.lab import model as labs
 
 LAB = labs.load("lab4")
 PYTHON = {"numpy": "2.2.4", "pandas": "2.2.0"}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from grader import lab as labs
 from grader import student
 from grader.errors import KitError
+from grader.lab import model as labs
 
 LAB4 = labs.load("lab4")
 

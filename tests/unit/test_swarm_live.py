@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from grader import lab as labs
+from grader.lab import model as labs
 from grader.modules.service import Service
 
 NUMBERS = {"count": 4, "scaled_up": 6, "scaled_down": 2}

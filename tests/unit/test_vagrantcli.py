@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grader.errors import KitError
-from grader.machines import nodes_file, vagrantcli
+from grader.lab import class_nodes
+from grader.machines import vagrantcli
 from grader.machines.vagrant import Vagrant
 
 STATUS = """\
@@ -85,7 +86,7 @@ def test_an_ssh_config_is_a_table_for_each_machine(vagrant: Path) -> None:
 
 
 def test_in_class_where_all_machines_run_one_question_is_enough(vagrant: Path) -> None:
-    names = list(nodes_file.addresses())
+    names = list(class_nodes.addresses())
     (vagrant / "said").write_text("\n".join(f"Host {name}\n  Port 22" for name in names), "utf-8")
 
     assert Vagrant().missing() == {}
@@ -185,8 +186,8 @@ def test_no_vagrant_names_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_addresses_are_those_of_the_nodes_file(tmp_path: Path) -> None:
-    assert nodes_file.addresses()["manager1"] == "192.168.56.11"
+    assert class_nodes.addresses()["manager1"] == "192.168.56.11"
     broken = tmp_path / "nodes.yaml"
     broken.write_text("nodes: 3\n", "utf-8")
     with pytest.raises(KitError, match="cannot be read"):
-        nodes_file.addresses(broken)
+        class_nodes.addresses(broken)

@@ -14,10 +14,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader import lab as labs
 from grader.errors import KitError
-from grader.lab import Lab, Parameter
-from grader.variant import variant
+from grader.lab import model as labs
+from grader.lab.model import Lab, Parameter
+from grader.lab.variant import variant
 
 LAB4 = labs.load("lab4")
 STUDENTS = st.from_regex(r"s[0-9]{7}", fullmatch=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from grader import examples, handout
-from grader import lab as labs
 from grader.engine.images import catalogue
-from grader.lab import Lab
+from grader.lab import model as labs
+from grader.lab.model import Lab
 from grader.vetting import compose, dockerfile, stack
 from grader.vetting.yamlfile import Refused
 

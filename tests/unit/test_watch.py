@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grader.lab import Exercise
+from grader.lab.model import Exercise
 from grader.record import Record
 from grader.reports import changes
 from grader.watching import Saved, Watch, is_temporary

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import variant as variants
-from grader.lab import Lab
+from grader.lab import variant as variants
+from grader.lab.model import Lab
 from tests.engine import kit
 from tests.unit import toy_lab
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from grader import grading
-from grader import lab as labs
 from grader.checks import CheckFailed
 from grader.errors import NoEngine
+from grader.lab import model as labs
 from grader.record import CheckResult
 from grader.supply import NoTargets
 

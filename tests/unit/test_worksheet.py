@@ -17,9 +17,9 @@ import nbformat
 import pytest
 
 from grader import handout, worksheet
-from grader import lab as labs
 from grader.errors import KitError
-from grader.variant import variant
+from grader.lab import model as labs
+from grader.lab.variant import variant
 
 LAB4 = labs.load("lab4")
 ME = "s1234567"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grader import lab as labs
+from grader.lab import model as labs
 
 LAB = """
 id: toy

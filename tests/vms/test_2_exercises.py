@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader import examples
-from grader import lab as labs
+from grader.lab import model as labs
 from tests.vms.room import Room, outcomes, reasons
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from grader.errors import KitError
-from grader.lab import Lab, Parameter
+from grader.lab.model import Lab, Parameter
 
 
 def variant(lab: Lab, student: str) -> dict[str, int | str]:

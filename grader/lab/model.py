@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader import paths
 from grader.errors import KitError
-from grader.late import Late
+from grader.lab.late import Late
 
 USUAL = "lab4"
 
@@ -129,7 +129,7 @@ def load(name_or_path: str | Path) -> Lab:
         raise KitError(f"There is no lab {str(name_or_path)!r}.", remedy=_known_labs()) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KitError(f"The lab cannot be read: {error}.", where=str(file)) from None
-    from grader.labfile import Reader
+    from grader.lab.labfile import Reader
 
     return Reader(file, text).lab(folder.resolve())
 

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 import yaml
 
-from grader import late as lateness
 from grader.errors import KitError
-from grader.lab import Exercise, Lab, Parameter
-from grader.late import Late
+from grader.lab import late as lateness
+from grader.lab.late import Late
+from grader.lab.model import Exercise, Lab, Parameter
 
 NEEDED_LIMITS = ("build_seconds", "start_seconds", "exercise_seconds", "output_kb")
 Key = tuple[str | int, ...]

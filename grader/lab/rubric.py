@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import KitError
-from grader.lab import Lab
-from grader.labfile import Key, Reader
+from grader.lab.labfile import Key, Reader
+from grader.lab.model import Lab
 
 FILE = "rubric.yaml"
 
