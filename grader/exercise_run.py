@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from grader import jail, paths, record, submission
+from grader import jail, paths, record
 from grader.check_run import Job
 from grader.confinement import LOOK, Limits, environment, own_environment
 from grader.console import say
@@ -26,6 +26,7 @@ from grader.lab import variant as variants
 from grader.lab.model import Exercise, Lab
 from grader.plugin import LOG_SHOWN, Unavailable
 from grader.record import Cause, CheckResult, ExerciseResult
+from grader.submission import files as submission
 
 if TYPE_CHECKING:
     from grader.grading import Progress

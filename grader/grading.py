@@ -18,10 +18,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import __version__, paths, record, submission
+from grader import __version__, paths, record
 from grader.lab import variant as variants
 from grader.lab.model import Exercise, Lab
 from grader.record import ExerciseResult, Record
+from grader.submission import files as submission
 
 if TYPE_CHECKING:
     from grader.exercise_run import Turns

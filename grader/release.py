@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import __version__, packing, paths, rendering
+from grader import __version__, paths, rendering
 from grader.errors import KitError
-from grader.junk import is_junk
 from grader.lab.model import Lab, names
-from grader.packing import Packed
+from grader.submission import reproducible_zip
+from grader.submission.ignored import is_junk
+from grader.submission.reproducible_zip import Packed
 
 COMMANDS = ("check", "submit", "handout", "swarm", "images", "engine", "doctor")
 """What a student's command line has."""
@@ -70,7 +71,7 @@ def make(lab: Lab, dest: Path) -> Release:
         dest.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=dest.parent, prefix=".release-") as scratch:
             packed = Path(scratch) / "release.zip"
-            packing.write({f"{root}/{path}": file for path, file in files.items()}, packed)
+            reproducible_zip.write({f"{root}/{path}": file for path, file in files.items()}, packed)
             packed.replace(dest)
     except OSError as error:
         raise KitError(
@@ -246,7 +247,7 @@ def _tree(folder: Path, at: str) -> dict[str, Packed]:
 
 def _read(path: Path) -> Packed:
     content = path.read_bytes()
-    return Packed(content, packing.executable(path, content))
+    return Packed(content, reproducible_zip.executable(path, content))
 
 
 def modules_left_out(files: Mapping[str, Packed]) -> list[str]:

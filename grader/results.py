@@ -25,8 +25,8 @@ from typing import Any
 from grader import record
 from grader.errors import KitError
 from grader.files import private
-from grader.intake import names
 from grader.record import Record
+from grader.submission.archives import names
 
 SCHEMA = 1
 MAX_BYTES = 200_000_000

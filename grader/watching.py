@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from grader import submission
-from grader.junk import is_junk
 from grader.lab.model import Exercise
+from grader.submission import files as submission
+from grader.submission.ignored import is_junk
 
 EVERY = 1.0
 """Seconds between two looks. Saves that come closer to each other are one."""

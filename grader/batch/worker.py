@@ -32,7 +32,7 @@ from grader.console import say
 from grader.errors import KitError
 from grader.exercise_run import Stopped
 from grader.lab import model as labs
-from grader.submission import MAX_BYTES, MAX_FILES
+from grader.submission.files import MAX_BYTES, MAX_FILES
 
 ATTEMPTS = 2
 """So often a submission is graded here if the engine was ill meanwhile."""

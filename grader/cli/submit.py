@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import handin, paths, record, student
+from grader import paths, record, student
 from grader.console import say
 from grader.errors import KitError
 from grader.lab import model as labs
 from grader.lab.model import Lab
+from grader.submission import pack
 
 if TYPE_CHECKING:
     from grader.record import Record
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         say(who.note)
     workspace = (args.workspace or paths.workspaces() / lab.id / who.id).expanduser()
     results = paths.results() / lab.id / who.id
-    made = handin.pack(lab, who.id, workspace, (args.out or results).expanduser())
+    made = pack.pack(lab, who.id, workspace, (args.out or results).expanduser())
     for line in [*_packed(lab, made), *_graded(lab, who.id, workspace, results / "record.json")]:
         print(line)
     print()
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _packed(lab: Lab, made: handin.HandIn) -> list[str]:
+def _packed(lab: Lab, made: pack.HandIn) -> list[str]:
     parts = [f"{exercise} {_count(files)}" for exercise, files in made.exercises.items() if files]
     more = made.files - sum(made.exercises.values())
     if more > 0:

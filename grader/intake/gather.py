@@ -26,15 +26,16 @@ from filelock import FileLock, Timeout
 from grader import results
 from grader.errors import KitError
 from grader.files import private
-from grader.intake import archive, labels, laying, layouts, members, seen
+from grader.intake import labels, laying, layouts, seen
 from grader.intake import roster as rosters
 from grader.intake.handed import Handed
 from grader.intake.matching import Matcher
-from grader.intake.names import NotUnpacked
 from grader.lab.model import Lab
-from grader.manifest import Manifest
 from grader.results import Entry, Person, Results, Unmatched
-from grader.submission import Submission
+from grader.submission.archives import members, unpack
+from grader.submission.archives.names import NotUnpacked
+from grader.submission.files import Submission
+from grader.submission.manifest import Manifest
 
 Progress = Callable[[int, int, str], None]
 """Called with how many are unpacked, of how many (0: not known yet), and what is next."""
@@ -279,7 +280,7 @@ def digest_of(folder: Path) -> str:
         if member.kind == "file":
             with member.open() as content:
                 known = hashlib.sha256()
-                while chunk := content.read(archive.CHUNK):
+                while chunk := content.read(unpack.CHUNK):
                     known.update(chunk)
             files[member.name] = known.hexdigest() + ("x" if member.executable else "-")
         elif member.kind != "folder":

@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from grader import manifest, submission
 from grader.errors import KitError
 from grader.files import private
-from grader.intake import archive, labels, members, names, readers, workspace
+from grader.intake import labels, workspace
 from grader.intake.handed import Handed
-from grader.intake.names import NotUnpacked
-from grader.junk import is_junk
 from grader.lab.model import Lab
-from grader.manifest import Manifest
+from grader.submission import files, manifest
+from grader.submission.archives import members, names, readers, unpack
+from grader.submission.archives.names import NotUnpacked
+from grader.submission.ignored import is_junk
+from grader.submission.manifest import Manifest
 
 DEPTH = 3
 MOST_ARCHIVES = 12
@@ -75,14 +76,14 @@ def _ours(error: OSError, scratch: Path) -> bool:
 def _heap(handed: Handed, dest: Path, layer: _Layer) -> Path:
     """A folder of ours with the files handed in: copied, archives as they are."""
     if len(handed.paths) == 1 and handed.paths[0].is_dir():
-        layer.note(archive.copy(handed.paths[0], dest))
+        layer.note(unpack.copy(handed.paths[0], dest))
         return dest
     if len(handed.paths) == 1 and readers.is_archive(handed.paths[0]):
         layer.archives += 1
-        layer.note(archive.unpack(handed.paths[0], dest))
+        layer.note(unpack.unpack(handed.paths[0], dest))
         return dest
     private.folder(dest)
-    tray = archive.Tray(dest)
+    tray = unpack.Tray(dest)
     for path in handed.paths:
         label = labels.read(path.name)
         if path.is_dir() and not path.is_symlink():
@@ -108,7 +109,7 @@ class _Layer:
         self.archives = 0
         self.opened = (0, 0)
 
-    def note(self, tray: archive.Tray) -> None:
+    def note(self, tray: unpack.Tray) -> None:
         self.remarks += tray.left_out[:5]
         if len(tray.left_out) > 5:
             self.remarks.append(f"{len(tray.left_out) - 5} more of that kind were left out.")
@@ -158,7 +159,7 @@ class _Layer:
                     remedy="Hand in one archive with the exercises' folders in it.",
                 )
             dest = self.scratch / f"open-{self.archives}"
-            tray = archive.unpack(path, dest, others=self.opened)
+            tray = unpack.unpack(path, dest, others=self.opened)
             self.opened = (self.opened[0] + tray.bytes, self.opened[1] + tray.files)
             self.note(tray)
             opened.append((tray.newest or datetime.min, path.name, self.open(dest, depth + 1)))
@@ -196,7 +197,7 @@ def _archives(folder: Path) -> tuple[Path, list[Path]]:
 def _refuse_what_grading_would(root: Path, lab: Lab) -> None:
     for exercise in lab.exercises:
         try:
-            submission.read(root, exercise.folders)
+            files.read(root, exercise.folders)
         except KitError as error:
             place = Path(error.where).name if error.where else exercise.id
             raise NotUnpacked(error.what, where=place, remedy=error.remedy) from None

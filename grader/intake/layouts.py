@@ -15,15 +15,17 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from grader import manifest
 from grader.errors import KitError
 from grader.files import private
-from grader.intake import archive, git, labels, names, readers, workspace
+from grader.intake import git, labels, workspace
 from grader.intake.handed import Handed
 from grader.intake.labels import Label
-from grader.junk import is_junk
 from grader.lab.model import Lab
 from grader.results import Unmatched
+from grader.submission import manifest
+from grader.submission.archives import names, readers
+from grader.submission.archives import unpack as archive
+from grader.submission.ignored import is_junk
 
 CLASS = archive.Limits(
     entries=1_000_000,

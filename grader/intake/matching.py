@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from grader.intake.handed import Handed
-from grader.intake.names import shown
 from grader.intake.roster import as_id
 from grader.lab.model import Lab
-from grader.manifest import Manifest
 from grader.results import Person
+from grader.submission.archives.names import shown
+from grader.submission.manifest import Manifest
 
 
 @dataclass(frozen=True)

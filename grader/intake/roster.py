@@ -19,9 +19,10 @@ from pathlib import Path
 
 from grader.errors import KitError
 from grader.files import private
-from grader.intake import dates, names
+from grader.intake import dates
 from grader.lab.model import Lab
 from grader.results import Person
+from grader.submission.archives import names
 
 MAX_BYTES = 20_000_000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from grader.intake import names
-from grader.junk import is_junk
 from grader.lab.model import Lab
+from grader.submission.archives import names
+from grader.submission.ignored import is_junk
 
 DEPTH = 5
 

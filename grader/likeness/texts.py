@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from grader import handout, pictures, submission
+from grader import handout, pictures
 from grader.files.submitted_path import read_below
+from grader.submission import files as submission
 
 MAX_FILE = 200_000
 MAX_FILES = 500

@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
-from grader import grading, jail, submission
+from grader import grading, jail
 from grader.checks import eventually
 from grader.engine.find import Engine
 from grader.engine.sandbox import Sandbox
 from grader.exercise_run import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.record import ExerciseResult
+from grader.submission import files as submission
 from grader.targets.node import Target
 from grader.targets.sandbox import SandboxTarget
 from tests.unit import toy_lab

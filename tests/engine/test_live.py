@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from grader import examples, grading, submission
+from grader import examples, grading
 from grader.engine.sandbox import Sandbox
 from grader.exercise_run import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.lab.model import Exercise
 from grader.lab.variant import variant
 from grader.record import Cause, CheckResult, ExerciseResult
+from grader.submission import files
 from grader.targets.node import Target
 from grader.targets.sandbox import SandboxTarget
 from grader.targets.slate import TASK, Slate
@@ -72,7 +73,7 @@ def grade(workspace: Path, name: str, sandbox: Sandbox, **how: Any) -> ExerciseR
         lab=LAB,
         exercise=exercise,
         student=STUDENT,
-        files=submission.read(workspace, exercise.folders),
+        files=files.read(workspace, exercise.folders),
         key="",
         provider=Own(sandbox, **how),
         progress=grading.Progress(),
@@ -295,7 +296,7 @@ def test_an_end_before_the_end_leaves_nothing(sandbox: Sandbox, workspace: Path)
         lab=LAB,
         exercise=exercise,
         student=STUDENT,
-        files=submission.read(workspace, exercise.folders),
+        files=files.read(workspace, exercise.folders),
         key="",
         provider=Own(sandbox, live=True),
         progress=grading.Progress(doing=doing),

@@ -22,7 +22,7 @@ from grader.engine import mirror
 from grader.engine.find import Engine
 from grader.engine.mirror import making
 from grader.engine.sandbox import Sandbox
-from grader.intake.archive import remove
+from grader.submission.archives.unpack import remove
 from tests.hostile.services import Services
 
 VARIABLE = "HOSTILE_CANARY"

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from grader import grading, handin, handout, manifest, paths, record, submission
+from grader import grading, handout, paths, record
 from grader.cli import main
 from grader.errors import KitError
-from grader.intake import archive
 from grader.intake.gather import gather
 from grader.lab import model as labs
+from grader.submission import files as submission
+from grader.submission import manifest
+from grader.submission import pack as handin
+from grader.submission.archives import unpack
 from grader.vetting import compose
 from grader.vetting.yamlfile import Refused
 from tests.unit import made_class, toy_lab
@@ -93,7 +96,7 @@ def test_what_was_packed_before_is_known_again(lab, work, tmp_path):
 
 def test_the_manifest_says_whose_and_what_and_nothing_that_changes_by_itself(lab, work, tmp_path):
     made = pack(lab, work, tmp_path)
-    archive.unpack(made.file, tmp_path / "again")
+    unpack.unpack(made.file, tmp_path / "again")
     found = manifest.read(tmp_path / "again")
     assert (found.lab, found.student) == ("toy", STUDENT)
     assert set(found.files) == set(written(work))
@@ -133,7 +136,7 @@ def test_what_the_grader_refuses_is_refused_here_in_the_same_words(
     with pytest.raises(KitError, match=says) as here:
         pack(lab, work, tmp_path)
     with pytest.raises(KitError) as there:
-        archive.copy(work, tmp_path / "copy")
+        unpack.copy(work, tmp_path / "copy")
     assert str(here.value) == str(there.value)
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -16,11 +16,14 @@ from typing import Any
 
 import pytest
 
-from grader import handin, manifest, results, submission
+from grader import results
 from grader.errors import KitError
-from grader.intake import archive, git, laying, members, names, readers
-from grader.intake.archive import Limits
-from grader.intake.names import NotUnpacked
+from grader.intake import git, laying
+from grader.submission import files as submission
+from grader.submission import manifest, pack
+from grader.submission.archives import members, names, readers, unpack
+from grader.submission.archives.names import NotUnpacked
+from grader.submission.archives.unpack import Limits
 from grader.watching import Watch
 from tests.unit import made_class, outside, sample_class
 from tests.unit.handed_in import Class
@@ -211,7 +214,7 @@ def test_archives_in_one_submission_share_its_limits(
 ) -> None:
     """Twelve archives of 200 MB each would be 2.4 GB of one student's."""
     limits = Limits(total_bytes=1500)
-    monkeypatch.setattr(laying.archive, "unpack", partial(archive.unpack, limits=limits))
+    monkeypatch.setattr(laying.archive, "unpack", partial(unpack.unpack, limits=limits))
     source = klass.tmp / "in" / "all" / "s0000001"
     source.mkdir(parents=True)
     for number in range(3):
@@ -285,7 +288,7 @@ def test_a_hard_link_is_no_way_out(tmp_path: Path) -> None:
             info = tarfile.TarInfo(f"link{kind!r}"[:5] + str(kind[0]))
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
-    tray = archive.unpack(made, tmp_path / "out")
+    tray = unpack.unpack(made, tmp_path / "out")
     assert len(tray.left_out) == 2
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -500,7 +503,7 @@ def test_an_archive_to_hand_in_holds_nothing_from_outside(klass: Class, victim: 
     (klass.tmp / "endless").symlink_to("/dev/zero")
     (work / "words/zero.yml").symlink_to("/dev/zero")
     os.mkfifo(work / "words/pipe.yaml")
-    made = handin.pack(klass.lab, "s0000001", work, klass.tmp / "handin")
+    made = pack.pack(klass.lab, "s0000001", work, klass.tmp / "handin")
     assert len(made.left_out) == 4
     with zipfile.ZipFile(made.file) as packed:
         assert not any(b"secret" in packed.read(name) for name in packed.namelist())
@@ -512,4 +515,4 @@ def test_a_name_that_a_disk_knows_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "COMPOS~1.YAM").write_bytes(b"")
     for name in ("COMPOS~1.YAM", "COMPOS~1.YAM/x"):
         with pytest.raises(NotUnpacked, match="twice"):
-            archive.Tray(tmp_path).take(members.of_file(Path(__file__), name))
+            unpack.Tray(tmp_path).take(members.of_file(Path(__file__), name))

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.intake import archive, names
-from grader.intake.archive import Limits, unpack
-from grader.intake.names import NotUnpacked
+from grader.submission.archives import names
+from grader.submission.archives import unpack as archive
+from grader.submission.archives.names import NotUnpacked
+from grader.submission.archives.unpack import Limits, unpack
 
 
 def a_zip(path: Path, files: dict[str, bytes], **modes: int) -> Path:
@@ -443,7 +444,7 @@ def test_an_interrupt_leaves_nothing(tmp_path):
     def stopped():
         from datetime import datetime
 
-        from grader.intake.members import Member
+        from grader.submission.archives.members import Member
 
         yield Member("a", "file", False, datetime.now(), lambda: io.BytesIO(b"1"))  # type: ignore[arg-type]
         raise KeyboardInterrupt

@@ -358,9 +358,9 @@ def test_archives_without_end_are_refused(klass):
 
 
 def test_too_much_for_grading_is_refused_in_gradings_words(klass, monkeypatch):
-    from grader import submission
+    from grader.submission import files
 
-    monkeypatch.setattr(submission, "MAX_FILES", 1)
+    monkeypatch.setattr(files, "MAX_FILES", 1)
     (entry, *_) = klass.gather(folders(klass)).entries
     assert "There is too much in it" in entry.refused
     assert "elsewhere" in entry.refused

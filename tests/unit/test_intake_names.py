@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from grader.intake import labels
 from grader.intake.handed import Handed
 from grader.intake.matching import Matcher
-from grader.manifest import Manifest
 from grader.results import Person
+from grader.submission.manifest import Manifest
 from tests.unit import made_class, toy_lab
 
 WORDS = st.text(st.characters(categories=["L", "M", "Zs", "Pd"]), min_size=1, max_size=20)

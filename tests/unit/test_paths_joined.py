@@ -54,7 +54,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
     },
     "checked before, or checked with it": {
-        "grader/intake/archive.py": {
+        "grader/submission/archives/unpack.py": {
             "self.folder.joinpath(*path)",  # names.check
             "folder / path[0]",
         },
@@ -79,13 +79,13 @@ REASONS: dict[str, dict[str, set[str]]] = {
     },
     "names that the system has listed: one name each, no path": {
         "grader/intake/laying.py": {"root / path.name"},
-        "grader/intake/members.py": {"PurePosixPath(*below.parts)", "Path(path.name)"},
+        "grader/submission/archives/members.py": {"PurePosixPath(*below.parts)", "Path(path.name)"},
         "grader/intake/seen.py": {"Path(folder, f)", "Path(folder, name)"},
         "grader/likeness/texts.py": {
             "Path(entry.path)",
             "PurePosixPath(path.relative_to(folder).as_posix())",
         },
-        "grader/submission.py": {
+        "grader/submission/files.py": {
             "PurePosixPath(name)",
             "dest / name",
             "self.workspace / name",
@@ -95,12 +95,12 @@ REASONS: dict[str, dict[str, set[str]]] = {
     },
     "the lab's own names": {
         "grader/handed_in.py": {"folder / name"},
-        "grader/handin.py": {"folder / name(lab, student)", "workspace / folder"},
+        "grader/submission/pack.py": {"folder / name(lab, student)", "workspace / folder"},
         "grader/intake/laying.py": {"root / name"},
         "grader/intake/workspace.py": {"root / name", "root / f'.{name}.renamed'"},
         "grader/pictures.py": {"posixpath.join(posixpath.dirname(name), picture.path)"},
         "grader/playbook.py": {"submission / file"},
-        "grader/submission.py": {"workspace / folder"},
+        "grader/submission/files.py": {"workspace / folder"},
         "grader/watching.py": {"self.workspace / folder"},
         "labs/lab3/checks/_building.py": {"submission / exercise"},
         "labs/lab4/checks/_compose_app.py": {
@@ -110,14 +110,14 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
     },
     "the kit's own names, and what this process or its parent has made": {
-        "grader/handin.py": {
+        "grader/submission/pack.py": {
             "Path(scratch) / 'files'",
             "Path(scratch) / 'archive.zip'",
             "Path(scratch) / 'again'",
             "place / each",
         },
         "grader/handout.py": {"Path(__file__)", "code / f'{name}.py'"},
-        "grader/intake/archive.py": {
+        "grader/submission/archives/unpack.py": {
             "Path(tempfile.mkdtemp(dir=dest.parent, prefix=f'.{dest.name[:40]}.'))"
         },
         "grader/intake/gather.py": {

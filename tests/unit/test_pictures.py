@@ -14,13 +14,15 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from grader import handin, handout, paths, pictures, submission, worksheet
+from grader import handout, paths, pictures, worksheet
 from grader.errors import KitError
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.lab.variant import variant
 from grader.likeness import texts
 from grader.pictures import SVG
+from grader.submission import files as submission
+from grader.submission import pack
 
 LAB4 = labs.load("lab4")
 ME = "s1234567"
@@ -253,7 +255,7 @@ def test_pictures_are_the_labs_and_go_where_the_worksheet_goes(tmp_path: Path) -
     compared = {text.name for text in texts.read(tmp_path / "mine")}
     assert "worksheet.ipynb" in compared
     assert [name for name in compared if "picture" in name] == []
-    packed = handin.pack(LAB4, ME, tmp_path / "mine", tmp_path / "out").file
+    packed = pack.pack(LAB4, ME, tmp_path / "mine", tmp_path / "out").file
     with zipfile.ZipFile(packed) as archive:
         held = {name for name in archive.namelist() if name.startswith("pictures/")}
         assert held == {f"pictures/{name}.svg" for name in DRAWN}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from grader.submission import IGNORED
+from grader.submission.files import IGNORED
 
 NAMES = IGNORED | {
     ".venv",

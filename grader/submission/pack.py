@@ -1,6 +1,6 @@
 """Handing in: a workspace becomes one archive that the grader takes, byte for byte the same again.
 
-How it is written is grader.packing's.
+How it is written is grader.submission.reproducible_zip's.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import handout, manifest, packing, submission
+from grader import handout
 from grader.errors import KitError
 from grader.files import private
-from grader.intake import archive, members
-from grader.junk import is_junk
 from grader.lab.model import Exercise, Lab
-from grader.manifest import Manifest
+from grader.submission import files as submission
+from grader.submission import manifest, reproducible_zip
+from grader.submission.archives import members, unpack
+from grader.submission.ignored import is_junk
+from grader.submission.manifest import Manifest
 
 OWN = (handout.STATE, manifest.NAME)
 """The kit's own notes: no work of the student's."""
@@ -124,10 +126,10 @@ def warnings(exercise: Exercise, workspace: Path) -> list[str]:
     return found
 
 
-def _snapshot(workspace: Path, dest: Path) -> tuple[archive.Tray, list[str]]:
+def _snapshot(workspace: Path, dest: Path) -> tuple[unpack.Tray, list[str]]:
     """The workspace's files as they are now, copied by the rules of unpacking; and the junk."""
     dest.mkdir()
-    tray, junk = archive.Tray(dest), []
+    tray, junk = unpack.Tray(dest), []
     for member in members.of_folder(workspace, is_junk):
         if is_junk(member.name.rpartition("/")[2]):
             junk.append(member.name)
@@ -138,21 +140,23 @@ def _snapshot(workspace: Path, dest: Path) -> tuple[archive.Tray, list[str]]:
 
 def _write(lab: Lab, student: str, folder: Path, dest: Path) -> int:
     """Write the archive of a snapshot; the number of files in it."""
-    files: dict[str, packing.Packed] = {}
+    files: dict[str, reproducible_zip.Packed] = {}
     for path in folder.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
             name = path.relative_to(folder).as_posix()
-            files[name] = packing.Packed(content, packing.executable(path, content))
+            files[name] = reproducible_zip.Packed(
+                content, reproducible_zip.executable(path, content)
+            )
     sums = {each: hashlib.sha256(file.content).hexdigest() for each, file in sorted(files.items())}
     told = Manifest(lab.id, student, sums).to_json()
-    packing.write(files, dest, (manifest.NAME, told.encode()))
+    reproducible_zip.write(files, dest, (manifest.NAME, told.encode()))
     return len(files)
 
 
 def _see_it_taken(packed: Path, dest: Path) -> None:
     """Unpack the archive as the grader will: what it would refuse is said now."""
-    archive.unpack(packed, dest)
+    unpack.unpack(packed, dest)
     found = manifest.read(dest)
     if found is None or found.changed(dest):
         raise KitError(

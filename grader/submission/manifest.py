@@ -14,8 +14,8 @@ from typing import Any
 
 from grader.errors import Refused
 from grader.files.submitted_path import checked, read_below
-from grader.intake import members
-from grader.intake.members import Member
+from grader.submission.archives import members
+from grader.submission.archives.members import Member
 
 NAME = "drydock.json"
 SCHEMA = 1

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from grader.intake import names, tars, zips
-from grader.intake.members import AGAIN, Member
-from grader.intake.names import NotUnpacked
+from grader.submission.archives import names, tars, zips
+from grader.submission.archives.members import AGAIN, Member
+from grader.submission.archives.names import NotUnpacked
 
 SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".tbz", ".xz", ".txz")
 FOREIGN = (".rar", ".7z", ".zst", ".lz", ".cab", ".dmg", ".iso", ".ace")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from grader.intake.members import AGAIN, EPOCH, Kind, Member
-from grader.intake.names import NotUnpacked
+from grader.submission.archives.members import AGAIN, EPOCH, Kind, Member
+from grader.submission.archives.names import NotUnpacked
 
 UNIX = (3, 19)
 """Systems whose entries carry modes: Unix, and macOS as some programs call it."""

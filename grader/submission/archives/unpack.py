@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from grader.files import private
-from grader.intake import members, names, readers
-from grader.intake.members import AGAIN, Member
-from grader.intake.names import NotUnpacked
-from grader.junk import is_junk
+from grader.submission.archives import members, names, readers
+from grader.submission.archives.members import AGAIN, Member
+from grader.submission.archives.names import NotUnpacked
+from grader.submission.ignored import is_junk
 
 CHUNK = 64 * 1024
 _LESS = "Leave out data and tools that do not belong to the exercises."

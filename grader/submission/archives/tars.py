@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from grader.intake.members import EPOCH, Content, Kind, Member
-from grader.intake.names import NotUnpacked
+from grader.submission.archives.members import EPOCH, Content, Kind, Member
+from grader.submission.archives.names import NotUnpacked
 
 MAX_HEADER = 256 * 1024
 MAX_XZ_MEMORY = 128 * 1024 * 1024

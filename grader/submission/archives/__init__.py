@@ -1,0 +1,1 @@
+"""Archives that strangers packed, unpacked within limits."""
