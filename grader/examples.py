@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader import grading, handout, rendering
+from grader import grading
 from grader.errors import KitError
+from grader.handout import rendering
+from grader.handout import workspace as handout
 from grader.lab.model import Exercise, Lab
 from grader.record import CheckResult, ExerciseResult
 

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import __version__, paths, rendering
+from grader import __version__, paths
 from grader.errors import KitError
+from grader.handout import rendering
 from grader.lab.model import Lab, names
 from grader.submission import reproducible_zip
 from grader.submission.ignored import is_junk

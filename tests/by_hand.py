@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from grader import handout
 from grader.engine.sandbox import SandboxNode
+from grader.handout import workspace
+from grader.handout.rendering import render_file
 from grader.lab.model import Lab
-from grader.rendering import render_file
 
 SCRIPT = "examples/compose/by-hand.sh.j2"
 MINUTES = 15
@@ -16,7 +16,7 @@ def type_commands(lab: Lab, node: SandboxNode, folder: str = "/work") -> str:
 
     RuntimeError with that if a command does not do what it should.
     """
-    script = render_file(lab.folder / SCRIPT, handout.values(lab, lab.demo_student))
+    script = render_file(lab.folder / SCRIPT, workspace.values(lab, lab.demo_student))
     node.put({"by-hand.sh": script.encode("utf-8")}, folder)
     done = node.run(["bash", "by-hand.sh"], cwd=folder, timeout=MINUTES * 60)
     if not done.ok:

@@ -8,11 +8,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import grading, handout, machines, paths, student
+from grader import grading, machines, paths, student
 from grader.console import say
 from grader.errors import KitError
 from grader.files import private
 from grader.files.private import write_text
+from grader.handout import workspace as handout
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.record import Record

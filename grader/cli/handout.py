@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from grader import handout, student
+from grader import student
 from grader.console import say
+from grader.handout import workspace
 from grader.lab import model as labs
 
 EXAMPLE = """examples:
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     who = student.choose(lab, args.student, at_home=args.out is None)
     if who.note:
         say(who.note)
-    out = args.out.expanduser() if args.out else handout.default_folder(lab, who.id)
-    for line in handout.write(lab, who.id, out, restore=args.restore).summary(full=True):
+    out = args.out.expanduser() if args.out else workspace.default_folder(lab, who.id)
+    for line in workspace.write(lab, who.id, out, restore=args.restore).summary(full=True):
         say(line)
     return 0

@@ -15,13 +15,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from grader import examples, handout
+from grader import examples
+from grader.handout import workspace
+from grader.handout.rendering import render
 from grader.lab.model import Lab
 from grader.lab.variant import variant
 from grader.likeness.texts import TextFile, text_file
 from grader.likeness.values import Values
 from grader.placeholders import Placeholders
-from grader.rendering import render
 
 FEWEST_CHARACTERS = 120
 FEWEST_LINES = 5
@@ -119,7 +120,7 @@ class _Starters:
     def has(self, student: str, content: str) -> bool:
         if student not in self._of:
             known = self.lab.is_student(student)
-            self._of[student] = _normal(handout.contents(self.lab, student)) if known else set()
+            self._of[student] = _normal(workspace.contents(self.lab, student)) if known else set()
         return content in self._of[student]
 
 
@@ -131,7 +132,7 @@ def _known_lines(lab: Lab) -> set[str]:
     lines: set[str] = set()
     folders = [lab.templates, *(example.folder for example in examples.find(lab))]
     for student in dict.fromkeys((lab.demo_student, lab.example_student)):
-        values = handout.values(lab, student)
+        values = workspace.values(lab, student)
         named = Placeholders({**variant(lab, student), "student": student})
         for folder in folders:
             for text in _normal(render(folder, values)):

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from grader import handout, pictures
 from grader.files.submitted_path import read_below
+from grader.handout import pictures, workspace
 from grader.submission import files as submission
 
 MAX_FILE = 200_000
@@ -77,7 +77,7 @@ def _walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, int]]:
     except OSError:
         return
     for entry in found:
-        if entry.name in submission.IGNORED or entry.name == handout.STATE:
+        if entry.name in submission.IGNORED or entry.name == workspace.STATE:
             continue
         try:
             status = entry.stat(follow_symlinks=False)

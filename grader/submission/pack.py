@@ -12,9 +12,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import handout
 from grader.errors import KitError
 from grader.files import private
+from grader.handout import workspace as handout
 from grader.lab.model import Exercise, Lab
 from grader.submission import files as submission
 from grader.submission import manifest, reproducible_zip

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from grader import handout
+from grader.handout import workspace
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.lab.variant import variant
@@ -52,7 +52,7 @@ def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A folder with a student's pictures, each in a page of its own where it can be measured."""
     lab, student = request.param
     folder = tmp_path_factory.mktemp(f"{lab.id}-{student}-")
-    for name, content in handout.contents(lab, student).items():
+    for name, content in workspace.contents(lab, student).items():
         if name.startswith("pictures/"):
             page = f"<!DOCTYPE html><meta charset='utf-8'>{content.decode('utf-8')}"
             (folder / f"{Path(name).stem}.html").write_text(page, encoding="utf-8")
@@ -99,7 +99,7 @@ def worksheet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     place = tmp_path_factory.mktemp("jupyter")
     root, home = place / "Meine Übung (2)", place / "home"
     for lab in (LAB3, LAB4):
-        handout.write(lab, longest(1, lab)[0], root / lab.id)
+        workspace.write(lab, longest(1, lab)[0], root / lab.id)
     with jupyter.server(root, home) as address:
 
         def show(
@@ -136,7 +136,7 @@ def test_a_page_made_of_the_worksheet_shows_them(page: Page, tmp_path: Path) -> 
     """As `jupyter nbconvert` makes it, beside the pictures and from disk."""
     from nbconvert import HTMLExporter
 
-    handout.write(LAB4, longest(1)[0], tmp_path / "mine")
+    workspace.write(LAB4, longest(1)[0], tmp_path / "mine")
     body, _ = HTMLExporter().from_filename(str(tmp_path / "mine" / "worksheet.ipynb"))
     file = tmp_path / "mine" / "worksheet.html"
     file.write_text(body, encoding="utf-8")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from grader import examples, worksheet
+from grader import examples
 from grader.engine.sandbox import Sandbox
+from grader.handout import worksheet
 from grader.lab import model as labs
 from grader.lab.variant import variant
 from tests.engine import kit

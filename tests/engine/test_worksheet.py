@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from grader import examples, worksheet
+from grader import examples
 from grader.checks import eventually
 from grader.engine.sandbox import Sandbox
+from grader.handout import worksheet
 from grader.lab import model as labs
 from grader.lab.variant import variant
 from grader.targets.node import Completed

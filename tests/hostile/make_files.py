@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from grader import handout
+from grader.handout import workspace as handout
 from grader.lab import model as labs
 
 

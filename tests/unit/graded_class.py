@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grader import handout, record
+from grader import record
+from grader.handout import workspace
 from grader.lab import model as labs
 from grader.lab import rubric
 from grader.lab.late import Late, read
@@ -119,7 +120,7 @@ def rest() -> list[record.ExerciseResult]:
 
 def worksheet(results: Results, student: str, answers: dict[str, str]) -> Path:
     """The student's own handed out worksheet, with answers typed into it."""
-    notebook: Any = json.loads(handout.contents(LAB4, student)["worksheet.ipynb"])
+    notebook: Any = json.loads(workspace.contents(LAB4, student)["worksheet.ipynb"])
     for cell in notebook["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id")
         if name in answers:

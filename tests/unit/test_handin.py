@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import grading, handout, paths, record
+from grader import grading, paths, record
 from grader.cli import main
 from grader.errors import KitError
+from grader.handout import workspace
 from grader.intake.gather import gather
 from grader.lab import model as labs
 from grader.submission import files as submission
@@ -194,7 +195,7 @@ def test_what_is_not_the_students_own_is_never_written_over(lab, work, tmp_path,
 
 
 def test_another_students_workspace_is_refused(tmp_path):
-    handout.write(LAB4, "s7654321", tmp_path / "work")
+    workspace.write(LAB4, "s7654321", tmp_path / "work")
     with pytest.raises(KitError, match="belongs to the student s7654321"):
         handin.pack(LAB4, STUDENT, tmp_path / "work", tmp_path / "out")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from grader import handout
 from grader.errors import KitError
+from grader.handout import workspace
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.lab.variant import variant
@@ -87,14 +87,14 @@ def names(folder: Path) -> set[str]:
 
 
 def test_a_workspace_has_all_files(out: Path) -> None:
-    result = handout.write(LAB4, ME, out)
+    result = workspace.write(LAB4, ME, out)
     assert names(out) >= STARTERS
     assert set(result.added) == names(out) - {".drydock.json"}
     assert result.summary() == [f"Your workspace is {out}: start with README.md there."]
 
 
 def test_every_value_is_handed_out(out: Path) -> None:
-    handout.write(LAB4, ME, out)
+    workspace.write(LAB4, ME, out)
     values = variant(LAB4, ME)
     listed = yaml.safe_load((out / "variant.yaml").read_text(encoding="utf-8"))
     assert listed == {"lab": "lab4", "student": ME, **values}
@@ -106,7 +106,7 @@ def test_every_value_is_handed_out(out: Path) -> None:
 
 
 def test_files_are_for_linux(out: Path) -> None:
-    handout.write(LAB4, ME, out)
+    workspace.write(LAB4, ME, out)
     for name in STARTERS:
         content = (out / name).read_bytes()
         assert b"\r" not in content, name
@@ -119,7 +119,7 @@ def test_files_are_for_linux(out: Path) -> None:
 
 def test_starters_are_valid(out: Path) -> None:
     """A student starts from files that work as far as they go."""
-    handout.write(LAB4, ME, out)
+    workspace.write(LAB4, ME, out)
     for script in ("counter/app.py", "scientific/analysis.py"):
         compile((out / script).read_text(encoding="utf-8"), script, "exec")
     for name, service in (("counter", "web"), ("blog", "wordpress")):
@@ -146,17 +146,17 @@ def test_starters_are_valid(out: Path) -> None:
 
 
 def test_the_same_student_gets_the_same_bytes() -> None:
-    assert handout.contents(LAB4, ME) == handout.contents(LAB4, ME)
-    other = handout.contents(LAB4, "s7654321")
+    assert workspace.contents(LAB4, ME) == workspace.contents(LAB4, ME)
+    other = workspace.contents(LAB4, "s7654321")
     assert all(
-        other[n] != c for n, c in handout.contents(LAB4, ME).items() if n in STARTERS - FOR_ALL
+        other[n] != c for n, c in workspace.contents(LAB4, ME).items() if n in STARTERS - FOR_ALL
     )
 
 
 def test_again_changes_nothing(out: Path) -> None:
-    handout.write(LAB4, ME, out)
+    workspace.write(LAB4, ME, out)
     before = {n: (out / n).stat().st_mtime_ns for n in names(out)}
-    result = handout.write(LAB4, ME, out)
+    result = workspace.write(LAB4, ME, out)
     assert result.written == []
     assert result.summary() == []
     assert {n: (out / n).stat().st_mtime_ns for n in names(out)} == before
@@ -164,7 +164,7 @@ def test_again_changes_nothing(out: Path) -> None:
 
 def test_again_loads_no_template_engine(out: Path) -> None:
     """What `nox -s lab4` pays each time: no jinja2, no nbformat, no jupytext."""
-    handout.write(LAB4, ME, out)
+    workspace.write(LAB4, ME, out)
     program = (
         "import sys; from pathlib import Path; from grader import handout, lab;"
         f"handout.write(lab.load('lab4'), '{ME}', Path(sys.argv[1]));"
@@ -177,11 +177,11 @@ def test_again_loads_no_template_engine(out: Path) -> None:
 
 
 def test_edits_stay(out: Path) -> None:
-    handout.write(LAB4, ME, out)
+    workspace.write(LAB4, ME, out)
     mine = out / "counter" / "compose.yaml"
     mine.write_bytes(b"# mine\r\nservices: {}\r\n")
     (out / "counter" / "notes.txt").write_text("mine", encoding="utf-8")
-    result = handout.write(LAB4, ME, out)
+    result = workspace.write(LAB4, ME, out)
     assert result.kept == ["counter/compose.yaml"]
     assert "counter/compose.yaml" in "".join(result.summary(full=True))
     assert mine.read_bytes() == b"# mine\r\nservices: {}\r\n"
@@ -189,12 +189,12 @@ def test_edits_stay(out: Path) -> None:
 
 
 def test_a_new_version_updates_what_is_untouched(toy: Lab, out: Path) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "knots/a.txt").write_bytes(b"mine\n")
     (toy.templates / "knots/a.txt").write_bytes(b"a 2\n")
     (toy.templates / "knots/b.txt").write_bytes(b"b 2\n")
     (toy.templates / "knots/new.txt").write_bytes(b"new\n")
-    result = handout.write(toy, ME, out)
+    result = workspace.write(toy, ME, out)
     assert (result.added, result.updated, result.kept) == (
         ["knots/new.txt"],
         ["knots/b.txt"],
@@ -203,138 +203,138 @@ def test_a_new_version_updates_what_is_untouched(toy: Lab, out: Path) -> None:
     assert (out / "knots/a.txt").read_bytes() == b"mine\n"
     assert (out / "knots/b.txt").read_bytes() == b"b 2\n"
     assert len(result.summary()) == 3
-    assert handout.write(toy, ME, out).summary() == []
+    assert workspace.write(toy, ME, out).summary() == []
 
 
 def test_an_edit_taken_back_is_no_edit(toy: Lab, out: Path) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "knots/a.txt").write_bytes(b"mine\n")
     (toy.templates / "knots/a.txt").write_bytes(b"a 2\n")
-    assert handout.write(toy, ME, out).kept == ["knots/a.txt"]
+    assert workspace.write(toy, ME, out).kept == ["knots/a.txt"]
     (out / "knots/a.txt").write_bytes(b"a 1\n")
-    assert handout.write(toy, ME, out).updated == ["knots/a.txt"]
+    assert workspace.write(toy, ME, out).updated == ["knots/a.txt"]
     assert (out / "knots/a.txt").read_bytes() == b"a 2\n"
 
 
 def test_a_deleted_file_stays_deleted(toy: Lab, out: Path) -> None:
     """It may have been renamed: compose.yaml beside docker-compose.yml would win over it."""
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "knots/a.txt").rename(out / "knots/z.txt")
-    result = handout.write(toy, ME, out)
+    result = workspace.write(toy, ME, out)
     assert result.gone == ["knots/a.txt"]
     assert not (out / "knots/a.txt").exists()
     (toy.templates / "knots/a.txt").write_bytes(b"a 2\n")
-    assert handout.write(toy, ME, out).gone == ["knots/a.txt"]
+    assert workspace.write(toy, ME, out).gone == ["knots/a.txt"]
 
 
 def test_a_deleted_folder_comes_back(toy: Lab, out: Path) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "knots/a.txt").write_bytes(b"mine\n")
     shutil.rmtree(out / "knots")
     (out / "README.md").unlink()
-    result = handout.write(toy, ME, out)
+    result = workspace.write(toy, ME, out)
     assert result.added == ["README.md", "knots/a.txt", "knots/b.txt", "knots/deep/c.txt"]
     assert (out / "knots/a.txt").read_bytes() == b"a 1\n"
 
 
 def test_restore_gives_the_original_and_keeps_the_edit(toy: Lab, out: Path) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     for text in (b"mine\n", b"mine, too\n"):
         (out / "knots/a.txt").write_bytes(text)
-        assert handout.write(toy, ME, out, restore=["knots/a.txt"]).updated == ["knots/a.txt"]
+        assert workspace.write(toy, ME, out, restore=["knots/a.txt"]).updated == ["knots/a.txt"]
         assert (out / "knots/a.txt").read_bytes() == b"a 1\n"
     assert (out / "knots/a.txt.bak").read_bytes() == b"mine\n"
     assert (out / "knots/a.txt.bak2").read_bytes() == b"mine, too\n"
     (out / "knots/b.txt").unlink()
-    again = handout.write(toy, ME, out, restore=[str(out / "knots" / "b.txt")])
+    again = workspace.write(toy, ME, out, restore=[str(out / "knots" / "b.txt")])
     assert again.added == ["knots/b.txt"]
     with pytest.raises(KitError, match=r"knots/a\.txt"):
-        handout.write(toy, ME, out, restore=["knots/none.txt"])
+        workspace.write(toy, ME, out, restore=["knots/none.txt"])
 
 
 def test_what_left_the_lab_leaves_the_workspace_unless_changed(toy: Lab, out: Path) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "knots/a.txt").write_bytes(b"mine\n")
     (toy.templates / "knots/a.txt").unlink()
     (toy.templates / "knots/b.txt").unlink()
-    assert handout.write(toy, ME, out).removed == ["knots/b.txt"]
+    assert workspace.write(toy, ME, out).removed == ["knots/b.txt"]
     assert (out / "knots/a.txt").read_bytes() == b"mine\n"
     assert not (out / "knots/b.txt").exists()
 
 
 @pytest.mark.parametrize("state", ["", "{", "[]", '{"student": 7}', '{"inputs": "x"}'])
 def test_a_spoilt_state_loses_nothing(toy: Lab, out: Path, state: str) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "knots/a.txt").write_bytes(b"mine\n")
     (out / ".drydock.json").write_text(state, encoding="utf-8")
-    result = handout.write(toy, ME, out)
+    result = workspace.write(toy, ME, out)
     assert (result.kept, result.written) == (["knots/a.txt"], [])
     assert (out / "knots/a.txt").read_bytes() == b"mine\n"
 
 
 def test_a_state_leads_nowhere_else(toy: Lab, out: Path) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "knots/b.txt").unlink()
     state = json.loads((out / ".drydock.json").read_text(encoding="utf-8"))
     state["rendered"]["../elsewhere"] = "x"
     (out / ".drydock.json").write_text(json.dumps(state), encoding="utf-8")
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     assert not (out.parent / "elsewhere").exists()
 
 
 def test_files_that_were_there_before_stay(toy: Lab, out: Path) -> None:
     out.mkdir()
     (out / "README.md").write_text("my own", encoding="utf-8")
-    assert handout.write(toy, ME, out).kept == ["README.md"]
+    assert workspace.write(toy, ME, out).kept == ["README.md"]
     assert (out / "README.md").read_text(encoding="utf-8") == "my own"
 
 
 @pytest.mark.parametrize("state_lost", [False, True])
 def test_another_students_folder_is_refused(toy: Lab, out: Path, state_lost: bool) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     if state_lost:
         (out / ".drydock.json").unlink()
     before = {n: (out / n).read_bytes() for n in names(out)}
     with pytest.raises(KitError, match=f"belongs to the student {ME}") as caught:
-        handout.write(toy, "s7654321", out)
+        workspace.write(toy, "s7654321", out)
     assert ME in (caught.value.remedy or "")
     assert {n: (out / n).read_bytes() for n in names(out)} == before
 
 
 def test_another_labs_folder_is_refused(toy: Lab, out: Path) -> None:
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     with pytest.raises(KitError, match="belongs to lab4"):
-        handout.write(replace(toy, id="lab5"), ME, out)
+        workspace.write(replace(toy, id="lab5"), ME, out)
 
 
 def test_a_file_in_the_way_is_named(toy: Lab, out: Path) -> None:
     out.write_text("I am a file", encoding="utf-8")
     with pytest.raises(KitError, match="cannot be written"):
-        handout.write(toy, ME, out)
+        workspace.write(toy, ME, out)
     assert out.read_text(encoding="utf-8") == "I am a file"
 
 
 def test_a_folder_in_a_files_place_is_named(toy: Lab, out: Path) -> None:
     (out / "knots" / "a.txt").mkdir(parents=True)
     with pytest.raises(KitError, match=r"a\.txt"):
-        handout.write(toy, ME, out)
+        workspace.write(toy, ME, out)
 
 
 def test_a_folder_that_lets_nobody_write_is_named(toy: Lab, out: Path) -> None:
     """Also for root, whom permissions do not stop: procfs is nobody's to write."""
     if Path("/proc/self").is_dir():
         with pytest.raises(KitError, match="cannot be written"):
-            handout.write(toy, ME, Path("/proc/self/workspace"))
+            workspace.write(toy, ME, Path("/proc/self/workspace"))
     if hasattr(os, "geteuid") and os.geteuid() != 0:
         out.mkdir(mode=0o500)
         with pytest.raises(KitError, match="cannot be written"):
-            handout.write(toy, ME, out)
+            workspace.write(toy, ME, out)
 
 
 def test_a_full_disk_leaves_no_half_file(toy: Lab, out: Path) -> None:
     """A limit on file sizes stands for the disk: the write fails in the middle."""
     resource = pytest.importorskip("resource", reason="no such limits on this platform")
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (toy.templates / "knots/b.txt").write_bytes(b"b" * 100_000)
     program = (
         "import resource, signal, sys; from dataclasses import replace; from pathlib import Path;"
@@ -368,7 +368,7 @@ def test_wrong_templates_are_named(toy: Lab, out: Path) -> None:
     ):
         (toy.templates / "README.md.j2").write_text(text, encoding="utf-8")
         with pytest.raises(KitError, match=r"README\.md\.j2") as caught:
-            handout.write(toy, ME, out)
+            workspace.write(toy, ME, out)
         assert what in str(caught.value)
     assert not out.exists()
 
@@ -380,7 +380,7 @@ def test_render_tree_renders_and_copies(tmp_path: Path) -> None:
     (source / "site" / "raw.bin").write_bytes(b"\x00{{ port }}\r\n")
     (source / "__pycache__").mkdir()
     (source / "__pycache__" / "junk.pyc").write_bytes(b"")
-    written = handout.render_tree(source, tmp_path / "dest", {"port": 80})
+    written = workspace.render_tree(source, tmp_path / "dest", {"port": 80})
     assert written == ["a.sh", "site/raw.bin"]
     assert (tmp_path / "dest/a.sh").read_bytes() == b"#!/bin/sh\necho 80 ${#list}\n"
     assert (tmp_path / "dest/site/raw.bin").read_bytes() == b"\x00{{ port }}\r\n"

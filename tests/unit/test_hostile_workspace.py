@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grader import handout
 from grader.errors import KitError
 from grader.files import safe_folder
+from grader.handout import workspace
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from tests.unit import outside
@@ -111,12 +111,12 @@ def test_a_name_in_the_note_reaches_nothing(
     """`handout` would delete or move a file whose content has the hash that the note says."""
     out = tmp_path / "out"
     name = names_of(victim)[number]
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     if hasattr(os, "symlink"):
         (out / "link").symlink_to(victim)
     spoil(out, **{where: {name: sha(SECRET)}})
     for _ in range(2):
-        result = handout.write(toy, ME, out)
+        result = workspace.write(toy, ME, out)
         assert (result.written, result.removed, result.kept, result.gone) == ([], [], [], [])
     assert name not in json.loads((out / ".drydock.json").read_bytes())[where]
 
@@ -144,10 +144,10 @@ def test_no_name_reaches_anything(
     toy: Lab, tmp_path: Path, victim: Path, named: dict[str, str]
 ) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     spoil(out, written=named, rendered=named)
     before = outside.snapshot(tmp_path, but=[out])
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     assert outside.snapshot(tmp_path, but=[out]) == before
     assert (out / "site/a.txt").read_bytes() == b"a 1\n"
 
@@ -157,11 +157,11 @@ def test_what_another_installation_noted_deletes_nothing(
 ) -> None:
     """Only what was rendered here is known to be the lab's; the rest is said by a stranger."""
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path / "elsewhere"))
     (toy.templates / "site/a.txt").unlink()
     (toy.templates / "README.md").write_bytes(b"read me 2\n")
-    result = handout.write(toy, ME, out)
+    result = workspace.write(toy, ME, out)
     assert result.removed == []
     assert (out / "site/a.txt").read_bytes() == b"a 1\n"
     assert result.updated == ["README.md"]
@@ -173,15 +173,15 @@ def test_without_a_place_for_the_secret_all_else_works(
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path / "file" / "home"))
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     before = outside.snapshot(out)
-    assert handout.write(toy, ME, out).written == []
+    assert workspace.write(toy, ME, out).written == []
     assert outside.snapshot(out) == before
 
 
 @POSIX
 def test_the_secret_is_the_owners_alone(toy: Lab, tmp_path: Path, home: Path) -> None:
-    handout.write(toy, ME, tmp_path / "out")
+    workspace.write(toy, ME, tmp_path / "out")
     assert stat.S_IMODE((home / "handout.key").stat().st_mode) == 0o600
 
 
@@ -191,12 +191,12 @@ def test_starters_are_not_written_through_a_linked_folder(
     toy: Lab, tmp_path: Path, victim: Path, gone: bool
 ) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     shutil.rmtree(out / "site")
     (out / "site").symlink_to(tmp_path / "nowhere" if gone else victim)
     for restore in ([], ["site/a.txt"]):
         with pytest.raises(KitError, match="it is a link") as caught:
-            handout.write(toy, ME, out, restore=restore)
+            workspace.write(toy, ME, out, restore=restore)
         assert caught.value.where == str(out / "site")
         assert caught.value.remedy
     assert not (tmp_path / "nowhere").exists()
@@ -209,7 +209,7 @@ def test_not_even_where_nothing_was_handed_out_yet(toy: Lab, tmp_path: Path, vic
         (out / name).parent.mkdir(parents=True)
         (out / name).symlink_to(victim)
         with pytest.raises(KitError, match="it is a link"):
-            handout.write(toy, ME, out)
+            workspace.write(toy, ME, out)
 
 
 @POSIX
@@ -218,14 +218,14 @@ def test_a_linked_file_is_neither_read_nor_written(
     toy: Lab, tmp_path: Path, victim: Path, dangling: bool
 ) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     target = tmp_path / "nowhere" if dangling else victim / "a.txt"
     (out / "site/a.txt").unlink()
     (out / "site/a.txt").symlink_to(target)
     spoil(out, written={"site/a.txt": sha(SECRET)})
     for restore in ([], ["site/a.txt"]):
         with pytest.raises(KitError, match=r"site/a\.txt .*it is a link"):
-            handout.write(toy, ME, out, restore=restore)
+            workspace.write(toy, ME, out, restore=restore)
     assert (out / "site/a.txt").is_symlink()
     assert not (tmp_path / "nowhere").exists()
 
@@ -234,11 +234,11 @@ def test_a_linked_file_is_neither_read_nor_written(
 def test_links_for_copies_are_passed_by(toy: Lab, tmp_path: Path, victim: Path) -> None:
     """NAME.bak may lead somewhere, or nowhere: the copy gets another name."""
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "site/a.txt").write_bytes(b"mine\n")
     (out / "site/a.txt.bak").symlink_to(victim / "a.txt")
     (out / "site/a.txt.bak2").symlink_to(tmp_path / "nowhere")
-    handout.write(toy, ME, out, restore=["site/a.txt"])
+    workspace.write(toy, ME, out, restore=["site/a.txt"])
     assert (out / "site/a.txt.bak3").read_bytes() == b"mine\n"
     assert (out / "site/a.txt").read_bytes() == b"a 1\n"
     assert not (tmp_path / "nowhere").exists()
@@ -248,7 +248,7 @@ def test_links_for_copies_are_passed_by(toy: Lab, tmp_path: Path, victim: Path) 
 def test_a_workspace_that_is_a_link_is_named(toy: Lab, tmp_path: Path, victim: Path) -> None:
     (tmp_path / "out").symlink_to(victim)
     with pytest.raises(KitError, match="is a link") as caught:
-        handout.write(toy, ME, tmp_path / "out")
+        workspace.write(toy, ME, tmp_path / "out")
     assert str(victim) in (caught.value.remedy or "")
 
 
@@ -257,7 +257,7 @@ def test_a_workspace_below_a_link_is_an_ordinary_one(toy: Lab, tmp_path: Path) -
     """Temporary folders are such on some systems."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    handout.write(toy, ME, tmp_path / "link/out")
+    workspace.write(toy, ME, tmp_path / "link/out")
     assert (tmp_path / "real/out/site/a.txt").read_bytes() == b"a 1\n"
 
 
@@ -301,38 +301,38 @@ def huge(path: Path) -> None:
 @pytest.mark.parametrize("made", [pipe, a_socket, device, loop, folder, huge])
 def test_a_note_that_is_none_is_named_and_left(toy: Lab, tmp_path: Path, made: Any) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "site/a.txt").write_bytes(b"mine\n")
     (out / ".drydock.json").unlink()
     made(out / ".drydock.json")
     before = outside.snapshot(out)
     with pytest.raises(KitError, match=r"\.drydock\.json is not the kit's") as caught:
-        handout.write(toy, ME, out)
+        workspace.write(toy, ME, out)
     assert "Move it away" in (caught.value.remedy or "")
     assert outside.snapshot(out) == before
     with pytest.raises(KitError, match=r"\.drydock\.json"):
-        handout.check_owner(toy, ME, out)
+        workspace.check_owner(toy, ME, out)
 
 
 @POSIX
 @pytest.mark.parametrize("made", [pipe, a_socket, device, loop, folder])
 def test_what_is_no_file_in_a_starters_place_is_named(toy: Lab, tmp_path: Path, made: Any) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "site/a.txt").unlink()
     made(out / "site/a.txt")
     with pytest.raises(KitError, match=r"site/a\.txt cannot be read as a file"):
-        handout.write(toy, ME, out)
+        workspace.write(toy, ME, out)
 
 
 @POSIX
 def test_a_huge_file_in_a_starters_place_is_the_students(toy: Lab, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "site/a.txt").unlink()
     huge(out / "site/a.txt")
     spoil(out, written={"site/a.txt": safe_folder.OTHER})
-    assert handout.write(toy, ME, out).kept == ["site/a.txt"]
+    assert workspace.write(toy, ME, out).kept == ["site/a.txt"]
 
 
 @pytest.mark.parametrize(
@@ -354,14 +354,14 @@ def test_a_note_that_cannot_be_used_loses_nothing_and_is_told(
     toy: Lab, tmp_path: Path, content: bytes
 ) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     (out / "site/a.txt").write_bytes(b"mine\n")
     (out / ".drydock.json").write_bytes(content)
-    result = handout.write(toy, ME, out)
+    result = workspace.write(toy, ME, out)
     assert (result.kept, result.written, result.removed) == (["site/a.txt"], [], [])
     assert ".drydock.json could not be read" in result.summary()[0]
     assert (out / "site/a.txt").read_bytes() == b"mine\n"
-    assert handout.write(toy, ME, out).note == ""
+    assert workspace.write(toy, ME, out).note == ""
 
 
 @pytest.mark.parametrize(
@@ -386,18 +386,18 @@ def test_values_that_cannot_be_read_say_nothing(toy: Lab, tmp_path: Path, conten
     if content.startswith(b"student: "):
         # A text like any other; nothing is built from it.
         with pytest.raises(KitError, match="belongs to the student"):
-            handout.write(toy, ME, out)
+            workspace.write(toy, ME, out)
     else:
-        assert handout.write(toy, ME, out).kept == ["variant.yaml"]
+        assert workspace.write(toy, ME, out).kept == ["variant.yaml"]
     assert (out / "variant.yaml").read_bytes() == content
 
 
 def test_whose_folder_it_is_obeys_no_terminal(toy: Lab, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
+    workspace.write(toy, ME, out)
     spoil(out, student="\x1b]0;mine\x07" + "x" * 1000)
     with pytest.raises(KitError, match="belongs to the student") as caught:
-        handout.write(toy, ME, out)
+        workspace.write(toy, ME, out)
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -408,7 +408,7 @@ def test_solutions_are_not_written_through_a_link(toy: Lab, tmp_path: Path, vict
     out.mkdir()
     (out / "site").symlink_to(victim)
     with pytest.raises(KitError, match="it is a link"):
-        handout.render_tree(toy.templates, out, {})
+        workspace.render_tree(toy.templates, out, {})
 
 
 @POSIX
@@ -450,12 +450,12 @@ def test_systems_without_handles_look_just_before(
 ) -> None:
     without_handles(monkeypatch)
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
-    assert handout.write(toy, ME, out).written == []
+    workspace.write(toy, ME, out)
+    assert workspace.write(toy, ME, out).written == []
     (out / "site/a.txt").write_bytes(b"mine\n")
-    assert handout.write(toy, ME, out, restore=["site/a.txt"]).updated == ["site/a.txt"]
+    assert workspace.write(toy, ME, out, restore=["site/a.txt"]).updated == ["site/a.txt"]
     assert (out / "site/a.txt.bak").read_bytes() == b"mine\n"
     shutil.rmtree(out / "site")
     (out / "site").symlink_to(victim)
     with pytest.raises(KitError, match="it is a link"):
-        handout.write(toy, ME, out)
+        workspace.write(toy, ME, out)

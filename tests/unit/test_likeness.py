@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from grader import handout, likeness
+from grader import likeness
+from grader.handout import workspace
+from grader.handout.rendering import render, render_tree
 from grader.lab import model as labs
 from grader.lab.variant import variant
 from grader.likeness import values as likeness_values
 from grader.likeness.values import Values, bound
-from grader.rendering import render, render_tree
 from grader.results import Entry, Person, Results
 
 LAB = labs.load("lab4")
@@ -35,7 +36,7 @@ CMD ["python", "tools/serve.py", "--slowly"]
 
 @cache
 def files(student: str, solved: bool) -> dict[str, bytes]:
-    values = handout.values(LAB, student)
+    values = workspace.values(LAB, student)
     found = render(LAB.templates, values)
     for solution in LAB.folder.glob("examples/*/solution") if solved else ():
         found |= render(solution, values)
@@ -102,7 +103,7 @@ def test_values_of_somebody_who_handed_in_nothing_are_told(tmp_path: Path, role:
     results = a_class(tmp_path)
     if role == "missing":
         results = Results(tmp_path, LAB.id, results.entries, missing=(Person(other),))
-    values = handout.values(LAB, other)
+    values = workspace.values(LAB, other)
     render_tree(LAB.folder / "examples/compose/solution", results.submission(IDS[2]), values)
     assert told(results) == [("values", (IDS[2], other))]
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from grader import answers, cli, gradebook, handout, marks, pseudonym
-from grader import worksheet as worksheets
+from grader import answers, cli, gradebook, marks, pseudonym
 from grader.answers import MAX_BYTES, MAX_CHARACTERS
 from grader.errors import KitError
 from grader.exports import spreadsheet
 from grader.exports.template import template
+from grader.handout import worksheet as worksheets
+from grader.handout import workspace
 from grader.lab import rubric
 from grader.results import Results
 from tests.unit import graded_class
@@ -43,7 +44,7 @@ def read(results: Results, content: str | bytes) -> marks.Marks:
 
 def test_the_rubric_asks_what_the_worksheet_asks() -> None:
     """Same cells, same points, same words; and every point can be earned."""
-    notebook = worksheets.read(handout.contents(LAB4, LAB4.demo_student)["worksheet.ipynb"])
+    notebook = worksheets.read(workspace.contents(LAB4, LAB4.demo_student)["worksheet.ipynb"])
     cells = {
         cell.metadata.nbgrader.grade_id: (cell.metadata.nbgrader.points, before.source)
         for before, cell in zip(notebook.cells, notebook.cells[1:], strict=False)
@@ -57,11 +58,11 @@ def test_the_rubric_asks_what_the_worksheet_asks() -> None:
 
 
 def test_no_student_is_handed_the_rubric() -> None:
-    handed = b"".join(handout.contents(LAB4, LAB4.demo_student).values()).decode("utf-8")
+    handed = b"".join(workspace.contents(LAB4, LAB4.demo_student).values()).decode("utf-8")
     for question in QUESTIONS:
         for criterion in question.criteria:
             assert criterion.text not in handed
-    assert rubric.FILE not in handout.contents(LAB4, LAB4.demo_student)
+    assert rubric.FILE not in workspace.contents(LAB4, LAB4.demo_student)
 
 
 def test_a_lab_without_a_rubric_has_no_questions(tmp_path: Path) -> None:

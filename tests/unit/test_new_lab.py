@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from grader import cli, handout
+from grader import cli
 from grader.errors import KitError
+from grader.handout import workspace
 from grader.lab import model as labs
 from grader.lab import scaffold
 
@@ -20,10 +21,10 @@ def test_it_makes_a_lab_that_can_be_handed_out(tmp_path: Path) -> None:
     folder, _ = scaffold.make("lab5", 'Practical "5"', tmp_path)
     lab = labs.load(folder)
     assert (lab.id, lab.title) == ("lab5", "Practical '5'")
-    files = handout.contents(lab, "s1234567")
+    files = workspace.contents(lab, "s1234567")
     assert {"README.md", "worksheet.ipynb", "variant.yaml", "hello/Dockerfile"} <= files.keys()
     assert not any(b"LABNAME" in c or b"LABTITLE" in c for c in files.values())
-    assert files != handout.contents(lab, "s7654321")
+    assert files != workspace.contents(lab, "s7654321")
 
 
 @pytest.mark.parametrize("name", ["", "Lab5", "5lab", "lab-5", "../lab5", "images", "new-lab", "ö"])

@@ -67,7 +67,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
             "self.folder / 'feedback' / f'{student}.html'",
         },
         "grader/intake/gather.py": {"out / 'submissions' / person.id"},
-        "grader/handout.py": {"paths.workspaces() / lab.id / student"},
+        "grader/handout/workspace.py": {"paths.workspaces() / lab.id / student"},
         "grader/vetting/compose.py": {"context / texts.get('dockerfile', 'Dockerfile')"},
         "grader/modules/compose.py": {"PurePosixPath(folder, env_file)"},
         "grader/modules/submitted.py": {
@@ -98,7 +98,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/submission/pack.py": {"folder / name(lab, student)", "workspace / folder"},
         "grader/intake/laying.py": {"root / name"},
         "grader/intake/workspace.py": {"root / name", "root / f'.{name}.renamed'"},
-        "grader/pictures.py": {"posixpath.join(posixpath.dirname(name), picture.path)"},
+        "grader/handout/pictures.py": {"posixpath.join(posixpath.dirname(name), picture.path)"},
         "grader/playbook.py": {"submission / file"},
         "grader/submission/files.py": {"workspace / folder"},
         "grader/watching.py": {"self.workspace / folder"},
@@ -116,7 +116,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
             "Path(scratch) / 'again'",
             "place / each",
         },
-        "grader/handout.py": {"Path(__file__)", "code / f'{name}.py'"},
+        "grader/handout/workspace.py": {"Path(__file__)", "code / f'{name}.py'"},
         "grader/submission/archives/unpack.py": {
             "Path(tempfile.mkdtemp(dir=dest.parent, prefix=f'.{dest.name[:40]}.'))"
         },
@@ -145,7 +145,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/modules/submitted.py": {"folder / each"},
     },
     "the user's own words on the command line": {
-        "grader/handout.py": {
+        "grader/handout/workspace.py": {
             "Path.cwd() / name",
             "Path.cwd() / out",
             "Path(os.path.normpath(Path.cwd() / name))",

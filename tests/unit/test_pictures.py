@@ -14,13 +14,14 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from grader import handout, paths, pictures, worksheet
+from grader import paths
 from grader.errors import KitError
+from grader.handout import pictures, worksheet, workspace
+from grader.handout.pictures import SVG
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.lab.variant import variant
 from grader.likeness import texts
-from grader.pictures import SVG
 from grader.submission import files as submission
 from grader.submission import pack
 
@@ -30,7 +31,7 @@ DRAWN = {"microservices", "counter", "blog", "swarm", "publish", "rollout"}
 
 
 def drawn(student: str, name: str) -> Any:
-    return ElementTree.fromstring(handout.contents(LAB4, student)[f"pictures/{name}.svg"])
+    return ElementTree.fromstring(workspace.contents(LAB4, student)[f"pictures/{name}.svg"])
 
 
 def words(root: Any) -> list[str]:
@@ -72,7 +73,7 @@ def toy(tmp_path: Path) -> Lab:
 
 
 def test_each_picture_is_shown_and_each_that_is_shown_is_there() -> None:
-    files = handout.contents(LAB4, ME)
+    files = workspace.contents(LAB4, ME)
     there = {name for name in files if name.startswith("pictures/")}
     assert there == {f"pictures/{name}.svg" for name in DRAWN}
     nb = worksheet.read(files["worksheet.ipynb"])
@@ -84,7 +85,7 @@ def test_each_picture_is_shown_and_each_that_is_shown_is_there() -> None:
 @pytest.mark.parametrize("student", kinds("db_engine", "app_replicas", "swarm_web_replicas"))
 def test_a_picture_stands_alone(student: str) -> None:
     """A size, a name and words for a screen reader, and nothing from anywhere else."""
-    for name, content in handout.contents(LAB4, student).items():
+    for name, content in workspace.contents(LAB4, student).items():
         if not name.startswith("pictures/"):
             continue
         root = ElementTree.fromstring(content)
@@ -123,7 +124,7 @@ def test_nodes_have_the_addresses_of_the_class_machines(
     assert {"TCP 2377", "TCP and UDP 7946", "UDP 4789"} <= set(text)
     # A kit without machines: names are enough, and the worksheet does not speak of addresses.
     monkeypatch.setattr("grader.lab.class_nodes.FILE", tmp_path / "none.yaml")
-    files = handout.contents(LAB4, ME)
+    files = workspace.contents(LAB4, ME)
     assert b"192.168." not in files["pictures/swarm.svg"]
     assert b"manager1" in files["pictures/swarm.svg"]
     assert b"--provider vagrant" not in files["worksheet.ipynb"]
@@ -166,7 +167,7 @@ def test_rolling_update_keeps_what_the_exercise_promises(student: str) -> None:
 
 
 def test_values_are_escaped(toy: Lab) -> None:
-    content = handout.contents(toy, ME)["pictures/quay.svg"]
+    content = workspace.contents(toy, ME)["pictures/quay.svg"]
     assert words(ElementTree.fromstring(content)) == [f"<{variant(LAB4, ME)['site_name']} & co>"]
 
 
@@ -174,7 +175,7 @@ def test_long_names_are_made_small_enough(toy: Lab) -> None:
     file = toy.templates / "pictures" / "quay.svg.j2"
     text = file.read_text("utf-8")
     file.write_text(text.replace('co>")', 'co>", room=60)'), "utf-8")
-    root = ElementTree.fromstring(handout.contents(toy, ME)["pictures/quay.svg"])
+    root = ElementTree.fromstring(workspace.contents(toy, ME)["pictures/quay.svg"])
     style = next(root.iter(f"{SVG}text")).get("style", "")
     size = float(re.findall(r"[\d.]+", style)[0])
     assert 55 < size * 0.6 * len(words(root)[0]) <= 60
@@ -192,7 +193,7 @@ def test_long_names_are_made_small_enough(toy: Lab) -> None:
     ],
 )
 def test_an_author_is_told_what_is_wrong(toy: Lab, old: str, new: str, says: str) -> None:
-    assert handout.contents(toy, ME)
+    assert workspace.contents(toy, ME)
     changed = 0
     for file in sorted(p for p in toy.templates.rglob("*.j2")):
         text = file.read_text("utf-8")
@@ -200,24 +201,24 @@ def test_an_author_is_told_what_is_wrong(toy: Lab, old: str, new: str, says: str
         file.write_text(text.replace(old, new), "utf-8")
     assert changed == 1
     with pytest.raises(KitError, match=says) as refused:
-        handout.contents(toy, ME)
+        workspace.contents(toy, ME)
     assert str(toy.templates) in str(refused.value.where)
 
 
 def test_something_else_with_that_ending_is_no_picture(toy: Lab) -> None:
     (toy.templates / "pictures" / "page.svg").write_text("<html><body/></html>", "utf-8")
     with pytest.raises(KitError, match=r"page\.svg is not SVG"):
-        handout.contents(toy, ME)
+        workspace.contents(toy, ME)
 
 
 def test_a_text_in_a_folder_shows_the_same_pictures(toy: Lab) -> None:
     (toy.templates / "knots").mkdir()
     text = toy.templates / "knots" / "README.md"
     text.write_text("![A quay.](../pictures/quay.svg)\n", "utf-8")
-    assert "knots/README.md" in handout.contents(toy, ME)
+    assert "knots/README.md" in workspace.contents(toy, ME)
     text.write_text("![A quay.](pictures/quay.svg)\n", "utf-8")
     with pytest.raises(KitError, match="no such file"):
-        handout.contents(toy, ME)
+        workspace.contents(toy, ME)
 
 
 def test_examples_in_code_show_no_picture() -> None:
@@ -229,22 +230,22 @@ def test_another_way_of_drawing_brings_workspaces_up_to_date(
     toy: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    handout.write(toy, ME, out)
-    assert handout.write(toy, ME, out).written == []
+    workspace.write(toy, ME, out)
+    assert workspace.write(toy, ME, out).written == []
     drawing = tmp_path / "drawing"
     drawing.mkdir()
     text = (paths.TEMPLATES / "pictures" / "drawing.svg.j2").read_text("utf-8")
     (drawing / "drawing.svg.j2").write_text(text.replace("#eef1f4", "#eef1f5"), "utf-8")
     for module in ("handout", "rendering"):
         monkeypatch.setattr(f"grader.{module}.DRAWING", drawing)
-    assert handout.write(toy, ME, out).updated == ["pictures/quay.svg"]
+    assert workspace.write(toy, ME, out).updated == ["pictures/quay.svg"]
 
 
 def test_pictures_are_the_labs_and_go_where_the_worksheet_goes(tmp_path: Path) -> None:
     """No exercise's files, no student's edits, not compared; but the archive's worksheet shows
     them to whoever opens it."""
-    handout.write(LAB4, ME, tmp_path / "mine")
-    again = handout.write(LAB4, ME, tmp_path / "mine")
+    workspace.write(LAB4, ME, tmp_path / "mine")
+    again = workspace.write(LAB4, ME, tmp_path / "mine")
     assert (again.kept, again.written) == ([], [])
     graded = [
         name

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples, handout, record, release
+from grader import examples, record, release
+from grader.handout import workspace as handout
 from grader.lab import model as labs
 from grader.modules.compose_projects import NotRunning, OwnProject, same_folder, started_from
 from grader.paths import KIT

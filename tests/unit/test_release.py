@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples, handout, paths, release
+from grader import examples, paths, release
 from grader.cli import COMMANDS, main
 from grader.errors import KitError
+from grader.handout import workspace as handout
+from grader.handout.rendering import files_of
 from grader.lab import model as labs
 from grader.lab.model import Lab
-from grader.rendering import files_of
 from tests.unit import toy_lab
 
 LAB = labs.load("lab4")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples, handout
+from grader import examples
 from grader.engine.images import catalogue
+from grader.handout import workspace
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.vetting import compose, dockerfile, stack
@@ -80,7 +81,7 @@ def test_an_example_is_refused_where_it_says_and_nowhere_else(
 def test_of_what_is_handed_out_only_what_is_missing_is_refused(
     student: str, tmp_path: Path
 ) -> None:
-    handout.write(LAB, student, tmp_path / "work")
+    workspace.write(LAB, student, tmp_path / "work")
     for exercise in ("compose", "rollout"):
         for told in vet(LAB, tmp_path / "work", exercise):
             assert "no services" in told or "no `services:`" in told or "has no" in told

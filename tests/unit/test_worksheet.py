@@ -16,8 +16,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from grader import handout, worksheet
 from grader.errors import KitError
+from grader.handout import worksheet
+from grader.handout import workspace as handout
 from grader.lab import model as labs
 from grader.lab.variant import variant
 

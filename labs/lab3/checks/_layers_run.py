@@ -18,8 +18,8 @@ from _building import build as build_folder
 from _building import seconds_of
 from _building import vetted as vetted_dockerfile
 
-from grader import handout, rendering
 from grader.checks import CheckFailed, eventually, fail, needs_first
+from grader.handout import rendering, workspace
 from grader.modules.image import Build, Image
 from grader.targets.node import Completed
 from grader.vetting.dockerfile import Vetted
@@ -81,7 +81,7 @@ def mark() -> str:
 @pytest.fixture(scope="session")
 def given(lab: Any, student: str, key: str, mark: str) -> dict[str, bytes]:
     """The files that are handed out beside the Dockerfile, as the kit builds with them."""
-    files = rendering.render(lab.templates / "layers", handout.values(lab, student))
+    files = rendering.render(lab.templates / "layers", workspace.values(lab, student))
     own = {KEY: f"{key}\n".encode(), DIARY: f"{mark}\n".encode()}
     return {name: own.get(name, files[name]) for name in GIVEN}
 

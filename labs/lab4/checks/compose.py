@@ -26,9 +26,9 @@ from _compose_life import FILE, HOST, Play
 from _compose_life_checks import *  # noqa: F403
 from _compose_life_steps import JUDGES
 
-from grader import handout, rendering
 from grader import playbook as books
 from grader.checks import CheckFailed, needs_first
+from grader.handout import rendering, workspace
 from grader.vetting import composecli
 
 
@@ -72,6 +72,6 @@ def life(
         needs_first("life_runbook")
     for app in placed:
         app.clear()
-    values = handout.values(lab, student)
+    values = workspace.values(lab, student)
     files = rendering.render(lab.templates / "compose", values)
     return Play(node, book, files, values, JUDGES, stage)

@@ -20,7 +20,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from grader.errors import KitError
-from grader.rendering import PICTURE
+from grader.handout.rendering import PICTURE
 
 FOLDER = "pictures"
 SVG = "{http://www.w3.org/2000/svg}"

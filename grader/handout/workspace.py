@@ -24,15 +24,16 @@ from typing import Any
 
 import yaml
 
-from grader import __version__, paths, pictures
+from grader import __version__, paths
 from grader.errors import KitError
 from grader.files import private, safe_folder
 from grader.files.submitted_path import is_link, read_below
+from grader.handout import pictures
+from grader.handout.rendering import DRAWING, cannot_write, files_of, render, sha256, write_file
+from grader.handout.rendering import render_tree as render_tree
 from grader.lab import class_nodes
 from grader.lab.model import Lab, names
 from grader.lab.variant import variant
-from grader.rendering import DRAWING, cannot_write, files_of, render, sha256, write_file
-from grader.rendering import render_tree as render_tree
 
 STATE = ".drydock.json"
 VALUES = "variant.yaml"
@@ -187,7 +188,7 @@ def contents(lab: Lab, student: str) -> dict[str, bytes]:
     pictures.check(files, where=lab.templates)
     sheet = files.pop(f"{WORKSHEET}.md", None)
     if sheet is not None:
-        from grader import worksheet
+        from grader.handout import worksheet
 
         files[f"{WORKSHEET}.ipynb"] = worksheet.notebook(sheet.decode("utf-8"))
     text = yaml.safe_dump(
