@@ -29,8 +29,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from grader import runbook
 from grader.checks import CheckFailed, NeedsFirst, fail, needs_first
+from grader.nodes.node import Completed
 from grader.playbook import Allowed, Book, Part
-from grader.targets.node import Completed
 
 V = TypeVar("V")
 """What vetting makes of a command that may be run."""

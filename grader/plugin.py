@@ -97,7 +97,7 @@ class ChecksPlugin:
 
     @pytest.fixture(scope="session")
     def node(self, target: Any) -> Any:
-        """The target's first node (grader.targets.node.Node)."""
+        """The target's first node (grader.nodes.node.Node)."""
         return target.nodes[0]
 
     @pytest.fixture(scope="session")

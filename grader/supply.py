@@ -16,7 +16,7 @@ from grader.plugin import Unavailable
 
 if TYPE_CHECKING:
     from grader.engine.find import Engine
-    from grader.targets.node import Target
+    from grader.nodes.node import Target
 
 
 class Provider(Protocol):

@@ -14,7 +14,7 @@ from grader.modules.image import Image, Running, WillNotStart
 from grader.php_page import Page, a_number, running_programs
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 PROBES_WITHIN = 30
 STOPS_WITHIN = 10

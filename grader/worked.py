@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grader.checks import fail
 from grader.explain import explain
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 
 def must_have_worked(done: Completed, what: str, limit: float, otherwise: str) -> None:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
 from grader.errors import EngineFault
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 if TYPE_CHECKING:
     import docker

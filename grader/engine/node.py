@@ -28,8 +28,8 @@ from grader.engine import (
 )
 from grader.engine.node_socket import NAME, SIZE, NodeSocket, Process
 from grader.errors import EngineFault
-from grader.targets import reach
-from grader.targets.node import Completed
+from grader.nodes import reach
+from grader.nodes.node import Completed
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -197,7 +197,7 @@ class SandboxNode:
         env: Mapping[str, str] | None = None,
         keep: int = 64_000,
     ) -> Completed:
-        """Run a program on the node, without a shell; see `grader.targets.node.Node.run`."""
+        """Run a program on the node, without a shell; see `grader.nodes.node.Node.run`."""
         return commands.run(
             self.outer, self.container_id, argv, timeout=timeout, cwd=cwd, env=env, keep=keep
         )

@@ -6,7 +6,7 @@
 ['manager1', 'worker1', 'worker2']
 
 Providers make and find machines (containers, vagrant, hosts); joining, status and env work over
-`grader.targets.node.Node` and know none of them.
+`grader.nodes.node.Node` and know none of them.
 """
 
 from __future__ import annotations

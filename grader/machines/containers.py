@@ -34,7 +34,7 @@ from grader.targets.sandbox import Member
 
 if TYPE_CHECKING:
     from grader.engine.find import Engine
-    from grader.targets.node import Node, Target
+    from grader.nodes.node import Node, Target
 
 KIND = "containers"
 PURPOSE = "swarm"

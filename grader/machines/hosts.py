@@ -15,8 +15,8 @@ from grader.machines.hosts_file import Host
 from grader.machines.provider import Options, Progress, Shell, no_such
 
 if TYPE_CHECKING:
+    from grader.nodes.node import Node, Target
     from grader.targets.machines import Absent
-    from grader.targets.node import Node, Target
 
 KIND = "hosts"
 

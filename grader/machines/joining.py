@@ -23,7 +23,7 @@ from grader.machines.status import LOOK_SECONDS, together
 
 if TYPE_CHECKING:
     from grader.machines.provider import Progress
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 SCRIPT = paths.KIT / "vagrant" / "provision" / "swarm.sh"
 MANAGER = "manager1"

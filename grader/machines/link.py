@@ -25,7 +25,7 @@ from grader.engine import bounded, node_socket
 from grader.engine.commands import Kept
 from grader.errors import EngineFault, KitError
 from grader.machines import access, diagnosis, pipes
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -160,7 +160,7 @@ class Link:
         keep: int = 64_000,
         stdin: IO[bytes] | None = None,
     ) -> Completed:
-        """See `grader.targets.node.Node.run`; `stdin` is a file that the program reads."""
+        """See `grader.nodes.node.Node.run`; `stdin` is a file that the program reads."""
         kept = Kept(keep)
         began = time.monotonic()
         rc = self._run(_remote(argv, timeout, cwd, env), timeout, kept, None, stdin)

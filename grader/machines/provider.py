@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from grader.errors import KitError
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node, Target
+    from grader.nodes.node import Node, Target
 
 UP = "nox -s swarm -- up"
 
@@ -45,7 +45,7 @@ class Provider(Protocol):
         ...
 
     def target(self, nodes: int, *, live: bool) -> Target:
-        """The first `nodes` of them, as a place for checks; see `grader.targets.node.Target`."""
+        """The first `nodes` of them, as a place for checks; see `grader.nodes.node.Target`."""
         ...
 
     def missing(self) -> Mapping[str, str]:

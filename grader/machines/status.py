@@ -27,7 +27,7 @@ from grader.machines import status_network
 from grader.machines.status_network import Mesh, Way
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 T = TypeVar("T")
 LOOK_SECONDS = 20

@@ -12,11 +12,11 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from grader.modules import wire
-from grader.targets import reach
+from grader.nodes import reach
 
 if TYPE_CHECKING:
     from grader.machines.status import NodeStatus
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 EXCHANGE_SECONDS = 5
 """A packet that has not come within this time, though sent five times a second, is blocked: if

@@ -18,7 +18,7 @@ from grader.machines.access import Access
 from grader.machines.provider import Options, Progress, Shell, no_such, none_there
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node, Target
+    from grader.nodes.node import Node, Target
 
 KIND = "vagrant"
 KEY_SECONDS = 120

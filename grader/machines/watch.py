@@ -23,11 +23,11 @@ from grader.machines.status import LOOK_SECONDS, in_words, together
 from grader.modules.http import only_the_labs_own
 from grader.modules.rollout import Recorder, Trace, asked
 from grader.modules.rollout import requests as driving
-from grader.targets import reach
+from grader.nodes import reach
 from grader.targets.machines import slowness
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 STATUS = "nox -s swarm -- status"
 PAUSE = 0.5

@@ -23,7 +23,7 @@ from grader.modules.confined import confined
 from grader.modules.container import PROJECT, Container, containers, logs_of
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 NETWORK = "com.docker.compose.network"
 VOLUME = "com.docker.compose.volume"

@@ -22,7 +22,7 @@ from grader.modules.container import PROJECT
 if TYPE_CHECKING:
     import docker
 
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 FOLDER = "com.docker.compose.project.working_dir"
 

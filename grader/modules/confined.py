@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from grader.vetting import environment
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 
 def confined(

@@ -18,7 +18,7 @@ from grader.engine import commands
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from grader.targets import reach
+from grader.nodes import reach
 
 MAX_HEAD = 64 * 1024
 """Bytes of all that comes before the body, `100 Continue` included."""
@@ -98,7 +98,7 @@ def exchange(
 
     `target` is a path with its query, in ASCII. Raises OSError (TimeoutError where the whole takes
     more than `timeout` seconds), NotHTTP, ValueError for a target or header that cannot be sent,
-    and what the openers of `grader.targets.reach` raise.
+    and what the openers of `grader.nodes.reach` raise.
     """
     deadline = time.monotonic() + timeout
     named = {"Host": address if port == 80 else f"{address}:{port}", "Connection": "close"}

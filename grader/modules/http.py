@@ -19,10 +19,10 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from grader.errors import EngineFault
 from grader.modules.exchange import MAX_BODY, MAX_HEAD, OURS, Answer, NotHTTP, exchange
-from grader.targets import reach
+from grader.nodes import reach
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 __all__ = [
     "Answer",

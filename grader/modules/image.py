@@ -25,7 +25,7 @@ from grader.modules.confined import confined
 from grader.modules.inside import Inside
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 SECOND = 1_000_000_000
 """Nanoseconds, in which the Engine API counts."""

@@ -25,7 +25,7 @@ from grader.modules.container import Container
 from grader.modules.tree import Entry, entries
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 MAX_FILE = 20_000_000
 """Bytes of a file that `read` gives."""

@@ -19,7 +19,7 @@ from grader.modules.inside import Inside
 from grader.modules.tree import Entry
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 DEBIANS_OWN = re.compile("bin|boot|dev|lib(32|64|x32)?|lost.found|proc|run|sbin|sys|tmp|usr|var")
 """Folders at the root that belong to the distribution, or to the running system."""

@@ -21,10 +21,10 @@ from grader.errors import EngineFault
 from grader.modules.inside import MAX_FILE, Process
 from grader.modules.machine import DEBIANS_OWN, FRONTEND, KEPT_BY_PEOPLE, Machine
 from grader.modules.tree import Entry
-from grader.targets.slate import FILES
+from grader.nodes.cleanup import FILES
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 SECONDS = 120
 """The most that one look at many files may take, on a machine that is slow."""

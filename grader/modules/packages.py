@@ -13,7 +13,7 @@ from grader.explain import not_fetched, unreachable
 from grader.modules.machine import Machine
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 SOURCES = {
     "Debian packages": (

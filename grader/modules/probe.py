@@ -15,10 +15,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from grader.modules.container import Container, log
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 IMAGE = "alpine:3"
 ROLE = {"drydock.role": "probe"}

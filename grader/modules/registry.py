@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from grader.modules import http
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 KINDS = (
     "application/vnd.docker.distribution.manifest.v2+json",

@@ -22,7 +22,7 @@ from grader.modules.service import Service
 from grader.modules.swarm import out_of_sequence
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 NAMESPACE = "com.docker.stack.namespace"
 

@@ -26,7 +26,7 @@ from grader.vetting.compose import ComposeFile, Service
 from grader.vetting.stack import StackFile
 
 if TYPE_CHECKING:
-    from grader.targets.node import Completed, Node
+    from grader.nodes.node import Completed, Node
 
 ROOT = "/drydock"
 """Where submitted folders lie on the node."""

@@ -25,7 +25,7 @@ from grader.modules.container import Container
 from grader.modules.service import Service, Task, has_converged, task
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node, Target
+    from grader.nodes.node import Node, Target
 
 TASK_HISTORY = 1000
 """Ended tasks per slot that managers keep; their own 5 would lose what a long update did."""

@@ -24,7 +24,7 @@ from grader.engine import commands
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 MAX_TREE = 200_000_000
 """Bytes of a folder that are looked at; what comes after is left out."""

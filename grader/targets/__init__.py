@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grader.targets.node import Target
+from grader.nodes.node import Target
 
 
 def attach(description: dict[str, Any]) -> Target:

@@ -30,10 +30,11 @@ from requests.exceptions import RequestException
 
 from grader.engine import archive, commands
 from grader.errors import EngineFault, KitError
-from grader.targets import frames, reach
+from grader.nodes import reach
+from grader.targets import frames
 
 if TYPE_CHECKING:
-    from grader.targets.node import Target
+    from grader.nodes.node import Target
     from grader.targets.sandbox import Member
 
 RUN_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL)

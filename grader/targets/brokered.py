@@ -20,8 +20,9 @@ from testinfra.backend.base import BaseBackend, CommandResult
 
 from grader.engine import archive
 from grader.errors import EngineFault
-from grader.targets import frames, reach
-from grader.targets.node import Completed
+from grader.nodes import reach
+from grader.nodes.node import Completed
+from grader.targets import frames
 from grader.targets.sandbox import NodesTarget
 
 ENGINE_SECONDS = 60
@@ -74,7 +75,7 @@ class Line:
 
 
 class BrokeredNode:
-    """See grader.targets.node.Node."""
+    """See grader.nodes.node.Node."""
 
     workspace: Path | None = None
 
@@ -226,7 +227,7 @@ class NodeBackend(BaseBackend):  # type: ignore[misc]  # testinfra has no types
 
 
 class BrokeredTarget(NodesTarget):
-    """See grader.targets.node.Target."""
+    """See grader.nodes.node.Target."""
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> BrokeredTarget:

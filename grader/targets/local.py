@@ -25,7 +25,7 @@ from grader.checks import cannot_show
 from grader.engine import personal
 from grader.engine.find import Engine
 from grader.errors import KitError
-from grader.targets.node import Completed, Node
+from grader.nodes.node import Completed, Node
 
 KIND = "local"
 WOULD_CHANGE = "It would change what is running; without --target local a sandbox shows it."
@@ -37,7 +37,7 @@ def hands_off() -> NoReturn:
 
 
 class OwnComputer:
-    """The student's engine and the ports it publishes (see grader.targets.node.Node)."""
+    """The student's engine and the ports it publishes (see grader.nodes.node.Node)."""
 
     name = "this computer"
 
@@ -91,7 +91,7 @@ class OwnComputer:
 
 
 class LocalTarget:
-    """See grader.targets.node.Target. `workspace` is where the student's files lie.
+    """See grader.nodes.node.Target. `workspace` is where the student's files lie.
 
     `address` is where published ports answer; None: find out.
     """

@@ -20,9 +20,9 @@ from grader.engine import archive
 from grader.errors import EngineFault, KitError
 from grader.machines.access import Access
 from grader.machines.link import Link, Unreachable
-from grader.targets import reach
-from grader.targets.node import Completed, Node
-from grader.targets.slate import Slate
+from grader.nodes import reach
+from grader.nodes.cleanup import Slate
+from grader.nodes.node import Completed, Node
 
 BACK_SECONDS = 600
 """How long a machine may take to start until its engine answers."""
@@ -32,7 +32,7 @@ Power = Callable[[str, bool], None]
 
 
 class Remote:
-    """A machine over SSH (see grader.targets.node.Node)."""
+    """A machine over SSH (see grader.nodes.node.Node)."""
 
     workspace: Path | None = None
 
@@ -135,7 +135,7 @@ class Absent:
 
 
 class MachinesTarget:
-    """See grader.targets.node.Target. `machines` are found in that order; the first manages.
+    """See grader.nodes.node.Target. `machines` are found in that order; the first manages.
 
     `power` cuts and gives power, where somebody can. `slow` is how many times longer than on an
     ordinary computer things take there; None: measure it.

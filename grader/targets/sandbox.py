@@ -12,8 +12,8 @@ import docker
 
 from grader.engine.sandbox import Sandbox, SandboxNode
 from grader.errors import EngineFault, KitError
-from grader.targets.node import Completed, Node
-from grader.targets.slate import Slate
+from grader.nodes.cleanup import Slate
+from grader.nodes.node import Completed, Node
 
 FREEZES = 25
 """How often freezing a node is tried."""
@@ -24,7 +24,7 @@ class Closable(Node, Protocol):
 
 
 class Member:
-    """A sandbox's node with the eyes of testinfra (see grader.targets.node.Node)."""
+    """A sandbox's node with the eyes of testinfra (see grader.nodes.node.Node)."""
 
     workspace: Path | None = None
 
@@ -105,7 +105,7 @@ def _freeze(api: Any, container: str) -> None:
 
 
 class NodesTarget:
-    """What targets of nodes that a sandbox has made share (see grader.targets.node.Target)."""
+    """What targets of nodes that a sandbox has made share (see grader.nodes.node.Target)."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class NodesTarget:
 
 
 class SandboxTarget(NodesTarget):
-    """See grader.targets.node.Target.
+    """See grader.nodes.node.Target.
 
     With `live` or `kept` a sandbox stands for a student's own machines, which is how the
     treatment of these is tested in seconds.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from grader.engine.sandbox import Sandbox
-from grader.targets.node import Node
+from grader.nodes.node import Node
 from grader.targets.sandbox import SandboxTarget
 
 BARE = "debian:bookworm"

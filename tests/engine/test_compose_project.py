@@ -13,7 +13,7 @@ from grader.modules.compose import ComposeProject
 from grader.modules.container import Container, events, log
 from grader.modules.http import connects
 from grader.modules.probe import reachable, run_probe
-from grader.targets.node import Node
+from grader.nodes.node import Node
 from tests.engine import looked_at
 from tests.engine.looked_at import BARE, LISTENER
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from grader.modules.compose import ComposeProject
+from grader.nodes.node import Node
 from grader.paths import LABS
-from grader.targets.node import Node
 from tests.engine import looked_at
 
 pytestmark = pytest.mark.engine

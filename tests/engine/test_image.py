@@ -10,7 +10,7 @@ import pytest
 from grader.checks import eventually
 from grader.modules.http import get
 from grader.modules.image import Build, Image, Running, WillNotStart, build_image
-from grader.targets.node import Node
+from grader.nodes.node import Node
 from tests.engine import looked_at
 from tests.engine.looked_at import BARE, LISTENER
 

@@ -20,11 +20,11 @@ from grader.exercise_run import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.lab.model import Exercise
 from grader.lab.variant import variant
+from grader.nodes.cleanup import TASK, Slate
+from grader.nodes.node import Target
 from grader.record import Cause, CheckResult, ExerciseResult
 from grader.submission import files
-from grader.targets.node import Target
 from grader.targets.sandbox import SandboxTarget
-from grader.targets.slate import TASK, Slate
 
 pytestmark = pytest.mark.engine
 

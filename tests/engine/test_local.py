@@ -20,9 +20,9 @@ from grader.engine import personal
 from grader.engine.sandbox import Sandbox
 from grader.lab import model as labs
 from grader.lab.variant import variant
+from grader.nodes.node import Node
 from grader.record import CheckResult
 from grader.targets.local import LocalTarget
-from grader.targets.node import Node
 from grader.targets.sandbox import SandboxTarget
 from tests.engine import kit
 

@@ -13,7 +13,7 @@ from grader.modules.inside import Socket
 from grader.modules.machine import Machine
 from grader.modules.packages import SOURCES, blame_the_network, come
 from grader.modules.tree import changes, difference
-from grader.targets.node import Completed, Node
+from grader.nodes.node import Completed, Node
 from tests.engine import looked_at
 from tests.engine.looked_at import BARE, LISTENER
 

@@ -20,7 +20,7 @@ from grader.engine.sandbox import Sandbox
 from grader.errors import EngineFault
 from grader.modules.image import build_image
 from grader.modules.packages import blame_the_network, come
-from grader.targets.node import Completed, Node
+from grader.nodes.node import Completed, Node
 from grader.targets.sandbox import Member
 
 pytestmark = pytest.mark.engine

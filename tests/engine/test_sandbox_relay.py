@@ -11,7 +11,7 @@ import pytest
 from grader.engine.find import Engine
 from grader.engine.sandbox import Sandbox, SandboxNode
 from grader.modules import http
-from grader.targets import reach
+from grader.nodes import reach
 
 pytestmark = pytest.mark.engine
 

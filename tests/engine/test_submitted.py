@@ -14,7 +14,7 @@ import pytest
 from grader.checks import eventually
 from grader.errors import Refused
 from grader.modules.submitted import PlacedCompose, place_compose, place_stack
-from grader.targets.node import Node
+from grader.nodes.node import Node
 from grader.vetting import compose, stack
 from grader.vetting.resolved import Disagreement
 from tests.engine import looked_at

@@ -14,7 +14,7 @@ from grader.engine.sandbox import Sandbox
 from grader.handout import worksheet
 from grader.lab import model as labs
 from grader.lab.variant import variant
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 pytestmark = pytest.mark.engine
 

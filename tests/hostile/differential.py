@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from grader.errors import Refused
 from grader.modules.compose import ComposeProject
 from grader.modules.submitted import dockerfiles
-from grader.targets.node import Node
+from grader.nodes.node import Node
 from grader.vetting import compose, environment, resolved
 from grader.vetting.compose import ComposeFile
 from tests.hostile.documents import Document, documents

@@ -21,8 +21,9 @@ from grader.engine.find import Engine
 from grader.engine.node import LIMITS, SandboxNode
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineFault
+from grader.nodes import reach
 from grader.targets import broker as brokers
-from grader.targets import frames, reach
+from grader.targets import frames
 from grader.targets.broker import Broker
 from grader.targets.brokered import BrokeredNode, BrokeredTarget, Line
 from grader.targets.sandbox import SandboxTarget

@@ -15,7 +15,7 @@ from grader.modules.compose import ComposeProject
 from grader.modules.confined import confined
 from grader.modules.image import build_image
 from grader.modules.stack import Stack
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 from grader.vetting.environment import ENVIRONMENT
 
 

@@ -17,7 +17,7 @@ from grader import paths
 from grader.errors import EngineFault
 from grader.modules import http
 from grader.modules.exchange import MAX_BODY, MAX_HEAD
-from grader.targets import reach
+from grader.nodes import reach
 from tests.unit.raw_server import Connection, RawServer, page, serving
 
 HERE = "127.0.0.1"

@@ -15,7 +15,7 @@ import pytest
 
 from grader.modules import http, registry
 from grader.modules.exchange import MAX_BODY
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 from tests.unit.raw_server import Connection, RawServer, page, serving
 from tests.unit.test_http import CHUNKED, GENEROUS, HEAD, SHORT, SLOW
 

@@ -13,9 +13,9 @@ import pytest
 from grader import playbook, playing
 from grader.checks import CheckFailed, NeedsFirst
 from grader.errors import EngineFault
+from grader.nodes.node import Completed
 from grader.playbook import Allowed, Part
 from grader.playing import Judge, Ran
-from grader.targets.node import Completed
 from grader.vetting.commandline import NotAllowed
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from grader.errors import EngineFault
 from grader.machines import joining
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 TOKEN = "SWMTKN-1-abc-def"
 IDS = {"manager1": "m" * 25, "worker1": "a" * 25, "worker2": "b" * 25}

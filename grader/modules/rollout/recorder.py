@@ -29,7 +29,7 @@ from grader.modules.rollout.observe import Observed, epoch
 from grader.modules.rollout.trace import Event, Task, Trace, rows
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 INTERVAL = 0.1
 NODES_EVERY = 0.5

@@ -21,7 +21,7 @@ from _building import vetted as vetted_dockerfile
 from grader.checks import CheckFailed, eventually, fail, needs_first
 from grader.handout import rendering, workspace
 from grader.modules.image import Build, Image
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 from grader.vetting.dockerfile import Vetted
 
 CONTEXT = "/drydock/layers"

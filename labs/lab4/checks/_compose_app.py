@@ -17,8 +17,8 @@ from grader.modules.compose_projects import NotRunning, projects, started_from
 from grader.modules.container import Container, Published
 from grader.modules.packages import blame_the_network
 from grader.modules.submitted import dockerfiles, place_compose
+from grader.nodes.node import Completed
 from grader.targets.local import hands_off
-from grader.targets.node import Completed
 from grader.vetting import compose as vetting
 from grader.vetting.resolved import Disagreement
 from grader.vetting.yamlfile import Refused

@@ -16,7 +16,7 @@ from grader.checks import eventually, fail
 from grader.modules.container import Container, Event, Published, events
 from grader.modules.http import Answer, connects, redirect
 from grader.modules.probe import run_probe
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 DATABASE_PORT = 3306
 PAGE_SECONDS = 20.0

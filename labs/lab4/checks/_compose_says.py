@@ -9,7 +9,7 @@ import re
 
 from grader.cut import cut
 from grader.explain import explain
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     (

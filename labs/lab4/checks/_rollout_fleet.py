@@ -17,7 +17,7 @@ from grader.modules.service import Service, Task
 from grader.modules.stack import NAMESPACE, Stack
 from grader.modules.submitted import place_stack
 from grader.modules.swarm import NoManager, Swarm
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 from grader.vetting import stack as vetting
 from grader.vetting.resolved import Disagreement
 from grader.vetting.yamlfile import Refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from grader.cut import cut
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     (

@@ -21,7 +21,7 @@ from grader.errors import EngineFault
 from grader.handed_in import text_of
 from grader.modules.image import Build, Image, Running, build_image
 from grader.modules.packages import blame_the_network
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 from grader.vetting.dockerfile import Vetted, vet
 
 CONTEXT = "/drydock/scientific"

@@ -7,7 +7,7 @@ import re
 from grader.checks import fail
 from grader.cut import cut
 from grader.explain import explain
-from grader.targets.node import Completed
+from grader.nodes.node import Completed
 
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (

@@ -18,7 +18,7 @@ from _swarm_play import Judge, Round, Scene
 
 from grader.checks import cannot_show
 from grader.modules.service import Service
-from grader.targets import slate
+from grader.nodes import cleanup
 from grader.vetting.dockercli import RESERVED
 from grader.vetting.dockerfile import reference
 
@@ -54,7 +54,7 @@ class Look(Round):
             raise error
 
     def close(self) -> None:
-        slate.sweep(self.target.nodes)
+        cleanup.sweep(self.target.nodes)
 
 
 def _live(judge: Judge) -> Callable[[Scene], None]:

@@ -22,9 +22,9 @@ from grader.modules.machine import Machine
 from grader.modules.own_machine import OwnMachine
 from grader.modules.packages import blame_the_network
 from grader.modules.tree import changes, difference
+from grader.nodes.cleanup import FILES
+from grader.nodes.node import Completed
 from grader.php_page import Page
-from grader.targets.node import Completed
-from grader.targets.slate import FILES
 from grader.vetting.dockerfile import Vetted, vet
 from grader.web_container import must_start
 

@@ -13,8 +13,8 @@ from grader.explain import explain
 from grader.handed_in import text_of
 from grader.modules.image import Build, Image, Running
 from grader.modules.machine import Machine
+from grader.nodes.node import Completed
 from grader.php_page import Page, a_number, must_be_executed, running_programs
-from grader.targets.node import Completed
 from grader.vetting.dockerfile import SCRATCH
 from grader.web_container import must_become_healthy, must_serve, must_stop
 from grader.worked import must_have_built, must_have_worked

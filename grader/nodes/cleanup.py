@@ -26,7 +26,7 @@ from grader.checks import eventually
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
-    from grader.targets.node import Node
+    from grader.nodes.node import Node
 
 ROLES = [f"drydock.role={role}" for role in ("probe", "machine", "submission")]
 """The labels of what the grader starts on a node. (The kit's own engine knows others.)"""

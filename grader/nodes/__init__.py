@@ -1,0 +1,1 @@
+"""The port: what a node can be asked, whatever it is."""
