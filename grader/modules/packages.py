@@ -9,7 +9,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from grader.errors import EngineFault
-from grader.explain import not_fetched, unreachable
+from grader.modules.explain import not_fetched, unreachable
 from grader.modules.machine import Machine
 
 if TYPE_CHECKING:

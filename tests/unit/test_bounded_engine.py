@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader import explain, php_page, runbook
-from grader.bare_html import without_tags
 from grader.cut import MAX_LINE, MAX_TEXT, cut
 from grader.lab import model
-from grader.modules import buildlog
+from grader.modules import buildlog, explain
+from grader.modules.runbook import parse
+from grader.modules.web import php_page
+from grader.modules.web.bare_html import without_tags
 from grader.placeholders import Placeholders
 from grader.vetting import composecli, dockercli, dockerfile
 from grader.vetting.commandline import NotAllowed
@@ -76,9 +77,9 @@ def test_logs_of_builds(text: str) -> None:
 )
 @pytest.mark.parametrize("before", ["", "m$ docker "])
 def test_runbooks(text: str, before: str) -> None:
-    whole = filled(text, runbook.MAX_CHARACTERS, before)
-    is_read_in_time(whole, lambda book: runbook.parse(book, ["m"]))
-    assert len(runbook.parse(whole, ["m"]).problems) <= runbook.MAX_PROBLEMS + 1
+    whole = filled(text, parse.MAX_CHARACTERS, before)
+    is_read_in_time(whole, lambda book: parse.parse(book, ["m"]))
+    assert len(parse.parse(whole, ["m"]).problems) <= parse.MAX_PROBLEMS + 1
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_commands(line: str, text: str) -> None:
             with contextlib.suppress(NotAllowed):
                 vet(whole.split())
 
-    is_read_in_time(filled(text, runbook.MAX_CHARACTERS, line), read)
+    is_read_in_time(filled(text, parse.MAX_CHARACTERS, line), read)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.explain import explain, unreachable
+from grader.modules.explain import explain, unreachable
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from grader import examples, playbook
+from grader import examples
 from grader.engine.images import catalogue
 from grader.lab import model as labs
 from grader.lab.variant import variant
-from grader.playbook import Book
+from grader.modules.runbook import vetted
+from grader.modules.runbook.vetted import Book
 from grader.vetting import imagecli
 from grader.vetting.imagecli import Vetted
 
@@ -42,7 +43,7 @@ def test_runbooks_of_examples_are_run_but_for_what_is_meant_to_be_refused(
     examples.render(LAB, example, LAB.demo_student, tmp_path)
     images = catalogue.load().all_names(example.exercise.images)
     rules = imagecli.Rules(images, int(variant(LAB, LAB.demo_student)["registry_port"]))
-    book: Book[Vetted] = playbook.read(
+    book: Book[Vetted] = vetted.read(
         tmp_path,
         "registry/runbook.txt",
         ["laptop"],

@@ -13,7 +13,7 @@ import pytest
 from grader.engine import packages
 from grader.engine.mirror import config, links, origins, status
 from grader.engine.mirror.origins import Origin, Origins, Public, Unusable
-from grader.explain import explain, not_fetched, unreachable
+from grader.modules.explain import explain, not_fetched, unreachable
 
 DEB = "http://deb.dist.test/debian"
 SECURITY = "http://deb.dist.test/debian-security"

@@ -41,7 +41,7 @@ MOST = 250
 """Times a plain reading that a pattern may take. What grows with the square takes thousands."""
 
 TABLES = {
-    "grader/explain.py": "_PATTERNS",
+    "grader/modules/explain.py": "_PATTERNS",
     "labs/lab4/checks/_compose_says.py": "_SAID",
     "labs/lab4/checks/_rollout_says.py": "_SAID",
     "labs/lab4/checks/_scientific_says.py": "_PATTERNS",
@@ -52,7 +52,7 @@ TABLES = {
 SHORT: dict[str, str] = {}
 """Patterns that see short texts only, and which."""
 
-IN_LINES = {"grader/explain.py", *(path for path in TABLES if path.endswith("_says.py"))}
+IN_LINES = {"grader/modules/explain.py", *(path for path in TABLES if path.endswith("_says.py"))}
 """Those that see a text whose lines were cut (grader.cut)."""
 
 PLAIN = re.compile(r"(?:\w|\W)*")
@@ -137,7 +137,7 @@ EVERY = [one for path in sources() for one in found_in(path)]
 PATTERNS = [one for one in EVERY if isinstance(one, Found)]
 
 NOT_LITERAL = {
-    "grader/explain.py: p": "TABLES",
+    "grader/modules/explain.py: p": "TABLES",
     "labs/lab4/checks/_compose_says.py: p": "TABLES",
     "labs/lab4/checks/_rollout_says.py: p": "TABLES",
     "labs/lab4/checks/_scientific_says.py: p": "TABLES",

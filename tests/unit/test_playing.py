@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from grader import playbook, playing
 from grader.checks import CheckFailed, NeedsFirst
 from grader.errors import EngineFault
+from grader.modules.runbook import scenario as playing
+from grader.modules.runbook import vetted
+from grader.modules.runbook.scenario import Judge, Ran
+from grader.modules.runbook.vetted import Allowed, Part
 from grader.nodes.node import Completed
-from grader.playbook import Allowed, Part
-from grader.playing import Judge, Ran
 from grader.vetting.commandline import NotAllowed
 
 
@@ -87,7 +88,7 @@ def play(tmp_path: Path) -> Any:
             for name, words in steps
         ]
         (tmp_path / "runbook.txt").write_text("\n".join(lines), encoding="utf-8")
-        return Play(playbook.read(tmp_path, "runbook.txt", ["laptop"], vet), JUDGES)
+        return Play(vetted.read(tmp_path, "runbook.txt", ["laptop"], vet), JUDGES)
 
     return made
 

@@ -7,8 +7,9 @@ import shlex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader import runbook, shellwords
-from grader.runbook import VARIABLES, Runbook, parse
+from grader.modules.runbook import parse as runbook
+from grader.modules.runbook import shellwords
+from grader.modules.runbook.parse import VARIABLES, Runbook, parse
 
 NODES = ("manager1", "worker1", "worker2")
 VALUES = {name: f"<{name} ; $(x) 'q'>" for name in VARIABLES}

@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.checks import fail
 from grader.engine.images import catalogue
-from grader.handed_in import text_of
+from grader.modules.files import text_of
 from grader.modules.image import Build, build_image
 from grader.modules.packages import blame_the_network
 from grader.vetting.dockerfile import Vetted, vet

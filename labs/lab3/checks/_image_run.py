@@ -13,9 +13,9 @@ from _building import seconds_of
 from _building import vetted as vetted_dockerfile
 
 from grader.modules.image import Build, Image, Running
-from grader.php_page import Page
+from grader.modules.web.php_page import Page
+from grader.modules.web.web_container import must_start
 from grader.vetting.dockerfile import Vetted
-from grader.web_container import must_start
 
 CONTEXT = "/drydock/image"
 """The student's folder on the node, where the image is built."""

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grader import playing
 from grader.checks import eventually
 from grader.modules import registry
 from grader.modules.confined import confined
 from grader.modules.container import Container
 from grader.modules.registry import Registry
-from grader.playbook import Allowed, Book, Part
-from grader.playing import Judge, Ran
+from grader.modules.runbook import scenario
+from grader.modules.runbook.scenario import Judge, Ran
+from grader.modules.runbook.vetted import Allowed, Book, Part
 from grader.vetting.imagecli import Vetted
 
 FILE = "registry/runbook.txt"
@@ -42,7 +42,7 @@ class State:
 
 
 @dataclass
-class Scene(playing.Scene[Vetted]):
+class Scene(scenario.Scene[Vetted]):
     """What a judge looks at: a step that was just played, and how things stood before it."""
 
     play: Play
@@ -62,7 +62,7 @@ class Scene(playing.Scene[Vetted]):
         return found or self.now
 
 
-class Play(playing.Play[Vetted, Scene]):
+class Play(scenario.Play[Vetted, Scene]):
     """See the module."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _registry_play import Scene, State
 
 from grader.modules.container import Container
-from grader.playing import Judge
+from grader.modules.runbook.scenario import Judge
 
 FIRST, SECOND = "drydock/demo:1.0", "drydock/demo:2.0"
 """The images that are put into the registry."""

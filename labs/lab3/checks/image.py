@@ -14,10 +14,10 @@ from _image_run import RELEASE
 from grader.checks import check, fail
 from grader.errors import EngineFault
 from grader.modules.image import Build, Image, Running
-from grader.php_page import Page, a_number, must_be_executed, words
+from grader.modules.outcomes import must_have_built, must_have_worked
+from grader.modules.web.php_page import Page, a_number, must_be_executed, words
+from grader.modules.web.web_container import must_become_healthy, must_serve, must_start, must_stop
 from grader.vetting.dockerfile import Vetted
-from grader.web_container import must_become_healthy, must_serve, must_start, must_stop
-from grader.worked import must_have_built, must_have_worked
 
 pytest_plugins = ["_image_run"]
 

@@ -15,7 +15,7 @@ from grader.engine.images import catalogue
 from grader.errors import EngineFault
 from grader.modules import buildlog
 from grader.modules.image import Build, Image
-from grader.worked import must_have_worked
+from grader.modules.outcomes import must_have_worked
 
 pytest_plugins = ["_layers_run"]
 

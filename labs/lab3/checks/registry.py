@@ -10,10 +10,10 @@ import pytest
 from _registry_play import DIGEST, FILE, HOST, Play
 from _registry_steps import JUDGES
 
-from grader import playbook
 from grader.checks import CheckFailed, check, fail, needs_first
 from grader.engine.images import catalogue
-from grader.playbook import Book, readable
+from grader.modules.runbook import vetted
+from grader.modules.runbook.vetted import Book, readable
 from grader.vetting import imagecli
 from grader.vetting.imagecli import Vetted
 
@@ -22,9 +22,7 @@ from grader.vetting.imagecli import Vetted
 def book(submission: Path, lab: Any, variant: Mapping[str, Any]) -> Book[Vetted]:
     images = catalogue.load().all_names(lab.exercise("registry").images)
     rules = imagecli.Rules(images, int(variant["registry_port"]))
-    return playbook.read(
-        submission, FILE, [HOST], lambda words: imagecli.vet(words, rules), [DIGEST]
-    )
+    return vetted.read(submission, FILE, [HOST], lambda words: imagecli.vet(words, rules), [DIGEST])
 
 
 @pytest.fixture(scope="module")

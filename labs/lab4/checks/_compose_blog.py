@@ -11,11 +11,11 @@ from typing import Any
 
 from _compose_app import App, settle
 
-from grader.bare_html import without_tags
 from grader.checks import eventually, fail
 from grader.modules.container import Container, Event, Published, events
 from grader.modules.http import Answer, connects, redirect
 from grader.modules.probe import run_probe
+from grader.modules.web.bare_html import without_tags
 from grader.nodes.node import Completed
 
 DATABASE_PORT = 3306

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grader import playing
 from grader.modules.compose import ComposeProject, Named
 from grader.modules.confined import confined
 from grader.modules.container import Container
-from grader.playbook import Allowed, Book, Part
-from grader.playing import Ran
+from grader.modules.runbook import scenario
+from grader.modules.runbook.scenario import Ran
+from grader.modules.runbook.vetted import Allowed, Book, Part
 from grader.vetting.composecli import Vetted
 
 FILE = "compose/runbook.txt"
@@ -47,7 +47,7 @@ class State:
 
 
 @dataclass
-class Scene(playing.Scene[Vetted]):
+class Scene(scenario.Scene[Vetted]):
     """What a judge looks at: a step that was just played, the project before and after it."""
 
     play: Play
@@ -71,13 +71,13 @@ class Scene(playing.Scene[Vetted]):
 
 
 @dataclass(frozen=True)
-class Judge(playing.Judge[Scene]):
+class Judge(scenario.Judge[Scene]):
     """Decides one check after the step of its name; `change` is done to the files before it."""
 
     change: Callable[[Files], Files] | None = None
 
 
-class Play(playing.Play[Vetted, Scene]):
+class Play(scenario.Play[Vetted, Scene]):
     """See the module. `files` are the application's."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _compose_life import Play
 
 from grader.checks import check, fail
-from grader.playbook import Book, readable
+from grader.modules.runbook.vetted import Book, readable
 from grader.vetting.composecli import Vetted
 
 

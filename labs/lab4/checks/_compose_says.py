@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from grader.cut import cut
-from grader.explain import explain
+from grader.modules.explain import explain
 from grader.nodes.node import Completed
 
 _SAID: tuple[tuple[str, str, str], ...] = (

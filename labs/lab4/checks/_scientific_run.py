@@ -18,7 +18,7 @@ from _scientific_says import meaning, must_have_worked
 
 from grader.checks import eventually, fail
 from grader.errors import EngineFault
-from grader.handed_in import text_of
+from grader.modules.files import text_of
 from grader.modules.image import Build, Image, Running, build_image
 from grader.modules.packages import blame_the_network
 from grader.nodes.node import Completed

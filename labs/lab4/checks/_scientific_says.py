@@ -6,7 +6,7 @@ import re
 
 from grader.checks import fail
 from grader.cut import cut
-from grader.explain import explain
+from grader.modules.explain import explain
 from grader.nodes.node import Completed
 
 _PATTERNS: tuple[tuple[str, str, str], ...] = (

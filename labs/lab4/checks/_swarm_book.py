@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from grader import playbook as books
-from grader.playbook import Book, Part
+from grader.modules.runbook import vetted as books
+from grader.modules.runbook.vetted import Book, Part
 from grader.vetting import dockercli
 from grader.vetting.dockercli import Vetted
 
@@ -19,7 +19,7 @@ NODES = ("manager1", "worker1", "worker2")
 
 
 def read(submission: Path, images: Collection[str]) -> Book[Vetted]:
-    """See `grader.playbook.read`. `images`: all names the lab has."""
+    """See `grader.modules.runbook.vetted.read`. `images`: all names the lab has."""
     return books.read(submission, FILE, NODES, lambda words: dockercli.vet(words, images))
 
 

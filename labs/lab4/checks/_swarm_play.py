@@ -1,5 +1,5 @@
-"""The swarm's runbook, played on its nodes (see grader/playing.py); and what that has in common
-with a look at a live swarm.
+"""The swarm's runbook, played on its nodes (see grader/modules/runbook/scenario.py); and what that
+has in common with a look at a live swarm.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 from _swarm_book import Allowed, Book, Part, argv
 from _swarm_probe import Probe
 
-from grader import playing
 from grader.checks import eventually
 from grader.modules.confined import confined
+from grader.modules.runbook import scenario
+from grader.modules.runbook.scenario import Ran
 from grader.modules.service import Service
 from grader.modules.swarm import NoManager, Swarm, SwarmNode
-from grader.playing import Ran
 from grader.vetting.dockercli import Vetted
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Moment:
 
 
 @dataclass
-class Scene(playing.Scene[Vetted]):
+class Scene(scenario.Scene[Vetted]):
     """What a judge looks at: a step that was just played, and the swarm as it is now."""
 
     play: Round
@@ -95,7 +95,7 @@ class Scene(playing.Scene[Vetted]):
 
 
 @dataclass(frozen=True)
-class Judge(playing.Judge[Scene]):
+class Judge(scenario.Judge[Scene]):
     """Decides one check after the step of its name.
 
     `live` decides it by what is there now (see _swarm_live.py); or it says why nothing can.
@@ -104,7 +104,7 @@ class Judge(playing.Judge[Scene]):
     live: Callable[[Scene], None] | str = ""
 
 
-class Round(playing.Verdicts[Scene], ABC):
+class Round(scenario.Verdicts[Scene], ABC):
     """What a play and a look at a live swarm share: the verdicts, and what judges ask."""
 
     def __init__(self, target: Any, variant: Mapping[str, Any]) -> None:
@@ -144,7 +144,7 @@ class Round(playing.Verdicts[Scene], ABC):
         return super().verdict(while_there_is_one, scene, needs)
 
 
-class Play(playing.Play[Vetted, Scene], Round):
+class Play(scenario.Play[Vetted, Scene], Round):
     """See the module's docstring. `stage` is the plugin's, for the record's times."""
 
     def __init__(
@@ -156,7 +156,7 @@ class Play(playing.Play[Vetted, Scene], Round):
         stage: Callable[[str], Any],
     ) -> None:
         Round.__init__(self, target, variant)
-        playing.Play.__init__(
+        scenario.Play.__init__(
             self, book, judges, stage, "the node it is typed on: manager1$ docker …"
         )
         self._patience = COMMAND_SECONDS * target.patience

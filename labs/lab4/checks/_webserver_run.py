@@ -16,17 +16,17 @@ import pytest
 
 from grader.checks import CheckFailed, cannot_show, fail
 from grader.engine.images import catalogue
-from grader.handed_in import text_of
+from grader.modules.files import text_of
 from grader.modules.image import Build, Image, Running, build_image
 from grader.modules.machine import Machine
 from grader.modules.own_machine import OwnMachine
 from grader.modules.packages import blame_the_network
 from grader.modules.tree import changes, difference
+from grader.modules.web.php_page import Page
+from grader.modules.web.web_container import must_start
 from grader.nodes.cleanup import FILES
 from grader.nodes.node import Completed
-from grader.php_page import Page
 from grader.vetting.dockerfile import Vetted, vet
-from grader.web_container import must_start
 
 BARE = "debian:bookworm"
 CONTEXT = "/drydock/webserver"

@@ -26,9 +26,9 @@ from _compose_life import FILE, HOST, Play
 from _compose_life_checks import *  # noqa: F403
 from _compose_life_steps import JUDGES
 
-from grader import playbook as books
 from grader.checks import CheckFailed, needs_first
 from grader.handout import rendering, workspace
+from grader.modules.runbook import vetted as books
 from grader.vetting import composecli
 
 

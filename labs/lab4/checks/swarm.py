@@ -21,7 +21,7 @@ from _swarm_play import Judge, Play, Round
 
 from grader.checks import check
 from grader.engine.images import catalogue
-from grader.playbook import readable
+from grader.modules.runbook.vetted import readable
 
 JUDGES = (
     Judge("nodes", "create the swarm", nodes.nodes, live=nodes.nodes),

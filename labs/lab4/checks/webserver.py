@@ -9,15 +9,15 @@ from typing import Any
 from _webserver_run import BARE, NOT_RUN, Second, vetted_dockerfile
 
 from grader.checks import cannot_show, check, fail
-from grader.explain import explain
-from grader.handed_in import text_of
+from grader.modules.explain import explain
+from grader.modules.files import text_of
 from grader.modules.image import Build, Image, Running
 from grader.modules.machine import Machine
+from grader.modules.outcomes import must_have_built, must_have_worked
+from grader.modules.web.php_page import Page, a_number, must_be_executed, running_programs
+from grader.modules.web.web_container import must_become_healthy, must_serve, must_stop
 from grader.nodes.node import Completed
-from grader.php_page import Page, a_number, must_be_executed, running_programs
 from grader.vetting.dockerfile import SCRATCH
-from grader.web_container import must_become_healthy, must_serve, must_stop
-from grader.worked import must_have_built, must_have_worked
 
 pytest_plugins = ["_webserver_run"]
 

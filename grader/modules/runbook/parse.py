@@ -19,8 +19,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from grader import shellwords
-from grader.shellwords import Unreadable, Word
+from grader.modules.runbook import shellwords
+from grader.modules.runbook.shellwords import Unreadable, Word
 
 VARIABLES = ("MANAGER1_ADDR", "WORKER1_ADDR", "WORKER2_ADDR", "WORKER_TOKEN", "MANAGER_TOKEN")
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from grader.bare_html import without_tags
 from grader.checks import eventually, fail
 from grader.errors import EngineFault
 from grader.modules.http import Answer, connects, get, request_inside
 from grader.modules.inside import Inside
 from grader.modules.own_machine import OwnMachine
+from grader.modules.web.bare_html import without_tags
 
 T = TypeVar("T")
 

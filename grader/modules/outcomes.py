@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.checks import fail
-from grader.explain import explain
+from grader.modules.explain import explain
 from grader.nodes.node import Completed
 
 

@@ -27,10 +27,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar
 
-from grader import runbook
 from grader.checks import CheckFailed, NeedsFirst, fail, needs_first
+from grader.modules.runbook import parse
+from grader.modules.runbook.vetted import Allowed, Book, Part
 from grader.nodes.node import Completed
-from grader.playbook import Allowed, Book, Part
 
 V = TypeVar("V")
 """What vetting makes of a command that may be run."""
@@ -178,8 +178,8 @@ class Play(Verdicts[S], Generic[V, S], ABC):
             raise error
 
     def _play(self, part: Part[V]) -> None:
-        name = runbook.normal(part.name)
-        judges = [judge for judge in self.judges if runbook.normal(judge.step) == name]
+        name = parse.normal(part.name)
+        judges = [judge for judge in self.judges if parse.normal(judge.step) == name]
         scene = self.scene(part, judges)
         with self.stage("commands"):
             scene.ran += [self.run(allowed) for allowed in part.commands]

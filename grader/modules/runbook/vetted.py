@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from grader import runbook
 from grader.checks import fail
-from grader.runbook import Command, Problem
+from grader.modules.runbook import parse
+from grader.modules.runbook.parse import Command, Problem
 from grader.vetting.commandline import NotAllowed
 
 V = TypeVar("V")
@@ -43,14 +43,14 @@ class Book(Generic[V]):
     problems: tuple[Problem, ...]
 
     def named(self, name: str) -> list[Part[V]]:
-        wanted = runbook.normal(name)
-        return [part for part in self.parts if runbook.normal(part.name) == wanted]
+        wanted = parse.normal(name)
+        return [part for part in self.parts if parse.normal(part.name) == wanted]
 
     def miss(self, name: str, known: Collection[str]) -> None:
         """End the check: there is no such step. `known` are the names the exercise has."""
         names = [part.name for part in self.parts if part.name]
-        graded = {runbook.normal(k) for k in known}
-        others = [n for n in names if runbook.normal(n) not in graded]
+        graded = {parse.normal(k) for k in known}
+        others = [n for n in names if parse.normal(n) not in graded]
         near = difflib.get_close_matches(name, others, n=1, cutoff=0.6)
         hint = f"Write # step: {name}"
         if near:
@@ -68,7 +68,7 @@ def read(
     file: str,
     nodes: Collection[str],
     vet: Callable[[list[str]], V],
-    names: Collection[str] = runbook.VARIABLES,
+    names: Collection[str] = parse.VARIABLES,
 ) -> Book[V]:
     """Read and vet a runbook; ends the check where there is none. `nodes` are those on which
     commands may be typed, `names` what stands for a value; `vet` looks at the words of a command
@@ -84,7 +84,7 @@ def read(
         )
     except UnicodeDecodeError:
         fail(f"{file} is not a text in UTF-8.", hint="Save it as plain text, in UTF-8.")
-    book = runbook.parse(text, nodes, names)
+    book = parse.parse(text, nodes, names)
     parts: list[Part[V]] = []
     every = list(book.problems)
     ends = [*(step.line for step in book.steps[1:]), 10**9]

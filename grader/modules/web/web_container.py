@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from grader.checks import fail
-from grader.explain import explain
+from grader.modules.explain import explain
 from grader.modules.image import Image, Running, WillNotStart
-from grader.php_page import Page, a_number, running_programs
+from grader.modules.web.php_page import Page, a_number, running_programs
 
 if TYPE_CHECKING:
     from grader.nodes.node import Node

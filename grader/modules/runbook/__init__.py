@@ -1,0 +1,1 @@
+"""Runbooks: read, vetted, and played step by step."""

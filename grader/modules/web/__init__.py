@@ -1,0 +1,1 @@
+"""Web pages and the containers that serve them."""
