@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grader.engine.doctor import Finding
+    from grader.doctor.examine import Finding
 
 EXAMPLE = """examples:
   python -m grader doctor
@@ -42,15 +42,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from grader import jail
     from grader.console import task
-    from grader.engine import doctor
+    from grader.doctor import examine
 
     with task("Looking at this machine"):
-        findings = doctor.examine(args.engine, confined=jail.possible())
+        findings = examine.examine(args.engine, confined=jail.possible())
     if args.json:
         print(json.dumps([vars(finding) for finding in findings], ensure_ascii=False, indent=1))
     else:
         _print(findings)
-    return 0 if doctor.complete(findings) else 3
+    return 0 if examine.complete(findings) else 3
 
 
 def _print(findings: Sequence[Finding]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from grader import paths
-from grader.engine import doctor, embedded
+from grader.doctor import examine
+from grader.engine import embedded
 from grader.engine.find import Engine
 
 pytestmark = pytest.mark.engine
@@ -71,9 +72,9 @@ def test_too_little_space_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", small], check=True)
     try:
         monkeypatch.setenv("DRYDOCK_HOME", str(small / "not there yet"))
-        findings = doctor.examine("embedded", confined=True)
+        findings = examine.examine("embedded", confined=True)
         (space,) = [finding for finding in findings if finding.name == "Disk space"]
         assert space.state == "missing"
-        assert not doctor.complete(findings)
+        assert not examine.complete(findings)
     finally:
         subprocess.run(["umount", small], check=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.engine import advisories
+from grader.doctor import advisories
 
 
 @pytest.mark.parametrize(

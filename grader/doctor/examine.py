@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from grader import paths
-from grader.engine import advisories, disk, embedded, find, packages, vagrant
+from grader.doctor import advisories, vagrant
+from grader.engine import disk, embedded, find, packages
 from grader.engine.find import Engine
 from grader.errors import KitError
 

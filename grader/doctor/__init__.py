@@ -1,0 +1,1 @@
+"""What the computer has, what is missing, and what to do about it."""
