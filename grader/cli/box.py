@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from grader.errors import KitError
 
 if TYPE_CHECKING:
-    from grader.box import Images
+    from grader.release.box import Images
 
 EXAMPLE = """examples:
   python -m grader box                              with the whole image set in it
@@ -59,8 +59,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from grader import box
-    from grader.box import tools
+    from grader.release import box
+    from grader.release.box import tools
 
     # What may be wrong is said before what takes minutes.
     wanted = _tags(args.exercise)
@@ -95,9 +95,9 @@ def _tags(exercises: Sequence[str]) -> set[str]:
 
 def _of_engine(url: str | None, wanted: set[str]) -> Images:
     """The image set, or those of its images that are wanted; made first if it is not there."""
-    from grader.box import Images
     from grader.engine import find, images
     from grader.engine.images import catalogue, export
+    from grader.release.box import Images
 
     entries = catalogue.load()
     engine = find.ensure(url)
@@ -112,7 +112,7 @@ def _of_engine(url: str | None, wanted: set[str]) -> Images:
 
 
 def _of_bundle(path: Path) -> Images:
-    from grader.box import Images
     from grader.engine.images import bundle
+    from grader.release.box import Images
 
     return Images(bundle.ids(path), lambda: bundle.stream(path))

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from grader import paths, release
+from grader import paths
 from grader.errors import KitError
 from grader.lab import model as labs
+from grader.release import student_zip
 
 EXAMPLE = """examples:
   python -m grader release lab4
@@ -35,14 +36,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     lab = labs.load(args.lab)
-    out = (args.out or paths.KIT / "dist" / release.name(lab)).expanduser()
+    out = (args.out or paths.KIT / "dist" / student_zip.name(lab)).expanduser()
     if out.is_dir():
-        out = out / release.name(lab)
+        out = out / student_zip.name(lab)
     elif out.suffix != ".zip":
         raise KitError("A release is a zip.", where=str(out), remedy="Let its name end in .zip.")
-    made = release.make(lab, out)
+    made = student_zip.make(lab, out)
     print(f"{lab.title}: {made.files} files, {made.size / 1_000_000:.1f} MB.")
-    print(f"Its students' commands: {', '.join(release.COMMANDS)}.")
+    print(f"Its students' commands: {', '.join(student_zip.COMMANDS)}.")
     if made.hidden:
         what = (
             "1 file of hidden checks"

@@ -25,12 +25,12 @@ from typing import Any
 import yaml
 
 from grader import paths
-from grader.box import debian, disk, preload, tools
-from grader.box.recipe import FOLDER
 from grader.console import task
 from grader.engine import find, images, locks, node_image, packages
 from grader.engine.images import catalogue, export, sealed, sets, work
 from grader.errors import EngineFault, KitError
+from grader.release.box import debian, disk, preload, tools
+from grader.release.box.recipe import FOLDER
 
 RECIPE = paths.TEMPLATES / "guest"
 FORMAT = 1

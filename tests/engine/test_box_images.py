@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from grader import box
-from grader.box import preload
 from grader.cli import box as command
 from grader.engine import node_image, packages
 from grader.errors import EngineFault
+from grader.release import box
+from grader.release.box import preload
 
 pytestmark = [
     pytest.mark.engine,

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from grader import record, release
+from grader import record
 from grader.lab import model as labs
+from grader.release import student_zip
 
 pytestmark = pytest.mark.engine
 
@@ -28,7 +29,7 @@ def test_a_student_unpacks_it_and_says_the_two_lines(
 ) -> None:
     lab = labs.load(name)
     place = tmp_path / "Übungen, Woche 5"
-    with zipfile.ZipFile(release.make(lab, tmp_path / f"{name}.zip").file) as packed:
+    with zipfile.ZipFile(student_zip.make(lab, tmp_path / f"{name}.zip").file) as packed:
         packed.extractall(place)
     kit = place / f"drydock-{name}"
     venv.create(tmp_path / "clean", with_pip=True)

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from grader import box, paths
-from grader.box import archive, debian, preload
-from grader.box.recipe import FOLDER
+from grader import paths
 from grader.cli import box as command
 from grader.cli import main
 from grader.errors import EngineFault, KitError
+from grader.release import box
+from grader.release.box import archive, debian, preload
+from grader.release.box.recipe import FOLDER
 
 
 def test_packages_come_from_the_sources_that_are_handed_in() -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples, record, release
+from grader import examples, record
 from grader.handout import workspace as handout
 from grader.lab import model as labs
 from grader.modules.compose_projects import NotRunning, OwnProject, same_folder, started_from
 from grader.paths import KIT
+from grader.release import student_zip
 
 LAB = labs.load("lab4")
 STUDENT = "s1234567"
@@ -96,7 +97,7 @@ def test_a_students_commands_need_no_posix(windows_like: dict[str, str], tmp_pat
     assert zipfile.is_zipfile(out / f"lab4-{STUDENT}.zip")
 
 
-@pytest.mark.parametrize("command", [*release.COMMANDS, None])
+@pytest.mark.parametrize("command", [*student_zip.COMMANDS, None])
 def test_each_command_explains_itself(windows_like: dict[str, str], command: str | None) -> None:
     assert run(windows_like, *filter(None, [command]), "--help").returncode == 0
 
@@ -104,7 +105,7 @@ def test_each_command_explains_itself(windows_like: dict[str, str], command: str
 def test_every_module_of_the_students_can_be_imported(windows_like: dict[str, str]) -> None:
     names = sorted(
         ".".join(Path(name).with_suffix("").parts).removesuffix(".__init__")
-        for name in release.contents(LAB)
+        for name in student_zip.contents(LAB)
         if name.startswith("grader/") and not name.endswith("__main__.py")
     )
     assert len(names) > 100
@@ -133,7 +134,7 @@ def test_nothing_of_the_students_uses_what_posix_alone_has() -> None:
         r"|symlink_to|hardlink_to|preexec_fn|shell=True)\b"
     )
     seen = set()
-    for name, file in release.contents(LAB).items():
+    for name, file in student_zip.contents(LAB).items():
         if not name.endswith(".py") or name == "noxfile.py":
             continue
         code = ast.unparse(ast.parse(file.content))
@@ -146,7 +147,7 @@ def test_nothing_of_the_students_uses_what_posix_alone_has() -> None:
 
 def test_every_text_file_is_read_and_written_as_utf_8() -> None:
     """What a system takes for granted differs."""
-    for name, file in release.contents(LAB).items():
+    for name, file in student_zip.contents(LAB).items():
         if not name.startswith(("grader/", "labs/")) or not name.endswith(".py"):
             continue
         for called, node in calls(ast.parse(file.content)):
@@ -159,7 +160,7 @@ def test_every_text_file_is_read_and_written_as_utf_8() -> None:
 
 
 def test_nothing_in_the_release_is_a_link_or_has_to_be_executable(tmp_path: Path) -> None:
-    made = release.make(LAB, tmp_path / "lab4.zip").file
+    made = student_zip.make(LAB, tmp_path / "lab4.zip").file
     with zipfile.ZipFile(made) as packed:
         kinds = {info.external_attr >> 28 for info in packed.infolist()}
         assert kinds == {0o10}, "ordinary files"

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples, paths, release
+from grader import examples, paths
 from grader.cli import COMMANDS, main
 from grader.errors import KitError
 from grader.handout import workspace as handout
 from grader.handout.rendering import files_of
 from grader.lab import model as labs
 from grader.lab.model import Lab
+from grader.release import student_zip
 from tests.unit import toy_lab
 
 LAB = labs.load("lab4")
@@ -29,7 +30,7 @@ LAB = labs.load("lab4")
 @pytest.fixture(scope="module")
 def zipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dest: Path = tmp_path_factory.mktemp("release") / "lab4.zip"
-    release.make(LAB, dest)
+    student_zip.make(LAB, dest)
     return dest
 
 
@@ -115,13 +116,13 @@ def test_everything_that_it_imports_is_in_it(texts: dict[str, str]) -> None:
                 assert node.module in there, name
                 for alias in node.names:
                     whole = f"{node.module}.{alias.name}"
-                    known = whole in release.TUTORS_OWN or whole in there
-                    assert known or whole not in release._modules(), f"{name}: {whole}"
+                    known = whole in student_zip.TUTORS_OWN or whole in there
+                    assert known or whole not in student_zip._modules(), f"{name}: {whole}"
 
 
 def test_it_names_no_session_and_no_page_that_it_has_not(texts: dict[str, str]) -> None:
     sessions = set(re.findall(r"@nox\.session\ndef (\w+)", texts["noxfile.py"]))
-    assert sessions == {"lab4", *release.COMMANDS} - {"check"}
+    assert sessions == {"lab4", *student_zip.COMMANDS} - {"check"}
     for name, text in texts.items():
         for session in re.findall(r"nox -s ([a-z]\w*)", text):
             assert session in sessions, f"{name}: nox -s {session}"
@@ -133,7 +134,7 @@ def test_it_names_no_session_and_no_page_that_it_has_not(texts: dict[str, str]) 
 def test_another_labs_release_is_about_that_lab(texts: dict[str, str]) -> None:
     lab3 = {
         name: file.content.decode("utf-8")
-        for name, file in release.contents(labs.load("lab3")).items()
+        for name, file in student_zip.contents(labs.load("lab3")).items()
     }
     assert {"labs/lab3/lab.yaml", "templates/lab3/worksheet.md.j2"} <= lab3.keys()
     assert [name for name in lab3 if "lab4" in name] == []
@@ -157,10 +158,10 @@ def test_another_labs_release_is_about_that_lab(texts: dict[str, str]) -> None:
 
 
 def test_the_command_line_there_explains_itself_by_that_lab(tmp_path: Path) -> None:
-    file = release.make(labs.load("lab3"), tmp_path / "lab3.zip").file
+    file = student_zip.make(labs.load("lab3"), tmp_path / "lab3.zip").file
     with zipfile.ZipFile(file) as packed:
         packed.extractall(tmp_path)
-    for command in release.COMMANDS:
+    for command in student_zip.COMMANDS:
         argv = [sys.executable, "-m", "grader", command, "--help"]
         done = subprocess.run(
             argv, cwd=tmp_path / "drydock-lab3", capture_output=True, text=True, check=True
@@ -171,7 +172,7 @@ def test_the_command_line_there_explains_itself_by_that_lab(tmp_path: Path) -> N
 
 
 def test_the_same_files_make_the_same_zip(zipped: Path, tmp_path: Path) -> None:
-    again = release.make(LAB, tmp_path / "again.zip").file
+    again = student_zip.make(LAB, tmp_path / "again.zip").file
     assert again.read_bytes() == zipped.read_bytes()
 
 
@@ -187,12 +188,12 @@ def test_the_unpacked_kit_has_the_students_commands_only(unpacked: Path) -> None
     told = run(unpacked, "--help")
     assert told.returncode == 0, told.stderr
     listed = set(re.findall(r"(?m)^    ([a-z]+) ", told.stdout))
-    assert listed == set(release.COMMANDS) < set(COMMANDS)
+    assert listed == set(student_zip.COMMANDS) < set(COMMANDS)
     refused = run(unpacked, "grade", "x")
     assert refused.returncode == 2
     assert "invalid choice" in refused.stderr
     assert "--demo" not in run(unpacked, "check", "--help").stdout
-    for command in release.COMMANDS:
+    for command in student_zip.COMMANDS:
         assert run(unpacked, command, "--help").returncode == 0, command
 
 
@@ -217,7 +218,7 @@ def lab(tmp_path: Path) -> Lab:
 def test_another_lab_is_released_alone(lab: Lab, tmp_path: Path) -> None:
     (lab.folder / "rubric.yaml").write_text("[]", encoding="utf-8")
     (lab.folder / "checks" / "_words_hidden.py").write_text("SECRET = 1", encoding="utf-8")
-    made = release.make(lab, tmp_path / "toy.zip")
+    made = student_zip.make(lab, tmp_path / "toy.zip")
     assert made.hidden == 1
     with zipfile.ZipFile(made.file) as packed:
         names = packed.namelist()
@@ -234,7 +235,7 @@ def test_a_hidden_check_among_visible_ones_is_refused(lab: Lab, tmp_path: Path) 
     text = file.read_text(encoding="utf-8").replace("points=1)", 'points=1, visibility="hidden")')
     file.write_text(text, encoding="utf-8")
     with pytest.raises(KitError) as refused:
-        release.make(lab, tmp_path / "toy.zip")
+        student_zip.make(lab, tmp_path / "toy.zip")
     assert "words.py, line" in str(refused.value.where)
     assert "_words_hidden.py" in str(refused.value.remedy)
     assert not (tmp_path / "toy.zip").exists()
@@ -244,17 +245,18 @@ def test_somebody_elses_file_is_not_written_over(lab: Lab, tmp_path: Path) -> No
     other = tmp_path / "thesis.zip"
     other.write_bytes(b"years of work")
     with pytest.raises(KitError, match="no release"):
-        release.make(lab, other)
+        student_zip.make(lab, other)
     assert other.read_bytes() == b"years of work"
     assert (
-        release.make(lab, tmp_path / "toy.zip").size == release.make(lab, tmp_path / "toy.zip").size
+        student_zip.make(lab, tmp_path / "toy.zip").size
+        == student_zip.make(lab, tmp_path / "toy.zip").size
     )
 
 
 def test_the_command_says_where_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["release", "lab4", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert str(tmp_path / release.name(LAB)) in said
+    assert str(tmp_path / student_zip.name(LAB)) in said
     assert main(["release", "lab4", "--out", str(tmp_path / "lab4.tar")]) == 2
 
 

@@ -3,7 +3,7 @@
 # images on standard input as `docker save` writes them. STATE is where the engine keeps its data,
 # OPTIONs are more ones for dockerd. Says "ID TAG" of each image that is in then.
 #
-# It is the first process of namespaces of its own (grader/box/tools.py): its mounts and its
+# It is the first process of namespaces of its own (grader/release/box/tools.py): its mounts and its
 # engine end with it, however it ends.
 set -euo pipefail
 root=$1

@@ -8,7 +8,7 @@ import tarfile
 from hashlib import sha256
 from pathlib import Path
 
-from grader.box.recipe import FOLDER, Recipe, epoch
+from grader.release.box.recipe import FOLDER, Recipe, epoch
 
 
 def pack(recipe: Recipe, work: Path, box: Path) -> None:

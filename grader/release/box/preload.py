@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.box.recipe import FOLDER
-from grader.box.tools import alone, ended
 from grader.errors import EngineFault
+from grader.release.box.recipe import FOLDER
+from grader.release.box.tools import alone, ended
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from grader.box.recipe import Recipe, epoch
-from grader.box.tools import run, run_as_root
 from grader.engine import packages
 from grader.errors import EngineFault
+from grader.release.box.recipe import Recipe, epoch
+from grader.release.box.tools import run, run_as_root
 
 
 def make(recipe: Recipe, work: Path) -> None:

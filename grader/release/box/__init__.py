@@ -8,11 +8,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from grader.box import archive, debian, disk, preload
-from grader.box.preload import Images
-from grader.box.recipe import Recipe
-from grader.box.tools import prepare, remove
 from grader.console import task
+from grader.release.box import archive, debian, disk, preload
+from grader.release.box.preload import Images
+from grader.release.box.recipe import Recipe
+from grader.release.box.tools import prepare, remove
 
 __all__ = ["Images", "Recipe", "build"]
 

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from grader.box.recipe import FOLDER, Recipe, epoch
-from grader.box.tools import remove, run_alone
 from grader.engine import packages
 from grader.engine.images import site
 from grader.errors import EngineFault
+from grader.release.box.recipe import FOLDER, Recipe, epoch
+from grader.release.box.tools import remove, run_alone
 
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 """Where mmdebstrap has it: without, a package with all of Perl behind it does that work."""

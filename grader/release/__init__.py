@@ -1,0 +1,1 @@
+"""What is given out: the student's zip file, and the box."""
