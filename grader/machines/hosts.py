@@ -15,8 +15,8 @@ from grader.machines.hosts_file import Host
 from grader.machines.provider import Options, Progress, Shell, no_such
 
 if TYPE_CHECKING:
+    from grader.machines.target import Absent
     from grader.nodes.node import Node, Target
-    from grader.targets.machines import Absent
 
 KIND = "hosts"
 
@@ -62,7 +62,7 @@ class Hosts:
 
     def nodes(self) -> list[Node]:
         from grader.machines.link import Link
-        from grader.targets.machines import Remote
+        from grader.machines.target import Remote
 
         return [
             each if not isinstance(each, Access) else Remote(Link(each)) for each in self.machines()
@@ -70,7 +70,7 @@ class Hosts:
 
     def machines(self) -> list[Access | Absent]:
         """Every host of the list; those whose key is not known are absent."""
-        from grader.targets.machines import Absent
+        from grader.machines.target import Absent
 
         found: list[Access | Absent] = []
         for host in hosts_file.read(self.file):
@@ -82,7 +82,7 @@ class Hosts:
         return found
 
     def target(self, nodes: int, *, live: bool) -> Target:
-        from grader.targets.machines import MachinesTarget
+        from grader.machines.target import MachinesTarget
 
         return MachinesTarget(KIND, self.machines()[:nodes], live=live)
 

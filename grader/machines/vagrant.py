@@ -44,7 +44,7 @@ class Vagrant:
 
     def nodes(self) -> list[Node]:
         from grader.machines.link import Link
-        from grader.targets.machines import Remote
+        from grader.machines.target import Remote
 
         return [Remote(Link(machine), power) for machine in self.machines()]
 
@@ -56,7 +56,7 @@ class Vagrant:
         return accesses(*running, told=self._logins)
 
     def target(self, nodes: int, *, live: bool) -> Target:
-        from grader.targets.machines import Absent, MachinesTarget
+        from grader.machines.target import Absent, MachinesTarget
 
         found = {machine.name: machine for machine in self.machines()}
         missing = self.missing()

@@ -23,7 +23,7 @@ def attach(description: dict[str, Any]) -> Target:
 
         return SandboxTarget.attach(description)
     if kind in ("vagrant", "hosts"):
-        from grader.targets.machines import MachinesTarget
+        from grader.machines.target import MachinesTarget
 
         return MachinesTarget.attach(description)
     if kind == "local":

@@ -11,11 +11,11 @@ from docker.errors import NotFound
 
 from grader.errors import KitError
 from grader.machines import watch, watch_words
+from grader.machines.target import Absent
 from grader.machines.watch_words import Lines
 from grader.modules.rollout import asked
 from grader.modules.rollout.trace import NodeChange, Request, Status, Terms, Trace
 from grader.reports import feedback, rollout_words
-from grader.targets.machines import Absent
 from tests.unit import made_trace as made
 
 IDS = {"manager1": "m", "worker1": "a", "worker2": "b"}

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from grader import paths
+from grader.machines.target import MachinesTarget
 from grader.machines.vagrant import Vagrant
 from grader.modules.swarm import SERVICE_NAME, Swarm
-from grader.targets.machines import MachinesTarget
 
 NAMES = ("manager1", "worker1", "worker2")
 STEP_SECONDS = 1500
