@@ -334,7 +334,7 @@ def _may_be_confined(target: Target | None) -> bool:
     """Whether the broker knows how to ask such a target."""
     if target is None:
         return True
-    from grader.targets.sandbox import SandboxTarget
+    from grader.engine.sandbox_target import SandboxTarget
 
     return isinstance(target, SandboxTarget)
 

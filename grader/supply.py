@@ -46,7 +46,7 @@ class Sandboxes:
     @contextmanager
     def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
         from grader.engine.sandbox import Sandbox
-        from grader.targets.sandbox import SandboxTarget
+        from grader.engine.sandbox_target import SandboxTarget
 
         sandbox = Sandbox.create(
             self.engine,

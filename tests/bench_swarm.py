@@ -17,11 +17,11 @@ from grader.checks import eventually
 from grader.console import say
 from grader.engine.embedded import Place
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.lab import model as labs
 from grader.modules.rollout import Recorder
 from grader.modules.swarm import Swarm
 from grader.paths import KIT
-from grader.targets.sandbox import SandboxTarget
 
 Row = tuple[str, str, str]
 

@@ -17,6 +17,7 @@ from grader.console import say
 from grader.engine import find, reaper
 from grader.engine.node import LIMITS, SandboxNode
 from grader.engine.sandbox import NAMES, Sandbox, unbroken
+from grader.engine.sandbox_target import Member
 from grader.errors import EngineFault, KitError
 from grader.machines.container_nodes import (
     LIFE_HOURS,
@@ -30,7 +31,6 @@ from grader.machines.container_nodes import (
     why,
 )
 from grader.machines.provider import UP, Options, Progress, Shell, no_such, none_there
-from grader.targets.sandbox import Member
 
 if TYPE_CHECKING:
     from grader.engine.find import Engine
@@ -172,7 +172,7 @@ class Containers:
         return found
 
     def target(self, nodes: int, *, live: bool) -> Target:
-        from grader.targets.sandbox import SandboxTarget
+        from grader.engine.sandbox_target import SandboxTarget
 
         engine, kept, states = self._here()
         wanted = list(attached(engine, kept, states))[:nodes]

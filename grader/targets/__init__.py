@@ -19,7 +19,7 @@ def attach(description: dict[str, Any]) -> Target:
 
         return BrokeredTarget.attach(description)
     if kind in ("sandbox", "containers"):
-        from grader.targets.sandbox import SandboxTarget
+        from grader.engine.sandbox_target import SandboxTarget
 
         return SandboxTarget.attach(description)
     if kind in ("vagrant", "hosts"):

@@ -34,8 +34,8 @@ from grader.nodes import reach
 from grader.targets import frames
 
 if TYPE_CHECKING:
+    from grader.engine.sandbox_target import Member
     from grader.nodes.node import Target
-    from grader.targets.sandbox import Member
 
 RUN_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL)
 """What keeps this machine from connecting, whoever is at the other end."""
@@ -56,7 +56,7 @@ class Broker:
     """See the module. At its end all commands that were started over it are killed."""
 
     def __init__(self, target: Target) -> None:
-        from grader.targets.sandbox import SandboxTarget
+        from grader.engine.sandbox_target import SandboxTarget
 
         if not isinstance(target, SandboxTarget):
             raise TypeError("The broker is for sandboxes.")

@@ -19,11 +19,11 @@ import testinfra.host
 from testinfra.backend.base import BaseBackend, CommandResult
 
 from grader.engine import archive
+from grader.engine.sandbox_target import NodesTarget
 from grader.errors import EngineFault
 from grader.nodes import reach
 from grader.nodes.node import Completed
 from grader.targets import frames
-from grader.targets.sandbox import NodesTarget
 
 ENGINE_SECONDS = 60
 """The most that one request to a node's engine may take."""

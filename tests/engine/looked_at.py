@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.nodes.node import Node
-from grader.targets.sandbox import SandboxTarget
 
 BARE = "debian:bookworm"
 

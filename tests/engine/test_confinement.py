@@ -20,12 +20,12 @@ from grader import grading, jail
 from grader.checks import eventually
 from grader.engine.find import Engine
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.exercise_run import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.nodes.node import Target
 from grader.record import ExerciseResult
 from grader.submission import files as submission
-from grader.targets.sandbox import SandboxTarget
 from tests.unit import toy_lab
 
 pytestmark = [

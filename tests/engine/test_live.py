@@ -16,6 +16,7 @@ import pytest
 
 from grader import examples, grading
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.exercise_run import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.lab.model import Exercise
@@ -24,7 +25,6 @@ from grader.nodes.cleanup import TASK, Slate
 from grader.nodes.node import Target
 from grader.record import Cause, CheckResult, ExerciseResult
 from grader.submission import files
-from grader.targets.sandbox import SandboxTarget
 
 pytestmark = pytest.mark.engine
 

@@ -18,12 +18,12 @@ from grader import examples, record
 from grader.checks import CannotShow
 from grader.engine import personal
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.lab import model as labs
 from grader.lab.variant import variant
 from grader.nodes.node import Node
 from grader.record import CheckResult
 from grader.targets.local import LocalTarget
-from grader.targets.sandbox import SandboxTarget
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine

@@ -17,11 +17,11 @@ from grader.engine.find import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.mirror import config, making, origins, status
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import Member
 from grader.errors import EngineFault
 from grader.modules.image import build_image
 from grader.modules.packages import blame_the_network, come
 from grader.nodes.node import Completed, Node
-from grader.targets.sandbox import Member
 
 pytestmark = pytest.mark.engine
 

@@ -10,10 +10,10 @@ import pytest
 
 from grader.engine.find import Engine
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.modules.rollout import Recorder, proofs
 from grader.modules.rollout.trace import Trace
 from grader.modules.rollout.updates import batches
-from grader.targets.sandbox import SandboxTarget
 
 pytestmark = pytest.mark.engine
 

@@ -10,8 +10,8 @@ import pytest
 from grader.checks import eventually
 from grader.engine.find import Engine
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.modules.swarm import TASK_HISTORY, NoManager, Swarm
-from grader.targets.sandbox import SandboxTarget
 
 pytestmark = pytest.mark.engine
 

@@ -20,13 +20,13 @@ from grader.engine import archive
 from grader.engine.find import Engine
 from grader.engine.node import LIMITS, SandboxNode
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.errors import EngineFault
 from grader.nodes import reach
 from grader.targets import broker as brokers
 from grader.targets import frames
 from grader.targets.broker import Broker
 from grader.targets.brokered import BrokeredNode, BrokeredTarget, Line
-from grader.targets.sandbox import SandboxTarget
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="where the kit is root on Linux"
