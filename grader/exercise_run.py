@@ -31,7 +31,7 @@ from grader.submission import files as submission
 if TYPE_CHECKING:
     from grader.grading import Progress
     from grader.nodes.node import Target
-    from grader.supply import Provider
+    from grader.targets.providers import Provider
 
 OWN_KINDS = ("vagrant", "hosts", "local")
 """Targets that are reached with the user's own keys and settings, for the user's own files."""

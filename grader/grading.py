@@ -26,7 +26,7 @@ from grader.submission import files as submission
 
 if TYPE_CHECKING:
     from grader.exercise_run import Turns
-    from grader.supply import Provider
+    from grader.targets.providers import Provider
 
 
 @dataclass
@@ -161,14 +161,14 @@ def provide(request: Request) -> Provider:
 
     Machines are only found; KitError where there are none.
     """
-    from grader import supply
+    from grader.targets import providers
 
     if request.machines is None:
-        return supply.provide_targets(request.engine_url)
+        return providers.provide_targets(request.engine_url)
     if request.machines == "local":
-        return supply.provide_local(request.engine_url, request.workspace)
+        return providers.provide_local(request.engine_url, request.workspace)
     options = {"engine_url": request.engine_url, "hosts_file": request.hosts_file}
-    return supply.Machines(request.machines, options, live=not request.fresh)
+    return providers.Machines(request.machines, options, live=not request.fresh)
 
 
 def grade(

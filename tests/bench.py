@@ -21,13 +21,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from grader import examples, supply
+from grader import examples
 from grader.console import say
 from grader.engine import find, images
 from grader.engine.packages import program
 from grader.engine.sandbox import Sandbox
 from grader.lab import model as labs
 from grader.paths import KIT
+from grader.targets import providers
 from tests import bench_class, bench_machines, bench_swarm
 
 
@@ -169,7 +170,7 @@ def compose_against_by_hand(engine: Any, image_set: Any, repeat: int) -> list[tu
 
     lab = labs.load("lab4")
     (solution,) = examples.find(lab, ["compose/solution"])
-    provider = supply.Sandboxes(engine, image_set)
+    provider = providers.Sandboxes(engine, image_set)
     graded: list[float] = []
     typed: list[float] = []
     say("The compose exercise, graded and by hand")

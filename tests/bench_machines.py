@@ -15,10 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grader import examples, supply
+from grader import examples
 from grader.console import say
 from grader.lab import model as labs
 from grader.paths import KIT
+from grader.targets import providers
 
 Row = tuple[str, str, str]
 
@@ -59,7 +60,7 @@ def sandbox(engine: Any, image_set: Any) -> float:
     (solution,) = examples.find(lab, ["webserver/solution"])
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        compared = examples.run(lab, solution, supply.Sandboxes(engine, image_set), Path(folder))
+        compared = examples.run(lab, solution, providers.Sandboxes(engine, image_set), Path(folder))
         took = time.monotonic() - began
     if compared.differences:
         raise SystemExit(f"webserver/solution has not full marks: {compared.differences}")

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grader import examples, supply
+from grader import examples
 from grader.checks import eventually
 from grader.console import say
 from grader.engine.embedded import Place
@@ -22,6 +22,7 @@ from grader.lab import model as labs
 from grader.modules.rollout import Recorder
 from grader.modules.swarm import Swarm
 from grader.paths import KIT
+from grader.targets import providers
 
 Row = tuple[str, str, str]
 
@@ -41,7 +42,7 @@ five seconds for its service to be stable), delays, monitors, a node's time-out.
 def both_exercises(engine: Any, image_set: Any, repeat: int) -> list[Row]:
     """The solutions of the exercises swarm and rollout, one after the other."""
     lab = labs.load("lab4")
-    provider = supply.Sandboxes(engine, image_set)
+    provider = providers.Sandboxes(engine, image_set)
     times: list[float] = []
     waits: list[float] = []
     say("The exercises swarm and rollout, graded")

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from grader import grading, supply
+from grader import grading
 from grader.batch import worker
 from grader.checks import eventually
 from grader.console import say
@@ -24,7 +24,7 @@ from grader.engine.images.sets import ImageSet
 from grader.engine.mirror import making
 from grader.errors import KitError
 from grader.guest import disk, machine
-from grader.targets import frames
+from grader.targets import frames, providers
 
 DEVICE = Path("/dev/virtio-ports") / machine.PORT
 DEVICE_SECONDS = 120
@@ -63,7 +63,7 @@ def main() -> int:
 
 def be_patient(factor: float) -> None:
     """Give all in this process so many times the usual time: the machine may be an emulated one."""
-    supply.Sandboxes.patience = factor
+    providers.Sandboxes.patience = factor
     daemon.START_SECONDS *= factor
     node.READY_SECONDS *= factor
     making.SECONDS *= factor

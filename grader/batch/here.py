@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from grader import grading, supply
+from grader import grading
 from grader.batch import capacity, health, machine
 from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job, happened
@@ -21,7 +21,8 @@ from grader.engine import find, node
 from grader.errors import KitError
 from grader.lab.model import Exercise
 from grader.record import ExerciseResult, Record
-from grader.supply import Provider
+from grader.targets import providers
+from grader.targets.providers import Provider
 
 MOST = 64
 """Submissions in flight, however large the machine is."""
@@ -121,17 +122,17 @@ class Here:
         """The kit's own engine is started again; somebody else's is waited for."""
         if trouble.kind in ("disk", "memory"):
             return health.room(self._out, paused=True)
-        if not isinstance(self.provider, supply.Sandboxes):
+        if not isinstance(self.provider, providers.Sandboxes):
             return trouble
         engine = self.provider.engine
         if engine.origin != find.EMBEDDED:
             # No other one is taken instead: its owner will want to start it again.
             volume = self.provider.image_set.volume
             return health.engine(engine) or health.trial(engine, volume)
-        provider = supply.provide_targets(find.EMBEDDED)
-        if isinstance(provider, supply.NoTargets):
+        provider = providers.provide_targets(find.EMBEDDED)
+        if isinstance(provider, providers.NoTargets):
             return Trouble("engine", provider.error.what, provider.error.remedy or trouble.remedy)
-        assert isinstance(provider, supply.Sandboxes)
+        assert isinstance(provider, providers.Sandboxes)
         still = health.trial(provider.engine, provider.image_set.volume)
         if still is None:
             self.provider = provider

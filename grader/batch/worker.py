@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader import grading, paths, record, supply
+from grader import grading, paths, record
 from grader.batch import lock
 from grader.batch.here import Here
 from grader.batch.job import Job
@@ -33,6 +33,7 @@ from grader.errors import KitError
 from grader.exercise_run import Stopped
 from grader.lab import model as labs
 from grader.submission.files import MAX_BYTES, MAX_FILES
+from grader.targets import providers
 
 ATTEMPTS = 2
 """So often a submission is graded here if the engine was ill meanwhile."""
@@ -193,7 +194,7 @@ def work(address: str, jobs: int | None, engine_url: str | None, trust: bool = F
 def ready(engine_url: str | None, jobs: int | None, trust: bool = False) -> Iterator[Place]:
     """Have an engine and its images, so that `grade` can be called in this process."""
     global _place
-    provider = supply.provide_for_class(engine_url, trust)
+    provider = providers.provide_for_class(engine_url, trust)
     if provider.unavailable is not None:
         raise supply_error(provider)
     with contextlib.ExitStack() as stack:
@@ -218,7 +219,7 @@ def _own_folder(parent: Path) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def supply_error(provider: supply.Provider) -> KitError:
+def supply_error(provider: providers.Provider) -> KitError:
     assert provider.unavailable is not None
     error = KitError(provider.unavailable.reason, remedy=provider.unavailable.remedy)
     error.exit_code = 3

@@ -20,7 +20,7 @@ from grader.record import Record
 from grader.reports.summary import points_word
 
 if TYPE_CHECKING:
-    from grader.supply import Provider
+    from grader.targets.providers import Provider
 
 SANDBOX = "sandbox"
 LOCAL = "local"

@@ -6,13 +6,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from grader import grading, supply
+from grader import grading
 from grader.cli import check, tell
 from grader.console import say
 from grader.errors import KitError
 from grader.record import Record
 from grader.reports import changes
-from grader.supply import Provider
+from grader.targets import providers
+from grader.targets.providers import Provider
 from grader.watching import Saved, Watch
 
 MOST_NAMES = 3
@@ -72,8 +73,8 @@ def _again(request: grading.Request, saved: Saved) -> grading.Request:
     return replace(request, exercises=sorted(saved.exercises), fresh=False)
 
 
-def _pulse(provider: Provider | None) -> supply.Pulse | None:
-    return provider.pulse if isinstance(provider, supply.Local) else None
+def _pulse(provider: Provider | None) -> providers.Pulse | None:
+    return provider.pulse if isinstance(provider, providers.Local) else None
 
 
 def _in_words(saved: Saved) -> str:

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from grader import examples, supply
+from grader import examples
 from grader.console import say
 from grader.errors import KitError
 from grader.lab import model as labs
+from grader.targets import providers
 
 EXAMPLE = """examples:
   python -m grader examples lab4
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         for example in wanted:
             print(f"{example.name}: {example.about}")
         return 0
-    provider = supply.provide_targets(args.engine)
+    provider = providers.provide_targets(args.engine)
     if provider.unavailable:
         raise KitError(provider.unavailable.reason, remedy=provider.unavailable.remedy)
     started = time.monotonic()

@@ -240,11 +240,11 @@ class _Grading:
             with self.show.aside():
                 inside.prepare()
             return inside
-        from grader import supply
         from grader.batch.here import Here
+        from grader.targets import providers
 
         with self.show.aside():
-            provider = supply.provide_for_class(self.args.engine, self.args.trust)
+            provider = providers.provide_for_class(self.args.engine, self.args.trust)
         if provider.unavailable is not None:
             error = KitError(provider.unavailable.reason, remedy=provider.unavailable.remedy)
             error.exit_code = 3

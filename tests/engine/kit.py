@@ -14,7 +14,7 @@ from typing import Any
 from grader import examples
 from grader.lab.model import Lab
 from grader.paths import KIT
-from grader.supply import Sandboxes
+from grader.targets.providers import Sandboxes
 
 
 def command(*args: str | Path) -> list[str]:

@@ -15,7 +15,7 @@ from grader import examples, grading, paths
 from grader.engine.node import Limits
 from grader.lab import model as labs
 from grader.record import CheckResult
-from grader.supply import Sandboxes
+from grader.targets.providers import Sandboxes
 
 pytestmark = pytest.mark.engine
 

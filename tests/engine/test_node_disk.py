@@ -16,7 +16,7 @@ from grader.engine.images.sets import ImageSet
 from grader.engine.node import Limits
 from grader.engine.sandbox import Sandbox
 from grader.lab import model as labs
-from grader.supply import Sandboxes
+from grader.targets.providers import Sandboxes
 from tests.unit import toy_lab
 
 pytestmark = pytest.mark.engine

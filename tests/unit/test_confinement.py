@@ -12,7 +12,7 @@ import pytest
 from grader import confinement, grading, record
 from grader.confinement import Limits, environment, own_environment
 from grader.errors import NoEngine
-from grader.supply import NoTargets
+from grader.targets.providers import NoTargets
 from tests.unit import toy_lab
 
 CHECKS = '''

@@ -12,7 +12,7 @@ from grader import grading, record
 from grader.errors import NoEngine
 from grader.lab import model as labs
 from grader.lab import variant as variants
-from grader.supply import NoTargets
+from grader.targets.providers import NoTargets
 from tests.unit import toy_lab
 
 STUDENT = "s1234567"

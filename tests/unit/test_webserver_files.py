@@ -14,7 +14,7 @@ from grader.checks import CheckFailed
 from grader.errors import NoEngine
 from grader.lab import model as labs
 from grader.record import CheckResult
-from grader.supply import NoTargets
+from grader.targets.providers import NoTargets
 
 LAB = labs.load("lab4")
 SCRIPT = b"#!/bin/bash\napt-get update\n"
