@@ -21,11 +21,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from grader import examples
 from grader.console import say
 from grader.engine import find, images
 from grader.engine.packages import program
 from grader.engine.sandbox import Sandbox
+from grader.grading import examples
 from grader.lab import model as labs
 from grader.paths import KIT
 from grader.targets import providers

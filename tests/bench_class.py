@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grader import examples
 from grader.console import say
 from grader.engine.embedded import place
 from grader.engine.mirror import status
+from grader.grading import examples
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.paths import KIT

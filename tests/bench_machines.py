@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grader import examples
 from grader.console import say
+from grader.grading import examples
 from grader.lab import model as labs
 from grader.paths import KIT
 from grader.targets import providers

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grader import examples
 from grader.checks import eventually
 from grader.console import say
 from grader.engine.embedded import Place
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
+from grader.grading import examples
 from grader.lab import model as labs
 from grader.modules.rollout import Recorder
 from grader.modules.swarm import Swarm

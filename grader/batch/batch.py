@@ -18,14 +18,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grader import grading, record
+from grader import record
 from grader.batch import health, here
 from grader.batch.breaker import Breaker, Trouble
 from grader.batch.forecast import Forecast, spoken
 from grader.batch.job import Event, Job, Lost, SetAside, Workplace
 from grader.batch.show import Show, Stage
-from grader.exercise_run import Stopped
 from grader.files import private
+from grader.grading import submission
+from grader.grading.exercise import Stopped
 from grader.lab.model import Lab
 from grader.record import ExerciseResult, Record
 from grader.results import Entry, Results
@@ -92,7 +93,7 @@ def plan(
             if not wanted:
                 continue
         own = results.record_file(student)
-        request = grading.Request(
+        request = submission.Request(
             lab=lab,
             student=student,
             workspace=results.submission(student),
@@ -103,7 +104,7 @@ def plan(
             scratch=scratch,
         )
         try:
-            planned = grading.plan(request)
+            planned = submission.plan(request)
         except Exception as error:
             # Whatever it is, it is this submission's alone.
             left[student] = here.why(error)
@@ -261,7 +262,7 @@ class Batch:
             self._leave(job, why)
             return
         try:
-            planned = grading.plan(job.request)
+            planned = submission.plan(job.request)
         except Exception as error:
             self._leave(job, here.why(error))
             return

@@ -10,11 +10,12 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
 
-from grader import grading, paths, record
+from grader import paths, record
 from grader.batch import answer, worker
 from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job, Lost, SetAside, happened
 from grader.errors import KitError
+from grader.grading import submission
 from grader.lab.model import Lab
 from grader.record import Record
 
@@ -85,7 +86,7 @@ class Cluster:
             )
             trouble.exit_code = 3
             raise trouble
-        others = sorted(name for name, kit in kits.items() if kit != grading.kit_digest())
+        others = sorted(name for name, kit in kits.items() if kit != submission.kit_digest())
         if others:
             raise KitError(
                 "These workers have another version of the kit: " + ", ".join(others) + ".",

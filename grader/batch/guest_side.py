@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from grader import grading
 from grader.batch import worker
 from grader.checks import eventually
 from grader.console import say
@@ -23,6 +22,7 @@ from grader.engine import daemon, find, node
 from grader.engine.images.sets import ImageSet
 from grader.engine.mirror import making
 from grader.errors import KitError
+from grader.grading import submission
 from grader.guest import disk, machine
 from grader.targets import frames, providers
 
@@ -82,7 +82,7 @@ def serve(port: Port, told: dict[str, Any]) -> int:
 
     with worker.ready(find.EMBEDDED, told["jobs"]) as place:
         ready = {
-            "kit": grading.kit_digest(),
+            "kit": submission.kit_digest(),
             "width": place.here.width,
             "side_by_side": place.here.side_by_side,
             "because": place.here.decision.because,

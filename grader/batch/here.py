@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from grader import grading
 from grader.batch import capacity, health, machine
 from grader.batch.breaker import Trouble
 from grader.batch.job import Event, Job, happened
@@ -19,6 +18,7 @@ from grader.batch.meter import Meter
 from grader.batch.turns import AHEAD, Turns
 from grader.engine import find, node
 from grader.errors import KitError
+from grader.grading import submission
 from grader.lab.model import Exercise
 from grader.record import ExerciseResult, Record
 from grader.targets import providers
@@ -46,7 +46,7 @@ class Here:
         self._jobs = jobs
         self._widest = max((exercise.nodes for exercise in exercises), default=1)
         self._events: queue.Queue[Event] = queue.Queue()
-        self._stops: dict[str, grading.Stop] = {}
+        self._stops: dict[str, submission.Stop] = {}
         self._stopped = threading.Event()
         self._stack = ExitStack()
         self._meter = Meter(lambda: self._engine)
@@ -83,18 +83,18 @@ class Here:
         return self._pool.submit(self._grade, job)
 
     def _grade(self, job: Job) -> Record:
-        stop = grading.Stop()
+        stop = submission.Stop()
         self._stops[job.student] = stop
         if self._stopped.is_set():
             stop.event.set()
         try:
-            return grading.grade(
+            return submission.grade(
                 job.request, job.planned, self.provider, self._progress(job), stop, self._turns
             )
         finally:
             self._stops.pop(job.student, None)
 
-    def _progress(self, job: Job) -> grading.Progress:
+    def _progress(self, job: Job) -> submission.Progress:
         def started(exercise: Exercise) -> None:
             self._events.put(Event("started", job.student, exercise.id))
 
@@ -104,7 +104,7 @@ class Here:
                 self._turns.hold()
             self._events.put(Event("finished", job.student, result.id, result))
 
-        return grading.Progress(started=started, finished=finished)
+        return submission.Progress(started=started, finished=finished)
 
     def events(self, seconds: float) -> list[Event]:
         return happened(self._events, seconds)

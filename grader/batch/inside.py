@@ -16,7 +16,7 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from grader import grading, record
+from grader import record
 from grader.batch import answer, health, worker
 from grader.batch import machine as host
 from grader.batch.breaker import Trouble
@@ -24,6 +24,7 @@ from grader.batch.capacity import GIB, MIB, Machine
 from grader.batch.job import Event, Job, Lost, happened
 from grader.engine.images.sets import ImageSet
 from grader.errors import EngineFault, KitError
+from grader.grading import submission
 from grader.guest import disk, kit, machine
 from grader.lab.model import Exercise, Lab
 from grader.record import Record
@@ -148,7 +149,7 @@ class Inside:
             threading.Thread(target=task, args=(guest, first), name="guest", daemon=True).start()
         guest.sending.put((told, b""))
         ready = first.wait(READY_SECONDS * self._slow, guest)
-        if ready.get("kit") != grading.kit_digest():
+        if ready.get("kit") != submission.kit_digest():
             raise EngineFault("The virtual machine has another version of the kit.")
         self.width = _number(ready.get("width"), MOST_WIDTH)
         self.side_by_side = _number(ready.get("side_by_side"), MOST_WIDTH)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Literal, Protocol
 
-from grader import grading
 from grader.batch.breaker import Trouble
 from grader.errors import KitError
+from grader.grading import submission
 from grader.record import ExerciseResult, Record
 
 
@@ -25,8 +25,8 @@ class Lost(KitError):
 class Job:
     """One submission to be graded; low `rank`s go first."""
 
-    request: grading.Request
-    planned: grading.Plan
+    request: submission.Request
+    planned: submission.Plan
     rank: int
 
     @property

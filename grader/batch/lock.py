@@ -12,9 +12,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from grader import grading, results
+from grader import results
 from grader.errors import KitError
 from grader.files import private
+from grader.grading import submission
 
 LOCK = ".lock"
 HOLDER = ".batch.json"
@@ -75,7 +76,7 @@ def unwritable(folder: Path, error: BaseException) -> KitError:
 
 
 def _this() -> dict[str, str | int]:
-    return {"pid": os.getpid(), "host": platform.node(), "since": grading.now()}
+    return {"pid": os.getpid(), "host": platform.node(), "since": submission.now()}
 
 
 def _holder(folder: Path) -> str:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from grader.exercise_run import Stopped
+from grader.grading.exercise import Stopped
 from grader.lab.model import Exercise
 
 AHEAD = 1
@@ -61,7 +61,7 @@ class Gate:
 
 
 class Turns:
-    """See `grader.exercise_run.Turns`.
+    """See `grader.grading.exercise.Turns`.
 
     `side_by_side` is how many exercises' checks run at once, `nodes` how many nodes there may be
     at once, those that are made ahead included. Both may be changed at any time.

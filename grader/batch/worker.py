@@ -24,13 +24,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader import grading, paths, record
+from grader import paths, record
 from grader.batch import lock
 from grader.batch.here import Here
 from grader.batch.job import Job
 from grader.console import say
 from grader.errors import KitError
-from grader.exercise_run import Stopped
+from grader.grading import submission
+from grader.grading.exercise import Stopped
 from grader.lab import model as labs
 from grader.submission.files import MAX_BYTES, MAX_FILES
 from grader.targets import providers
@@ -100,7 +101,7 @@ def order(job: Job, lab: str) -> tuple[str, list[str]]:
     """
     planned = job.planned
     told = {
-        "kit": grading.kit_digest(),
+        "kit": submission.kit_digest(),
         "lab": lab,
         "student": job.student,
         "exercises": [exercise.id for exercise in planned.to_run],
@@ -121,7 +122,7 @@ def grade(job: str, files: bytes) -> str:
 
 
 def _grade(job: dict[str, Any], files: bytes, place: Place) -> dict[str, Any]:
-    if job["kit"] != grading.kit_digest():
+    if job["kit"] != submission.kit_digest():
         raise KitError(OTHER_KIT)
     lab = labs.load(str(job["lab"]))
     student = lab.check_student(str(job["student"]))
@@ -129,7 +130,7 @@ def _grade(job: dict[str, Any], files: bytes, place: Place) -> dict[str, Any]:
         root = Path(folder)
         many = len(lab.exercises)
         unpack(files, root / "submission", MAX_BYTES * many, MAX_FILES * many)
-        request = grading.Request(
+        request = submission.Request(
             lab=lab,
             student=student,
             workspace=root / "submission",
@@ -140,7 +141,7 @@ def _grade(job: dict[str, Any], files: bytes, place: Place) -> dict[str, Any]:
             scratch=root,
         )
         request.workspace.mkdir(exist_ok=True)
-        planned = grading.plan(request)
+        planned = submission.plan(request)
         if planned.keys != job["keys"]:
             raise KitError(OTHER_KIT)
         for attempt in range(1, ATTEMPTS + 1):
@@ -179,7 +180,7 @@ def end() -> None:
 
 def kit() -> str:
     """Which kit this worker has."""
-    return grading.kit_digest()
+    return submission.kit_digest()
 
 
 def work(address: str, jobs: int | None, engine_url: str | None, trust: bool = False) -> None:

@@ -8,11 +8,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import grading, machines, paths, student
+from grader import machines, paths, student
 from grader.console import say
 from grader.errors import KitError
 from grader.files import private
 from grader.files.private import write_text
+from grader.grading import submission
 from grader.handout import workspace as handout
 from grader.lab import model as labs
 from grader.lab.model import Lab
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         # A look at machines is not what the submission is worth.
         out = out / args.target
     _keep_to_oneself(lab, out)
-    request = grading.Request(
+    request = submission.Request(
         lab=lab,
         student=who,
         workspace=workspace,
@@ -112,9 +113,9 @@ def run(args: argparse.Namespace) -> int:
         from grader.cli import check_watch
 
         return check_watch.run(request, out, verbose=args.verbose)
-    planned = grading.plan(request)
+    planned = submission.plan(request)
     if planned.to_run:
-        found = grade(request, planned, grading.provide(request))
+        found = grade(request, planned, submission.provide(request))
     else:
         assert planned.previous is not None
         found = planned.previous
@@ -174,7 +175,7 @@ def _own(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
 
 def _demo(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
     """The demo student's solution, rendered anew into a folder of its own."""
-    from grader import examples
+    from grader.grading import examples
 
     workspace = args.workspace or paths.workspaces() / lab.id / "demo"
     if args.workspace is None and workspace.exists():
@@ -184,7 +185,7 @@ def _demo(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
     return lab.demo_student, workspace, args.out or paths.results() / lab.id / "demo"
 
 
-def grade(request: grading.Request, planned: grading.Plan, provider: Provider) -> Record:
+def grade(request: submission.Request, planned: submission.Plan, provider: Provider) -> Record:
     """Run what the plan says, with bars or lines that show how far it is."""
     from grader.reports.progress import following
 
@@ -192,7 +193,7 @@ def grade(request: grading.Request, planned: grading.Plan, provider: Provider) -
     if kept:
         say(f"Unchanged and kept: {', '.join(kept)}.")
     with following(planned.to_run) as progress:
-        return grading.grade(request, planned, provider, progress, grading.Stop())
+        return submission.grade(request, planned, provider, progress, submission.Stop())
 
 
 def show(found: Record, out: Path, *, fresh: bool, verbose: bool) -> int:

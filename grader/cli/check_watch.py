@@ -6,10 +6,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from grader import grading
 from grader.cli import check, tell
 from grader.console import say
 from grader.errors import KitError
+from grader.grading import submission
 from grader.record import Record
 from grader.reports import changes
 from grader.targets import providers
@@ -19,16 +19,16 @@ from grader.watching import Saved, Watch
 MOST_NAMES = 3
 
 
-def run(request: grading.Request, out: Path, *, verbose: bool) -> int:
+def run(request: submission.Request, out: Path, *, verbose: bool) -> int:
     """Grade, and again each time something was saved, until Ctrl-C; the last grading's exit code.
 
     What a user cannot help while typing (a file that is half written) is said, and watched on.
     """
     code: int | None = None
     try:
-        planned = grading.plan(request)
+        planned = submission.plan(request)
         watched = [e for e in request.lab.exercises if e.id in planned.keys]
-        provider = grading.provide(request) if planned.to_run else None
+        provider = submission.provide(request) if planned.to_run else None
         watch = Watch(request.workspace, watched, _pulse(provider))
         found = _grade(request, planned, provider)
         code = check.show(found, out, fresh=bool(planned.to_run), verbose=verbose)
@@ -39,12 +39,12 @@ def run(request: grading.Request, out: Path, *, verbose: bool) -> int:
             say(f"{time.strftime('%H:%M:%S')} {_in_words(saved)}")
             try:
                 again = _again(request, saved)
-                planned = grading.plan(again)
+                planned = submission.plan(again)
                 if not planned.to_run:
                     say("It says the same as before: nothing to grade.")
                     continue
                 if provider is None or provider.unavailable:
-                    provider = grading.provide(again)
+                    provider = submission.provide(again)
                 before, found = found, _grade(again, planned, provider)
                 changes.render(before, found, check.write_page(found, out))
                 code = check.exit_code(found)
@@ -58,7 +58,9 @@ def run(request: grading.Request, out: Path, *, verbose: bool) -> int:
         return code
 
 
-def _grade(request: grading.Request, planned: grading.Plan, provider: Provider | None) -> Record:
+def _grade(
+    request: submission.Request, planned: submission.Plan, provider: Provider | None
+) -> Record:
     if not planned.to_run:
         assert planned.previous is not None
         return planned.previous
@@ -66,7 +68,7 @@ def _grade(request: grading.Request, planned: grading.Plan, provider: Provider |
     return check.grade(request, planned, provider)
 
 
-def _again(request: grading.Request, saved: Saved) -> grading.Request:
+def _again(request: submission.Request, saved: Saved) -> submission.Request:
     """What is to be graded now: on a sandbox the exercises that were saved, else all of it."""
     if request.machines:
         return request

@@ -40,9 +40,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from grader import jail
     from grader.console import task
     from grader.doctor import examine
+    from grader.grading import jail
 
     with task("Looking at this machine"):
         findings = examine.examine(args.engine, confined=jail.possible())

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from grader import examples
 from grader.console import say
 from grader.errors import KitError
+from grader.grading import examples
 from grader.lab import model as labs
 from grader.targets import providers
 

@@ -97,13 +97,13 @@ def _packed(lab: Lab, made: pack.HandIn) -> list[str]:
 
 def _graded(lab: Lab, who: str, workspace: Path, file: Path) -> list[str]:
     """What was graded last, and what of it is not what is handed in now."""
-    from grader import grading
+    from grader.grading import submission
 
     found: Record | None = record.load(file)
     if found is None or (found.lab, found.student) != (lab.id, who):
         return [f"Nothing of it has been graded on this machine. nox -s {lab.id} does that."]
-    request = grading.Request(lab=lab, student=who, workspace=workspace, record_file=file)
-    stale = [e.id for e in grading.plan(request).to_run]
+    request = submission.Request(lab=lab, student=who, workspace=workspace, record_file=file)
+    stale = [e.id for e in submission.plan(request).to_run]
     when = found.finished.replace("T", " at ", 1)[:19]
     lines = [f"Graded last on {when}: {found.score:g} of {found.max_score:g} points."]
     never = [e for e in stale if found.exercise(e) is None]

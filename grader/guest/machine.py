@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from grader import jail
 from grader.cut import cut
 from grader.engine import packages
 from grader.errors import EngineFault
+from grader.grading import jail
 
 QEMU = "qemu-system-x86_64"
 PROGRAMS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "setpriv": "util-linux"}
@@ -174,7 +174,7 @@ def _starts(found: How, kernel: Path) -> bool:
 def apart(accelerator: Accelerator) -> list[str]:
     """Before QEMU's command line: it ends when the thread that starts it does, and it is no one.
 
-    The user is one that no distribution, container or person has (see `grader.jail`).
+    The user is one that no distribution, container or person has (see `grader.grading.jail`).
     """
     own = ["--no-new-privs", "--pdeathsig", "KILL"]
     setpriv = packages.program("setpriv") or "setpriv"

@@ -7,8 +7,8 @@ import json
 import os
 from pathlib import Path
 
-from grader import grading
 from grader.files.private import write_text
+from grader.grading import submission
 from grader.lab.model import Lab
 
 FILE = ".intake.json"
@@ -21,7 +21,7 @@ def signature(source: Path, lab: Lab, roster: Path | None, out: Path) -> str:
     in the results folder `out`, should that lie in it.
     """
     known = hashlib.sha256()
-    parts = [grading.kit_digest(), str(source.resolve()), str(roster and roster.resolve())]
+    parts = [submission.kit_digest(), str(source.resolve()), str(roster and roster.resolve())]
     known.update(json.dumps(parts).encode())
     for file in [lab.folder / "lab.yaml", roster, None if source.is_dir() else source]:
         if file is not None and file.is_file():

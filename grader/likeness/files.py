@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from grader import examples
+from grader.grading import examples
 from grader.handout import workspace
 from grader.handout.rendering import render
 from grader.lab.model import Lab

@@ -25,14 +25,14 @@ from grader.submission.reproducible_zip import Packed
 COMMANDS = ("check", "submit", "handout", "swarm", "images", "engine", "doctor")
 """What a student's command line has."""
 
-TUTORS_OWN = frozenset({"grader.examples"})
+TUTORS_OWN = frozenset({"grader.grading.examples"})
 """Imported by a student's command only where it is there: what it gives is for tutors."""
 
 BY_NAME = ("machines",)
 """Packages of which a module is imported by a name that is known only while the kit runs."""
 
 HIDDEN = "_hidden.py"
-"""How a file of checks ends that students do not get (see grader.plugin)."""
+"""How a file of checks ends that students do not get (see grader.grading.plugin)."""
 
 REPORTS_LEFT_OUT = ("answers", "class")
 """Pages that only tutors make."""
@@ -137,7 +137,7 @@ def _checks(lab: Lab) -> list[Path]:
 def _needed(checks: Iterable[Path]) -> set[str]:
     """The kit's modules that a student's commands and these checks import, however far down."""
     modules = _modules()
-    waiting = ["grader.__main__", "grader.check_run", *(f"grader.cli.{c}" for c in COMMANDS)]
+    waiting = ["grader.__main__", "grader.grading.process", *(f"grader.cli.{c}" for c in COMMANDS)]
     waiting += [m for m in modules if m.startswith(tuple(f"grader.{name}." for name in BY_NAME))]
     waiting += [module for path in checks for module in _imports(path)]
     found: set[str] = set()

@@ -14,10 +14,10 @@ from typing import Any
 
 STAGES = {
     "unpack": ("grader.intake.laying", "lay"),
-    "plan": ("grader.grading", "plan"),
-    "copy": ("grader.exercise_run", "ExerciseRun._in_target"),
+    "plan": ("grader.grading.submission", "plan"),
+    "copy": ("grader.grading.exercise", "ExerciseRun._in_target"),
     "sandbox": ("grader.engine.sandbox", "_start_all"),
-    "process": ("grader.exercise_run", "ExerciseRun._follow"),
+    "process": ("grader.grading.exercise", "ExerciseRun._follow"),
     "record": ("grader.record", "save"),
     "page": ("grader.reports.feedback", "render"),
     "class page": ("grader.reports.classpage", "render"),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from grader import examples
+from grader.grading import examples
 from grader.lab.model import Lab
 from grader.paths import KIT
 from grader.targets.providers import Sandboxes

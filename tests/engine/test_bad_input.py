@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from grader import examples, grading, paths
+from grader import paths
 from grader.engine.node import Limits
+from grader.grading import examples, submission
 from grader.lab import model as labs
 from grader.record import CheckResult
 from grader.targets.providers import Sandboxes
@@ -47,15 +48,15 @@ def workspace(lab: labs.Lab, tmp_path: Path) -> Path:
 
 
 def grade(lab: labs.Lab, workspace: Path, provider: Any) -> dict[str, CheckResult]:
-    request = grading.Request(
+    request = submission.Request(
         lab=lab,
         student=lab.demo_student,
         workspace=workspace,
         record_file=workspace.parent / "record.json",
         exercises=["compose"],
     )
-    planned = grading.plan(request)
-    found = grading.grade(request, planned, provider, grading.Progress(), grading.Stop())
+    planned = submission.plan(request)
+    found = submission.grade(request, planned, provider, submission.Progress(), submission.Stop())
     result = found.exercise("compose")
     assert result is not None
     assert result.fault is None

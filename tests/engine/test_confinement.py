@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from grader import grading, jail
 from grader.checks import eventually
 from grader.engine.find import Engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
-from grader.exercise_run import ExerciseRun, Stopped
+from grader.grading import jail
+from grader.grading import submission as grading
+from grader.grading.exercise import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.nodes.node import Target
 from grader.record import ExerciseResult

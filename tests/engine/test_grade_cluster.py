@@ -104,7 +104,7 @@ def kill_workers(one: Class, cluster: Cluster, student: str, over: threading.Eve
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, ValueError):
                 words = (process / "cmdline").read_bytes().decode("utf-8").split("\0")
-                if "grader.check_run" not in words:
+                if "grader.grading.process" not in words:
                     continue
                 job = json.loads(Path(words[-2]).read_text(encoding="utf-8"))
                 if (job["student"], job["lab"]) == (student, str(one.lab.folder)):

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from grader import examples, grading
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
-from grader.exercise_run import ExerciseRun, Stopped
+from grader.grading import examples, submission
+from grader.grading.exercise import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.lab.model import Exercise
 from grader.lab.variant import variant
@@ -76,7 +76,7 @@ def grade(workspace: Path, name: str, sandbox: Sandbox, **how: Any) -> ExerciseR
         files=files.read(workspace, exercise.folders),
         key="",
         provider=Own(sandbox, **how),
-        progress=grading.Progress(),
+        progress=submission.Progress(),
         stop=threading.Event(),
     ).run()
     assert result.fault is None
@@ -299,7 +299,7 @@ def test_an_end_before_the_end_leaves_nothing(sandbox: Sandbox, workspace: Path)
         files=files.read(workspace, exercise.folders),
         key="",
         provider=Own(sandbox, live=True),
-        progress=grading.Progress(doing=doing),
+        progress=submission.Progress(doing=doing),
         stop=stop,
     )
     with pytest.raises(Stopped):

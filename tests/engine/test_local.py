@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from grader import examples, record
+from grader import record
 from grader.checks import CannotShow
 from grader.engine import personal
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
+from grader.grading import examples
 from grader.lab import model as labs
 from grader.lab.variant import variant
 from grader.nodes.node import Node

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from grader import grading
 from grader.engine import disk, leftovers
 from grader.engine.find import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.node import Limits
 from grader.engine.sandbox import Sandbox
+from grader.grading import submission
 from grader.lab import model as labs
 from grader.targets.providers import Sandboxes
 from tests.unit import toy_lab
@@ -99,11 +99,13 @@ def test_what_fails_for_want_of_disk_that_was_not_there_is_not_graded(
     workspace = tmp_path / "workspace"
     (workspace / "words").mkdir(parents=True)
     (workspace / "words/words.txt").write_text("something else\n", encoding="utf-8")
-    request = grading.Request(lab, "s1234567", workspace, tmp_path / "r.json", ["words"])
+    request = submission.Request(lab, "s1234567", workspace, tmp_path / "r.json", ["words"])
 
     def graded(provider: Sandboxes) -> dict[str, tuple[str, str | None]]:
-        planned = grading.plan(request)
-        found = grading.grade(request, planned, provider, grading.Progress(), grading.Stop())
+        planned = submission.plan(request)
+        found = submission.grade(
+            request, planned, provider, submission.Progress(), submission.Stop()
+        )
         return {check.id: (check.outcome, check.why) for check in found.checks}
 
     full = graded(Full(engine, image_set, SMALL))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grader import examples
+from grader.grading import examples
 from grader.lab import model as labs
 from grader.modules.image import build_image
 from tests.engine import looked_at

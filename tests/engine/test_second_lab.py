@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from grader import examples
 from grader.engine.sandbox import Sandbox
+from grader.grading import examples
 from grader.handout import worksheet
 from grader.lab import model as labs
 from grader.lab.variant import variant

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from grader import examples, record
+from grader import record
+from grader.grading import examples
 from grader.lab import model as labs
 from tests.engine import kit
 

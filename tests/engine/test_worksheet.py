@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from grader import examples
 from grader.checks import eventually
 from grader.engine.sandbox import Sandbox
+from grader.grading import examples
 from grader.handout import worksheet
 from grader.lab import model as labs
 from grader.lab.variant import variant

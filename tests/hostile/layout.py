@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from grader import examples, paths
+from grader import paths
+from grader.grading import examples
 from grader.handout import workspace as handout
 from grader.lab import model as labs
 from tests.hostile import makers

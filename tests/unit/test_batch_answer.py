@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from grader import grading, record
+from grader import record
 from grader.batch import answer
 from grader.batch.job import Job, Lost
 from grader.errors import KitError
+from grader.grading import submission
 from grader.record import ExerciseResult, Record
 from tests.unit import sample_record as sample
 from tests.unit import toy_lab
@@ -28,14 +29,14 @@ def job(tmp_path: Path) -> Job:
     workspace = tmp_path / "work"
     (workspace / "numbers").mkdir(parents=True)
     (workspace / "numbers/number.txt").write_text("1")
-    request = grading.Request(
+    request = submission.Request(
         lab=lab,
         student=STUDENT,
         workspace=workspace,
         record_file=tmp_path / "record.json",
         exercises=["numbers"],
     )
-    return Job(request, grading.plan(request), rank=0)
+    return Job(request, submission.plan(request), rank=0)
 
 
 def good(job: Job) -> Tree:
@@ -45,14 +46,14 @@ def good(job: Job) -> Tree:
         id=exercise.id,
         title=exercise.title,
         key=job.planned.keys[exercise.id],
-        graded_at=grading.now(),
+        graded_at=submission.now(),
         checks=(sample.passed("numbers.first", "It is.", 1), sample.failed("numbers.second", "No")),
         points=exercise.points,
         files=job.planned.files[exercise.id].digest,
         seconds={"checks": 1.0},
         target={"kind": "sandbox", "isolation": "none"},
     )
-    lab, now = job.request.lab, grading.now()
+    lab, now = job.request.lab, submission.now()
     found = Record(lab.id, "A title", STUDENT, "theirs", (result,), "9.9", now, now)
     return {"record": json.loads(json.dumps(found.to_json()))}
 

@@ -16,11 +16,12 @@ from typing import Any, cast
 
 import pytest
 
-from grader import grading, record
+from grader import record
 from grader.batch import answer, inside
 from grader.batch.inside import Inside
 from grader.batch.job import Job, Lost
 from grader.errors import EngineFault, KitError
+from grader.grading import submission
 from grader.guest.machine import Machine
 from grader.record import Record
 from grader.targets import frames
@@ -28,7 +29,7 @@ from tests.unit.test_batch_answer import good, job
 
 __all__ = ["job"]
 
-READY = {"ready": {"kit": grading.kit_digest(), "width": 4, "side_by_side": 3}}
+READY = {"ready": {"kit": submission.kit_digest(), "width": 4, "side_by_side": 3}}
 SECONDS = 20
 
 

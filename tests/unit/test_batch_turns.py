@@ -10,7 +10,7 @@ import pytest
 
 from grader.batch.turns import Turns
 from grader.checks import eventually
-from grader.exercise_run import Stopped
+from grader.grading.exercise import Stopped
 from grader.lab.model import Exercise
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import confinement, grading, record
-from grader.confinement import Limits, environment, own_environment
+from grader import record
 from grader.errors import NoEngine
+from grader.grading import confinement, submission
+from grader.grading.confinement import Limits, environment, own_environment
 from grader.targets.providers import NoTargets
 from tests.unit import toy_lab
 
@@ -58,23 +59,23 @@ STUDENT = "s1234567"
 
 
 @pytest.fixture
-def request_(tmp_path: Path) -> grading.Request:
+def request_(tmp_path: Path) -> submission.Request:
     lab = toy_lab.make(tmp_path)
     (lab.folder / "checks/numbers.py").write_text(CHECKS, encoding="utf-8")
     workspace = tmp_path / "workspace"
     (workspace / "numbers").mkdir(parents=True)
     out = tmp_path / "results" / "record.json"
-    return grading.Request(lab, STUDENT, workspace, out, exercises=["numbers"])
+    return submission.Request(lab, STUDENT, workspace, out, exercises=["numbers"])
 
 
-def grade(request: grading.Request, what: str) -> dict[str, record.CheckResult]:
+def grade(request: submission.Request, what: str) -> dict[str, record.CheckResult]:
     (request.workspace / "numbers/do.txt").write_text(what, encoding="utf-8")
-    found = grading.grade(
+    found = submission.grade(
         request,
-        grading.plan(request),
+        submission.plan(request),
         NoTargets(NoEngine("There is none.")),
-        grading.Progress(),
-        grading.Stop(),
+        submission.Progress(),
+        submission.Stop(),
     )
     return {check.id.removeprefix("numbers."): check for check in found.checks}
 
@@ -93,7 +94,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux c
 
 
 @linux
-def test_memory_that_runs_out_costs_one_check_and_no_points(request_: grading.Request) -> None:
+def test_memory_that_runs_out_costs_one_check_and_no_points(request_: submission.Request) -> None:
     checks = grade(request_, "memory")
     assert outcomes(checks) == [("passed", None), ("not_graded", "grader"), ("passed", None)]
     assert "more memory than it may take (2 GiB)" in reason(checks["limit"])
@@ -103,7 +104,7 @@ def test_memory_that_runs_out_costs_one_check_and_no_points(request_: grading.Re
 
 
 @posix
-def test_a_file_that_grows_too_long_is_not_written(request_: grading.Request) -> None:
+def test_a_file_that_grows_too_long_is_not_written(request_: submission.Request) -> None:
     checks = grade(request_, "disk")
     assert outcomes(checks) == [("passed", None), ("not_graded", "grader"), ("passed", None)]
     assert "larger than it may (512 MiB)" in reason(checks["limit"])
@@ -111,7 +112,7 @@ def test_a_file_that_grows_too_long_is_not_written(request_: grading.Request) ->
 
 @posix
 def test_processor_time_that_runs_out_ends_the_process_and_is_said(
-    request_: grading.Request, monkeypatch: pytest.MonkeyPatch
+    request_: submission.Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Limits, "of", lambda _seconds: Limits(cpu_seconds=2))
     # Long enough that the clock does not end it first, whatever else runs here.
@@ -128,7 +129,7 @@ def test_processor_time_that_runs_out_ends_the_process_and_is_said(
 
 
 def test_the_shells_secrets_are_not_given_on(
-    request_: grading.Request, monkeypatch: pytest.MonkeyPatch
+    request_: submission.Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = ["SSH_AUTH_SOCK", "DOCKER_HOST", "HTTPS_PROXY", "GITHUB_TOKEN", "XDG_RUNTIME_DIR"]
     for name in secrets:
@@ -142,7 +143,7 @@ def test_the_shells_secrets_are_not_given_on(
     assert not set(secrets) & set(given)
 
 
-def test_its_home_is_its_own_folder(request_: grading.Request) -> None:
+def test_its_home_is_its_own_folder(request_: submission.Request) -> None:
     cause = grade(request_, "home")["limit"].cause
     assert cause is not None
     assert cause.actual is not None

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import grading, paths, record
+from grader import paths, record
 from grader.cli import main
 from grader.errors import KitError
+from grader.grading import submission as grading
 from grader.handout import workspace
 from grader.intake.gather import gather
 from grader.lab import model as labs

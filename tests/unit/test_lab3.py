@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from grader import examples
 from grader.engine.images import catalogue
+from grader.grading import examples
 from grader.lab import model as labs
 from grader.lab.variant import variant
 from grader.modules.runbook import vetted

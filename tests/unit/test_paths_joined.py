@@ -129,7 +129,9 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
         "grader/intake/git.py": {"Path(own)", "clone / objects"},
         "grader/intake/laying.py": {"self.scratch / f'open-{self.archives}'"},
-        "grader/plugin.py": {"collector.path.with_name(f'_{collector.path.stem}_hidden.py')"},
+        "grader/grading/plugin.py": {
+            "collector.path.with_name(f'_{collector.path.stem}_hidden.py')"
+        },
         "grader/files/private.py": {
             "Path(temporary)",
             "os.open(path, flags, FILE)",

@@ -15,7 +15,7 @@ RUN = """
 import json, sys
 from pathlib import Path
 import pytest
-from grader.plugin import ChecksPlugin, Unavailable
+from grader.grading.plugin import ChecksPlugin, Unavailable
 
 folder = Path(sys.argv[1])
 unavailable = None

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples, record
+from grader import record
+from grader.grading import examples
 from grader.handout import workspace as handout
 from grader.lab import model as labs
 from grader.modules.compose_projects import NotRunning, OwnProject, same_folder, started_from
@@ -29,7 +30,7 @@ LINUX_ONLY = {
     "grader/engine/daemon.py": "the kit's own engine runs on Linux",
     "grader/engine/leftovers.py": "the kit's own engine runs on Linux",
     "grader/engine/node.py": "sockets of nodes: only where the kit is root on its own engine",
-    "grader/jail.py": "entered where the kit is root on Linux",
+    "grader/grading/jail.py": "entered where the kit is root on Linux",
     "grader/engine/packages.py": "asks with hasattr whether there is such a thing as root",
     "grader/files/private.py": "asks with hasattr whether folders have owners and rights",
 }

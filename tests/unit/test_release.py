@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples, paths
+from grader import paths
 from grader.cli import COMMANDS, main
 from grader.errors import KitError
+from grader.grading import examples
 from grader.handout import workspace as handout
 from grader.handout.rendering import files_of
 from grader.lab import model as labs

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples
 from grader.engine.images import catalogue
+from grader.grading import examples
 from grader.handout import workspace
 from grader.lab import model as labs
 from grader.lab.model import Lab

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from grader import grading
 from grader.checks import CheckFailed
 from grader.errors import NoEngine
+from grader.grading import submission
 from grader.lab import model as labs
 from grader.record import CheckResult
 from grader.targets.providers import NoTargets
@@ -23,10 +23,12 @@ DOCKERFILE = b"FROM debian:12\nRUN apt-get update\n"
 
 def graded(folder: Path) -> dict[str, CheckResult]:
     record = folder.parent / "record.json"
-    request = grading.Request(LAB, LAB.demo_student, folder.parent, record, exercises=["webserver"])
+    request = submission.Request(
+        LAB, LAB.demo_student, folder.parent, record, exercises=["webserver"]
+    )
     provider = NoTargets(NoEngine("There is no Docker engine.", remedy="Install one."))
-    plan = grading.plan(request)
-    found = grading.grade(request, plan, provider, grading.Progress(), grading.Stop())
+    plan = submission.plan(request)
+    found = submission.grade(request, plan, provider, submission.Progress(), submission.Stop())
     return {check.id.removeprefix("webserver."): check for check in found.checks}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import examples
+from grader.grading import examples
 from grader.lab import model as labs
 from tests.vms.room import Room, outcomes, reasons
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.checks import CannotShow, CheckFailed, CheckSpec, NeedsFirst
-from grader.confinement import LOOK, Limits
 from grader.errors import KitError
+from grader.grading.confinement import LOOK, Limits
 from grader.record import Cause, CheckResult, Why
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader import grading
 from grader.errors import KitError
+from grader.grading import submission
 from grader.handout import rendering
 from grader.handout import workspace as handout
 from grader.lab.model import Exercise, Lab
@@ -146,7 +146,7 @@ def run(
     workspace = folder / "workspace"
     student = student or lab.demo_student
     render(lab, example, student, workspace)
-    request = grading.Request(
+    request = submission.Request(
         lab=lab,
         student=student,
         workspace=workspace,
@@ -154,12 +154,12 @@ def run(
         exercises=[example.exercise.id],
         jobs=1,
     )
-    graded = grading.grade(
+    graded = submission.grade(
         request,
-        grading.plan(request),
+        submission.plan(request),
         provider,
-        grading.Progress(),
-        grading.Stop(stop or threading.Event()),
+        submission.Progress(),
+        submission.Stop(stop or threading.Event()),
     )
     result = graded.exercise(example.exercise.id)
     assert result is not None

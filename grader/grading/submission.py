@@ -25,7 +25,7 @@ from grader.record import ExerciseResult, Record
 from grader.submission import files as submission
 
 if TYPE_CHECKING:
-    from grader.exercise_run import Turns
+    from grader.grading.exercise import Turns
     from grader.targets.providers import Provider
 
 
@@ -184,7 +184,7 @@ def grade(
     `turns` says when each exercise may begin; without it all begin at once, `jobs` at a time.
     On Ctrl-C (KeyboardInterrupt) all that is under way is ended and removed first.
     """
-    from grader.exercise_run import FREE, ExerciseRun
+    from grader.grading.exercise import FREE, ExerciseRun
 
     started = now()
     done: dict[str, ExerciseResult] = {}

@@ -1,6 +1,6 @@
 """The process in which the checks of one exercise of one submission run.
 
-    python -m grader.check_run JOB.json
+    python -m grader.grading.process JOB.json
 
 Reads the job, runs pytest over the exercise's file of checks with the plugin, and writes one
 JSON object a line to standard output: `collected`, `started`, `result`, `stage`, `rollout`,
@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.confinement import Limits
-from grader.plugin import ChecksPlugin, Unavailable
+from grader.grading.confinement import Limits
+from grader.grading.plugin import ChecksPlugin, Unavailable
 
 if TYPE_CHECKING:
     from grader.lab.model import Lab
@@ -40,7 +40,7 @@ class Job:
     unavailable: dict[str, Any] | None = None
     limits: dict[str, int] | None = None
     jailed: bool = False
-    """Whether to enter a jail (grader.jail); the file's folder is the one to be written."""
+    """Whether to enter a jail (grader.grading.jail); the file's folder is the one to be written."""
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -121,7 +121,7 @@ def main(job_file: str) -> int:
 
 def _confine(lab: Lab, work: Path, *, with_target: bool) -> None:
     """Enter the jail and see that all is there that checks need. OSError, ImportError."""
-    from grader import jail
+    from grader.grading import jail
 
     place = jail.Jail.of(lab.folder, lab.templates, work)
     jail.enter(place)

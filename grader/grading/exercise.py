@@ -16,20 +16,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from grader import jail, paths, record
-from grader.check_run import Job
-from grader.confinement import LOOK, Limits, environment, own_environment
+from grader import paths, record
 from grader.console import say
 from grader.engine import disk
 from grader.errors import KitError
+from grader.grading import jail
+from grader.grading.confinement import LOOK, Limits, environment, own_environment
+from grader.grading.plugin import LOG_SHOWN, Unavailable
+from grader.grading.process import Job
 from grader.lab import variant as variants
 from grader.lab.model import Exercise, Lab
-from grader.plugin import LOG_SHOWN, Unavailable
 from grader.record import Cause, CheckResult, ExerciseResult
 from grader.submission import files as submission
 
 if TYPE_CHECKING:
-    from grader.grading import Progress
+    from grader.grading.submission import Progress
     from grader.nodes.node import Target
     from grader.targets.providers import Provider
 
@@ -114,7 +115,7 @@ class ExerciseRun:
 
     def run(self) -> ExerciseResult:
         """Grade; whatever goes wrong with engine or grader ends in a result that says so."""
-        from grader.grading import now
+        from grader.grading.submission import now
 
         if self.stop.is_set():
             raise Stopped
@@ -233,7 +234,7 @@ class ExerciseRun:
             log = stack.enter_context((folder / "checks.log").open("w+b"))
             started = time.monotonic()
             process = subprocess.Popen(
-                [sys.executable, "-m", "grader.check_run", str(job_file)],
+                [sys.executable, "-m", "grader.grading.process", str(job_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
