@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from grader.classroom.results import Entry, Person, Results
 from grader.console import say
 from grader.engine.embedded import place
 from grader.engine.mirror import status
@@ -18,7 +19,6 @@ from grader.grading import examples
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.paths import KIT
-from grader.results import Entry, Person, Results
 from tests.engine.small_class import Class
 
 Row = tuple[str, str, str]

@@ -12,8 +12,8 @@ from grader.files import private
 from grader.reports.text import visible
 
 if TYPE_CHECKING:
-    from grader.exports.export import Export
-    from grader.exports.rows import Row
+    from grader.classroom.exports.export import Export
+    from grader.classroom.exports.rows import Row
     from grader.lab.model import Lab
     from grader.lab.rubric import Question
 
@@ -63,8 +63,9 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from grader import marks, pseudonym, results
-    from grader.exports import rows as exported
+    from grader.classroom import pseudonym, results
+    from grader.classroom.exports import rows as exported
+    from grader.classroom.marking import marks
     from grader.lab import model as labs
     from grader.lab import rubric
 
@@ -113,8 +114,8 @@ def _made(
     questions: tuple[Question, ...],
     codes: dict[str, str] | None,
 ) -> Export:
-    from grader import csvfile
-    from grader.exports import canvas, gradescope, junit, moodle, nbgrader, plain
+    from grader.classroom import csvfile
+    from grader.classroom.exports import canvas, gradescope, junit, moodle, nbgrader, plain
 
     if args.format == "moodle":
         return moodle.export(rows, csvfile.read(args.worksheet), scale=args.scale)

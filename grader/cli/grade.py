@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from grader import paths
-from grader import results as class_results
-from grader.batch import lock
+from grader.classroom import results as class_results
+from grader.classroom.batch import lock
+from grader.classroom.results import Results
 from grader.console import say
 from grader.errors import KitError
 from grader.lab import model as labs
 from grader.lab.model import Lab
-from grader.results import Results
 
 if TYPE_CHECKING:
-    from grader.batch.batch import Outcome, Planned
-    from grader.batch.show import Show
+    from grader.classroom.batch.batch import Outcome, Planned
+    from grader.classroom.batch.show import Show
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         class_results.load(out)  # says what is missing
     elif not args.submissions.exists():
         raise KitError("There is nothing of that name.", where=str(args.submissions))
-    from grader.batch.show import Show
+    from grader.classroom.batch.show import Show
 
     with lock.hold(out) as scratch:
         try:
@@ -147,7 +147,7 @@ class _Grading:
         self.show = show
 
     def run(self) -> int:
-        from grader.batch import batch, regrade
+        from grader.classroom.batch import batch, regrade
 
         results = self._unpack()
         self._list(results)
@@ -173,7 +173,7 @@ class _Grading:
         if self.args.submissions is None:
             found = class_results.load(self.out)
         else:
-            from grader.intake.gather import gather
+            from grader.classroom.intake.gather import gather
 
             with self.show.stage("unpack") as stage:
                 found = gather(
@@ -215,8 +215,8 @@ class _Grading:
             )
 
     def _grade(self, results: Results, planned: Planned) -> Outcome:
-        from grader.batch.batch import Batch, Outcome
-        from grader.batch.here import Here
+        from grader.classroom.batch.batch import Batch, Outcome
+        from grader.classroom.batch.here import Here
 
         if not planned.jobs:
             return Outcome(kept=[*planned.kept], older=[*planned.older], left={**planned.left})
@@ -230,17 +230,17 @@ class _Grading:
     def _workplace(self, planned: Planned) -> Any:
         exercises = [exercise for job in planned.jobs for exercise in job.planned.to_run]
         if self.args.cluster:
-            from grader.batch.cluster import Cluster
+            from grader.classroom.batch.cluster import Cluster
 
             return Cluster(self.args.cluster, self.lab, self.show.line)
         if self.args.inside:
-            from grader.batch.inside import Inside
+            from grader.classroom.batch.inside import Inside
 
             inside = Inside(self.lab, exercises, self.args.jobs, self.show.line)
             with self.show.aside():
                 inside.prepare()
             return inside
-        from grader.batch.here import Here
+        from grader.classroom.batch.here import Here
         from grader.targets import providers
 
         with self.show.aside():
@@ -260,11 +260,11 @@ class _Grading:
         """
         from rich.console import Console
 
-        from grader import likeness
-        from grader.batch import here
-        from grader.batch.batch import write_pages
-        from grader.exports import plain
-        from grader.reports import classpage, classtable
+        from grader.classroom import likeness
+        from grader.classroom.batch import here
+        from grader.classroom.batch.batch import write_pages
+        from grader.classroom.exports import plain
+        from grader.classroom.reports import classpage, classtable
 
         faults: list[str] = []
         wrong: list[KitError] = []
@@ -314,7 +314,7 @@ class _Grading:
         return not faults
 
     def _end(self, outcome: Outcome, page: Path | None, grades: Path | None) -> None:
-        from grader.batch.forecast import spoken
+        from grader.classroom.batch.forecast import spoken
         from grader.lab import rubric
 
         print(
@@ -337,7 +337,7 @@ class _Grading:
     def _regraded(self, results: Results, outcome: Outcome) -> int:
         from rich.console import Console
 
-        from grader.batch import regrade
+        from grader.classroom.batch import regrade
 
         changes = regrade.compare(results)
         file = results.folder / "regrade.csv"

@@ -46,12 +46,13 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from grader import answers, gradebook, marks, results
+    from grader.classroom import results
+    from grader.classroom.exports.template import template
+    from grader.classroom.marking import answers, marks, nbgrader_gradebook
+    from grader.classroom.reports import answers as page
     from grader.cli.export import write
-    from grader.exports.template import template
     from grader.lab import model as labs
     from grader.lab import rubric
-    from grader.reports import answers as page
 
     found = results.load(args.results)
     lab = labs.load(args.lab or found.lab)
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         )
     # Before anything is written: a marks.csv that is wrong stops here.
     given = marks.read(found, questions)
-    taken = gradebook.read(args.nbgrader, found, questions) if args.nbgrader else None
+    taken = nbgrader_gradebook.read(args.nbgrader, found, questions) if args.nbgrader else None
     known = {question.id for question in questions}
     worksheets = {
         entry.person.id: answers.read(found.submission(entry.person.id), known)

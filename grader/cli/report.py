@@ -91,10 +91,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_class(args: argparse.Namespace) -> int:
     """The class page, and the feedback page of everybody who has a record."""
-    from grader import results
+    from grader.classroom import results
+    from grader.classroom.reports import classpage
     from grader.console import say, task
     from grader.lab import model
-    from grader.reports import classpage, feedback
+    from grader.reports import feedback
 
     for option in ("out", "rollout"):
         if getattr(args, option):

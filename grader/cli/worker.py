@@ -41,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from grader.batch import worker
+    from grader.classroom.batch import worker
 
     if args.scheduler:
         worker.schedule(args.address)

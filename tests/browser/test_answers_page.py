@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import answers, marks
+from grader.classroom.marking import answers, marks
+from grader.classroom.reports import answers as answers_page
+from grader.classroom.results import Results
 from grader.files.private import write_text
-from grader.reports import answers as answers_page
-from grader.results import Results
 from tests.browser import instruments
 from tests.browser.conftest import OnPaper, Page
 from tests.unit import graded_class, sample_record

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from grader import record
-from grader.reports import classpage, feedback
-from grader.results import Results
+from grader.classroom.reports import classpage
+from grader.classroom.results import Results
+from grader.reports import feedback
 from tests.browser import instruments
 from tests.browser.conftest import OnPaper, Page
 from tests.unit import sample_class as made

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.reports import classpage
+from grader.classroom.reports import classpage
 from tests.browser.conftest import Page
 from tests.unit import sample_class as made
 

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 STAGES = {
-    "unpack": ("grader.intake.laying", "lay"),
+    "unpack": ("grader.classroom.intake.laying", "lay"),
     "plan": ("grader.grading.submission", "plan"),
     "copy": ("grader.grading.exercise", "ExerciseRun._in_target"),
     "sandbox": ("grader.engine.sandbox", "_start_all"),
     "process": ("grader.grading.exercise", "ExerciseRun._follow"),
     "record": ("grader.record", "save"),
     "page": ("grader.reports.feedback", "render"),
-    "class page": ("grader.reports.classpage", "render"),
+    "class page": ("grader.classroom.reports.classpage", "render"),
 }
 """Where each stage is at home."""
 

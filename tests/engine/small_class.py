@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from grader import record
+from grader.classroom.results import Entry, Person, Results
 from grader.lab import model as labs
 from grader.record import ExerciseResult
-from grader.results import Entry, Person, Results
 from tests.engine import kit
 
 LAB = """

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from grader import results
+from grader.classroom import results
 from tests.engine import kit
 from tests.engine.small_class import Class
 from tests.unit import made_class

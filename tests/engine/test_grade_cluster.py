@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from grader import paths, record
-from grader.batch import cluster as batch_cluster
 from grader.checks import eventually
+from grader.classroom.batch import cluster as batch_cluster
 from grader.engine import packages
 from grader.lab import model as labs
 from grader.record import Record

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from grader import record
+from grader.classroom.results import Entry, Person, Results
 from grader.handout import workspace
 from grader.lab import model as labs
 from grader.lab import rubric
 from grader.lab.late import Late, read
-from grader.results import Entry, Person, Results
 from tests.unit import sample_record
 
 LAB4 = labs.load("lab4")

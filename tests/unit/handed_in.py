@@ -7,8 +7,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from grader import results
-from grader.intake.gather import digest_of, gather
+from grader.classroom import results
+from grader.classroom.intake.gather import digest_of, gather
 from tests.unit import made_class, toy_lab
 from tests.unit.test_intake_archive import written
 

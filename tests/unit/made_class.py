@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from grader.results import Person
+from grader.classroom.results import Person
 
 NAMES = (
     "Ada Lovelace",

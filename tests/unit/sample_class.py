@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader import record
+from grader.classroom.results import Entry, Likeness, Person, Results, Unmatched
 from grader.lab import model as labs
 from grader.lab.variant import variant
 from grader.record import Cause, CheckResult, ExerciseResult, Record
-from grader.results import Entry, Likeness, Person, Results, Unmatched
 from tests.unit import sample_record as sample
 
 LAB = labs.load("lab4")

@@ -14,16 +14,16 @@ import pytest
 from rich.console import Console
 
 from grader import record
-from grader.batch import batch
-from grader.batch.batch import Batch, Outcome
-from grader.batch.breaker import Trouble
-from grader.batch.job import Event, Job, Lost, SetAside
-from grader.batch.show import Show
+from grader.classroom.batch import batch
+from grader.classroom.batch.batch import Batch, Outcome
+from grader.classroom.batch.breaker import Trouble
+from grader.classroom.batch.job import Event, Job, Lost, SetAside
+from grader.classroom.batch.show import Show
+from grader.classroom.results import Entry, Person, Results
 from grader.grading import submission
 from grader.grading.exercise import Stopped
 from grader.lab.model import Lab
 from grader.record import ExerciseResult, Record
-from grader.results import Entry, Person, Results
 from tests.unit import sample_record as sample
 from tests.unit import toy_lab
 
@@ -162,7 +162,7 @@ class Place:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(batch, "MEND_SECONDS", 0.0)
     # Room is looked for on the real machine, which others use, too.
-    monkeypatch.setattr("grader.batch.health.room", lambda _out, paused=False: None)
+    monkeypatch.setattr("grader.classroom.batch.health.room", lambda _out, paused=False: None)
     return Place(tmp_path)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from grader import record
-from grader.batch import answer
-from grader.batch.job import Job, Lost
+from grader.classroom.batch import answer
+from grader.classroom.batch.job import Job, Lost
 from grader.errors import KitError
 from grader.grading import submission
 from grader.record import ExerciseResult, Record

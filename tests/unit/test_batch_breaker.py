@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grader.batch.breaker import Breaker, Trouble
+from grader.classroom.batch.breaker import Breaker, Trouble
 
 DEAD = Trouble("engine", "The engine does not answer.", "Start it.")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.batch import machine
-from grader.batch.capacity import (
+from grader.classroom.batch import machine
+from grader.classroom.batch.capacity import (
     FIRST,
     GIB,
     MIB,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.batch.forecast import Forecast, spoken
+from grader.classroom.batch.forecast import Forecast, spoken
 
 
 def test_nothing_is_said_before_anything_is_measured() -> None:

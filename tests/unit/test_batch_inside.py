@@ -17,12 +17,12 @@ from typing import Any, cast
 import pytest
 
 from grader import record
-from grader.batch import answer, inside
-from grader.batch.inside import Inside
-from grader.batch.job import Job, Lost
+from grader.classroom.batch import answer, inside
+from grader.classroom.batch.inside import Inside
+from grader.classroom.batch.job import Job, Lost
+from grader.classroom.guest.machine import Machine
 from grader.errors import EngineFault, KitError
 from grader.grading import submission
-from grader.guest.machine import Machine
 from grader.record import Record
 from grader.targets import frames
 from tests.unit.test_batch_answer import good, job

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from grader.batch import lock
+from grader.classroom.batch import lock
 from grader.errors import KitError
 
 HOLD = """
 import sys
 from pathlib import Path
-from grader.batch import lock
+from grader.classroom.batch import lock
 with lock.hold(Path(sys.argv[1])) as scratch:
     (scratch / "half.txt").write_text("x")
     print("held", flush=True)

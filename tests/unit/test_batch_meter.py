@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from grader.batch.capacity import MIB, Sample
-from grader.batch.meter import Meter
+from grader.classroom.batch.capacity import MIB, Sample
+from grader.classroom.batch.meter import Meter
 
 
 class Api:

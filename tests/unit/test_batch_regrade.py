@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from grader import record
-from grader.batch import regrade
+from grader.classroom.batch import regrade
+from grader.classroom.results import Entry, Person, Results
 from grader.record import Cause, CheckResult, ExerciseResult, Record
-from grader.results import Entry, Person, Results
 
 NOON = "2026-11-24T12:00:00+01:00"
 

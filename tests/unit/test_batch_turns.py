@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from grader.batch.turns import Turns
 from grader.checks import eventually
+from grader.classroom.batch.turns import Turns
 from grader.grading.exercise import Stopped
 from grader.lab.model import Exercise
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.batch import worker
+from grader.classroom.batch import worker
 from grader.errors import KitError
 
 LIMITS = {"most_bytes": 1000, "most_files": 10}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.batch import machine
+from grader.classroom.batch import machine
 from grader.engine import disk, packages
 from grader.errors import EngineFault
 

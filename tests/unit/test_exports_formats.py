@@ -25,11 +25,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from grader import cli, marks, pseudonym, record
-from grader.exports import gradescope, junit, nbgrader, rows
-from grader.exports.rows import Row
+from grader import cli, record
+from grader.classroom import pseudonym
+from grader.classroom.exports import gradescope, junit, nbgrader, rows
+from grader.classroom.exports.rows import Row
+from grader.classroom.marking import marks
+from grader.classroom.results import Results
 from grader.lab.late import Late
-from grader.results import Results
 from tests.unit import graded_class, sample_record
 from tests.unit.graded_class import ADA, BJOERN, LAB, QUESTIONS
 

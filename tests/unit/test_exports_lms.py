@@ -33,12 +33,14 @@ from pathlib import Path
 
 import pytest
 
-from grader import cli, csvfile, marks
+from grader import cli
+from grader.classroom import csvfile
+from grader.classroom.exports import canvas, moodle, rows
+from grader.classroom.exports.export import Export
+from grader.classroom.exports.rows import Row
+from grader.classroom.marking import marks
+from grader.classroom.results import Results
 from grader.errors import KitError
-from grader.exports import canvas, moodle, rows
-from grader.exports.export import Export
-from grader.exports.rows import Row
-from grader.results import Results
 from tests.unit import graded_class
 from tests.unit.graded_class import LAB, QUESTIONS
 

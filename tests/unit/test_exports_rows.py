@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader import cli, csvfile, marks, pseudonym
+from grader import cli
+from grader.classroom import csvfile, pseudonym
+from grader.classroom.exports import plain, rows, spreadsheet
+from grader.classroom.exports.rows import Row
+from grader.classroom.marking import marks
+from grader.classroom.results import Results, Unmatched
 from grader.errors import KitError
-from grader.exports import plain, rows, spreadsheet
-from grader.exports.rows import Row
-from grader.results import Results, Unmatched
 from tests.unit import graded_class
 from tests.unit.graded_class import ADA, BJOERN, LAB, LAB4, QUESTIONS
 

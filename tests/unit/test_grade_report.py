@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from grader.classroom.results import Entry, Person, Results
 from grader.cli import main
-from grader.results import Entry, Person, Results
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from grader import paths
-from grader.batch import inside
-from grader.batch.capacity import GIB, Machine
+from grader.classroom.batch import inside
+from grader.classroom.batch.capacity import GIB, Machine
+from grader.classroom.guest import disk, kit, machine
+from grader.classroom.guest.machine import How, Size
 from grader.cli import main
 from grader.errors import KitError
-from grader.guest import disk, kit, machine
-from grader.guest.machine import How, Size
 from tests.unit import toy_lab
 
 NAMES = ("root", "overlay", "kit", "images", "kernel", "initrd", "channel")
@@ -134,7 +134,7 @@ def test_the_kit_goes_in_with_one_lab_and_without_solutions(tmp_path: Path) -> N
     (lab.folder / "examples" / "solution.txt").write_text("secret")
     with kit.packed(lab.id, lab.folder, lab.templates) as file, tarfile.open(fileobj=file) as tar:
         names = tar.getnames()
-    assert "grader/batch/guest_side.py" in names
+    assert "grader/classroom/batch/guest_side.py" in names
     assert f"labs/{lab.id}/lab.yaml" in names
     assert "templates/images/catalogue.yaml" in names
     assert not [name for name in names if "/examples/" in name or "__pycache__" in name]

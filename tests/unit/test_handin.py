@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from grader import paths, record
+from grader.classroom.intake.gather import gather
 from grader.cli import main
 from grader.errors import KitError
 from grader.grading import submission as grading
 from grader.handout import workspace
-from grader.intake.gather import gather
 from grader.lab import model as labs
 from grader.submission import files as submission
 from grader.submission import manifest

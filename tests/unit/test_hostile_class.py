@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from grader import results
+from grader.classroom import results
+from grader.classroom.intake import git, laying
 from grader.errors import KitError
-from grader.intake import git, laying
 from grader.submission import files as submission
 from grader.submission import manifest, pack
 from grader.submission.archives import members, names, readers, unpack
@@ -426,7 +426,7 @@ def test_a_pipe_for_a_list_keeps_nobody_waiting(tmp_path: Path) -> None:
     with pytest.raises(KitError, match="no ordinary file"):
         results.load(folder)
     assert results.Results(folder, "lab4").record(student) is None
-    from grader import csvfile
+    from grader.classroom import csvfile
 
     with pytest.raises(KitError, match="no ordinary file"):
         csvfile.read(folder / "marks.csv")

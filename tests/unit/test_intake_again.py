@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from grader import results
+from grader.classroom import results
 from grader.errors import KitError
 from tests.unit import made_class
 from tests.unit.handed_in import Class, folders, moodle, zips, zips_in_folders
@@ -99,7 +99,7 @@ def test_killed_at_any_moment_it_comes_to_the_same_end(klass):
     source = moodle(klass)
     script = (
         "import sys\nfrom pathlib import Path\nfrom grader import lab\n"
-        "from grader.intake.gather import gather\n"
+        "from grader.classroom.intake.gather import gather\n"
         "p = [Path(a) for a in sys.argv[1:]]\n"
         "gather(p[0], lab.load(p[1]), p[2], p[3], lambda *_: print(*_, flush=True))\n"
     )
@@ -140,7 +140,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from grader import grading, lab
-from grader.intake.gather import gather
+from grader.classroom.intake.gather import gather
 source, folder, out = map(Path, sys.argv[1:])
 loaded = lab.load(folder)
 if os.geteuid() == 0:  # whom rights do not stop
@@ -176,7 +176,7 @@ import resource, sys
 from pathlib import Path
 from grader import grading, lab
 from grader.errors import KitError
-from grader.intake.gather import gather
+from grader.classroom.intake.gather import gather
 source, folder, out = map(Path, sys.argv[1:])
 loaded = lab.load(folder)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from grader import results
+from grader.classroom import results
 from grader.errors import KitError
 from tests.unit import made_class
 from tests.unit.handed_in import (

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.intake import labels
-from grader.intake.handed import Handed
-from grader.intake.matching import Matcher
-from grader.results import Person
+from grader.classroom.intake import labels
+from grader.classroom.intake.handed import Handed
+from grader.classroom.intake.matching import Matcher
+from grader.classroom.results import Person
 from grader.submission.manifest import Manifest
 from tests.unit import made_class, toy_lab
 

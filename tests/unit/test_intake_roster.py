@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from grader.classroom.intake import dates, roster
+from grader.classroom.results import Person
 from grader.errors import KitError
-from grader.intake import dates, roster
-from grader.results import Person
 from tests.unit import toy_lab
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from grader import likeness
+from grader.classroom import likeness
+from grader.classroom.likeness import values as likeness_values
+from grader.classroom.likeness.values import Values, bound
+from grader.classroom.results import Entry, Person, Results
 from grader.handout import workspace
 from grader.handout.rendering import render, render_tree
 from grader.lab import model as labs
 from grader.lab.variant import variant
-from grader.likeness import values as likeness_values
-from grader.likeness.values import Values, bound
-from grader.results import Entry, Person, Results
 
 LAB = labs.load("lab4")
 IDS = [f"s{3000000 + 37 * n}" for n in range(6)]

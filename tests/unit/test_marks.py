@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
-from grader import answers, cli, gradebook, marks, pseudonym
-from grader.answers import MAX_BYTES, MAX_CHARACTERS
+from grader import cli
+from grader.classroom import pseudonym
+from grader.classroom.exports import spreadsheet
+from grader.classroom.exports.template import template
+from grader.classroom.marking import answers, marks, nbgrader_gradebook
+from grader.classroom.marking.answers import MAX_BYTES, MAX_CHARACTERS
+from grader.classroom.results import Results
 from grader.errors import KitError
-from grader.exports import spreadsheet
-from grader.exports.template import template
 from grader.handout import worksheet as worksheets
 from grader.handout import workspace
 from grader.lab import rubric
-from grader.results import Results
 from tests.unit import graded_class
 from tests.unit.graded_class import ADA, BJOERN, IDS, LAB4, QUESTIONS
 
@@ -431,7 +433,7 @@ def nbgraders(file: Path) -> Any:
 def test_marks_come_from_nbgraders_gradebook(results: Results, tmp_path: Path) -> None:
     file = tmp_path / "grade book.db"
     nbgraders(file).close()
-    found = gradebook.read(file, results, QUESTIONS)
+    found = nbgrader_gradebook.read(file, results, QUESTIONS)
     assert found.points(ADA.id, QUESTIONS) == 12.5
     assert found.of(ADA.id)[IDS[1]] == marks.Mark(4.5, f"See {IDS[1]}.")
     assert found.of(BJOERN.id) == {IDS[3]: marks.Mark(0.0, "")}
@@ -447,7 +449,7 @@ def test_marks_come_from_what_nbgrader_exports(results: Results, tmp_path: Path)
     exporter.to = str(tmp_path / "grades.csv")
     exporter.export(book)
     book.close()
-    found = gradebook.read(tmp_path / "grades.csv", results, QUESTIONS)
+    found = nbgrader_gradebook.read(tmp_path / "grades.csv", results, QUESTIONS)
     assert found.given == {ADA.id: {marks.ALL: marks.Mark(12.5)}}
     assert found.points(ADA.id, QUESTIONS) == 12.5
 
@@ -485,7 +487,7 @@ def test_points_beyond_the_rubric_are_refused(results: Results, tmp_path: Path) 
     book.db.commit()
     book.close()
     with pytest.raises(KitError, match="7 points"):
-        gradebook.read(file, results, QUESTIONS)
+        nbgrader_gradebook.read(file, results, QUESTIONS)
 
 
 @pytest.mark.parametrize(
@@ -509,9 +511,9 @@ def test_what_nbgrader_did_not_write_is_refused(
     file = tmp_path / "file"
     file.write_bytes(content)
     with pytest.raises(KitError, match=says):
-        gradebook.read(file, results, QUESTIONS)
+        nbgrader_gradebook.read(file, results, QUESTIONS)
     with pytest.raises(KitError, match="cannot be read"):
-        gradebook.read(tmp_path / "none", results, QUESTIONS)
+        nbgrader_gradebook.read(tmp_path / "none", results, QUESTIONS)
 
 
 def test_comments_that_were_made_neutral_come_back_as_they_were(results: Results) -> None:

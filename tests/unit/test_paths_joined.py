@@ -58,15 +58,15 @@ REASONS: dict[str, dict[str, set[str]]] = {
             "self.folder.joinpath(*path)",  # names.check
             "folder / path[0]",
         },
-        "grader/intake/git.py": {"PurePosixPath('.git') / checked(name, '.git/HEAD')"},
-        "grader/intake/layouts.py": {"scratch / name"},  # names.check, or names.safe
-        "grader/results.py": {
+        "grader/classroom/intake/git.py": {"PurePosixPath('.git') / checked(name, '.git/HEAD')"},
+        "grader/classroom/intake/layouts.py": {"scratch / name"},  # names.check, or names.safe
+        "grader/classroom/results.py": {
             # results.load and Lab.is_student
             "self.folder / 'submissions' / student",
             "self.folder / 'records' / f'{student}.json'",
             "self.folder / 'feedback' / f'{student}.html'",
         },
-        "grader/intake/gather.py": {"out / 'submissions' / person.id"},
+        "grader/classroom/intake/gather.py": {"out / 'submissions' / person.id"},
         "grader/handout/workspace.py": {"paths.workspaces() / lab.id / student"},
         "grader/vetting/compose.py": {"context / texts.get('dockerfile', 'Dockerfile')"},
         "grader/modules/compose.py": {"PurePosixPath(folder, env_file)"},
@@ -78,10 +78,10 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
     },
     "names that the system has listed: one name each, no path": {
-        "grader/intake/laying.py": {"root / path.name"},
+        "grader/classroom/intake/laying.py": {"root / path.name"},
         "grader/submission/archives/members.py": {"PurePosixPath(*below.parts)", "Path(path.name)"},
-        "grader/intake/seen.py": {"Path(folder, f)", "Path(folder, name)"},
-        "grader/likeness/texts.py": {
+        "grader/classroom/intake/seen.py": {"Path(folder, f)", "Path(folder, name)"},
+        "grader/classroom/likeness/texts.py": {
             "Path(entry.path)",
             "PurePosixPath(path.relative_to(folder).as_posix())",
         },
@@ -96,8 +96,8 @@ REASONS: dict[str, dict[str, set[str]]] = {
     "the lab's own names": {
         "grader/modules/files.py": {"folder / name"},
         "grader/submission/pack.py": {"folder / name(lab, student)", "workspace / folder"},
-        "grader/intake/laying.py": {"root / name"},
-        "grader/intake/workspace.py": {"root / name", "root / f'.{name}.renamed'"},
+        "grader/classroom/intake/laying.py": {"root / name"},
+        "grader/classroom/intake/workspace.py": {"root / name", "root / f'.{name}.renamed'"},
         "grader/handout/pictures.py": {"posixpath.join(posixpath.dirname(name), picture.path)"},
         "grader/modules/runbook/vetted.py": {"submission / file"},
         "grader/submission/files.py": {"workspace / folder"},
@@ -120,15 +120,15 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/submission/archives/unpack.py": {
             "Path(tempfile.mkdtemp(dir=dest.parent, prefix=f'.{dest.name[:40]}.'))"
         },
-        "grader/intake/gather.py": {
+        "grader/classroom/intake/gather.py": {
             "Path(tempfile.mkdtemp(dir=out, prefix=_TEMPORARY))",
             "Path(tempfile.mkdtemp(dir=scratch)) / 'old'",
             "out.glob(f'{_TEMPORARY}*')",
             "scratch / listed.file.name",
             "scratch / str(number)",
         },
-        "grader/intake/git.py": {"Path(own)", "clone / objects"},
-        "grader/intake/laying.py": {"self.scratch / f'open-{self.archives}'"},
+        "grader/classroom/intake/git.py": {"Path(own)", "clone / objects"},
+        "grader/classroom/intake/laying.py": {"self.scratch / f'open-{self.archives}'"},
         "grader/grading/plugin.py": {
             "collector.path.with_name(f'_{collector.path.stem}_hidden.py')"
         },
@@ -140,7 +140,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
             " | getattr(os, 'O_BINARY', 0))",
             "path / name",
         },
-        "grader/results.py": {"found.folder / name"},
+        "grader/classroom/results.py": {"found.folder / name"},
         "grader/vetting/compose.py": {"folder / n"},
         "grader/vetting/envfile.py": {"PurePosixPath(path.name)"},
         "grader/vetting/yamlfile.py": {"PurePosixPath(path.name)"},
@@ -156,11 +156,11 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
     },
     "shown to a person or compared, never opened": {
-        "grader/intake/laying.py": {"Path(error.where)"},
+        "grader/classroom/intake/laying.py": {"Path(error.where)"},
         "grader/modules/compose_projects.py": {"Path(other.folder)", "Path(told)"},
     },
     "arithmetic": {
-        "grader/likeness/values.py": {"count / size"},
+        "grader/classroom/likeness/values.py": {"count / size"},
         "labs/lab4/checks/_scientific_picture.py": {"max(seen.values()) / (width * height)"},
     },
 }

@@ -144,7 +144,7 @@ NOT_LITERAL = {
     "labs/lab4/checks/_scientific_pins.py: LOCKS[name]": "TABLES",
     "grader/lab/model.py: self.student_pattern": "the lab author's, for an ID of a few letters",
     "grader/lab/labfile.py: students['pattern']": "the lab author's",
-    "grader/reports/people.py: self.lab.student_pattern": "the lab author's",
+    "grader/classroom/reports/people.py: self.lab.student_pattern": "the lab author's",
     "grader/modules/exchange.py: b'HTTP/1\\\\.\\\\d (\\\\d{3})(?!\\\\S)'": "a bounded line",
     "grader/modules/exchange.py: b'([0-9a-fA-F]{1,15})[ \\\\t]*(?:;|$)'": "a bounded line",
     "grader/vetting/rules.py: pattern": "see its callers; for one value of a YAML file of 64 KB",

@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 from grader import paths
+from grader.classroom.likeness import texts
 from grader.errors import KitError
 from grader.handout import pictures, worksheet, workspace
 from grader.handout.pictures import SVG
 from grader.lab import model as labs
 from grader.lab.model import Lab
 from grader.lab.variant import variant
-from grader.likeness import texts
 from grader.submission import files as submission
 from grader.submission import pack
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from grader import cli, record, results
-from grader.batch import lock
+from grader import cli, record
+from grader.classroom import results
+from grader.classroom.batch import lock
 from grader.files import private
 from tests.unit import made_class, sample_class
 from tests.unit.handed_in import Class, mixed

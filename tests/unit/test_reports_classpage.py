@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grader import record, results
+from grader import record
+from grader.classroom import results
+from grader.classroom.pseudonym import secret_of
+from grader.classroom.reports import classchecks, classfacts, classpage, classtable
+from grader.classroom.reports.people import People
+from grader.classroom.results import Entry, Person, Results
 from grader.cli import main
 from grader.errors import KitError
-from grader.pseudonym import secret_of
 from grader.record import Cause, Record
-from grader.reports import classchecks, classfacts, classpage, classtable
-from grader.reports.people import People
-from grader.results import Entry, Person, Results
 from tests.unit import sample_class as made
 from tests.unit import sample_record as sample
 from tests.unit.test_reports_feedback import Outline

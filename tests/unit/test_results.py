@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from grader import results
+from grader.classroom import results
+from grader.classroom.results import Entry, Likeness, Person, Results, Unmatched
 from grader.errors import KitError
-from grader.results import Entry, Likeness, Person, Results, Unmatched
 
 
 def a_class(folder):

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 from grader import paths
+from grader.classroom.guest import disk as guest_disk
+from grader.classroom.guest import machine as guest_machine
 from grader.console import say
 from grader.engine import packages
 from grader.errors import KitError
-from grader.guest import disk as guest_disk
-from grader.guest import machine as guest_machine
 
 PROGRAMS = {
     "vagrant": "vagrant",

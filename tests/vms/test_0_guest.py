@@ -17,7 +17,7 @@ import pytest
 
 from grader import paths
 from grader.checks import eventually
-from grader.guest import disk, machine
+from grader.classroom.guest import disk, machine
 from tests.engine import kit
 from tests.engine.small_class import Class
 
@@ -27,7 +27,7 @@ SECONDS = 1800
 START = """
 import sys, tempfile, threading
 from pathlib import Path
-from grader.guest import disk, machine
+from grader.classroom.guest import disk, machine
 empty, kernel = map(Path, sys.argv[1:])
 with tempfile.TemporaryFile() as kit:
     media = machine.Media(empty, kernel, empty, empty, kit)

@@ -1,0 +1,1 @@
+"""A whole class: from what a learning management system gives to what it takes."""

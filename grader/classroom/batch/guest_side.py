@@ -1,0 +1,103 @@
+"""The worker in a virtual machine: grades what comes over the serial port (see `inside`).
+
+    python -m grader.classroom.batch.guest_side
+
+The first message says what the image set is and how to grade; each later one is a submission.
+It is started by templates/guest/drydock.service; when it ends, so does the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from grader.checks import eventually
+from grader.classroom.batch import worker
+from grader.classroom.guest import disk, machine
+from grader.console import say
+from grader.engine import daemon, find, node
+from grader.engine.images.sets import ImageSet
+from grader.engine.mirror import making
+from grader.errors import KitError
+from grader.grading import submission
+from grader.targets import frames, providers
+
+DEVICE = Path("/dev/virtio-ports") / machine.PORT
+DEVICE_SECONDS = 120
+IMAGES = Path("/dev/disk/by-id/virtio-images")
+
+
+class Port:
+    """A serial port, read and written like a socket."""
+
+    def __init__(self, device: Path = DEVICE) -> None:
+        self._handle = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+
+    def recv(self, size: int, /) -> bytes:
+        return os.read(self._handle, size)
+
+    def sendall(self, data: bytes, /) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._handle, left) :]
+
+
+def main() -> int:
+    eventually(DEVICE.exists, within=DEVICE_SECONDS)
+    port = Port()
+    told, _ = frames.receive(port)
+    try:
+        return serve(port, told)
+    except frames.Ended:
+        return 0
+    except KitError as error:
+        frames.send(port, {"failed": str(error)})
+        # Until it is heard, and the machine ended from outside.
+        port.recv(1)
+        return error.exit_code
+
+
+def be_patient(factor: float) -> None:
+    """Give all in this process so many times the usual time: the machine may be an emulated one."""
+    providers.Sandboxes.patience = factor
+    daemon.START_SECONDS *= factor
+    node.READY_SECONDS *= factor
+    making.SECONDS *= factor
+
+
+def serve(port: Port, told: dict[str, Any]) -> int:
+    """Make ready as told, then grade until the port is closed."""
+    be_patient(float(told["patience"]))
+    disk.adopt(ImageSet(**told["images"]), IMAGES)
+    one_at_a_time = threading.Lock()
+
+    def grade(number: int, job: str, files: bytes) -> None:
+        answer = worker.grade(job, files)
+        with one_at_a_time:
+            frames.send(port, {"id": number}, answer.encode("utf-8", "backslashreplace"))
+
+    with worker.ready(find.EMBEDDED, told["jobs"]) as place:
+        ready = {
+            "kit": submission.kit_digest(),
+            "width": place.here.width,
+            "side_by_side": place.here.side_by_side,
+            "because": place.here.decision.because,
+        }
+        frames.send(port, {"ready": ready})
+        with ThreadPoolExecutor(place.here.width) as pool:
+            try:
+                while True:
+                    asked, files = frames.receive(port)
+                    pool.submit(grade, int(asked["id"]), str(asked["job"]), files)
+            except frames.Ended:
+                say("The port is closed.")
+                worker.end()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

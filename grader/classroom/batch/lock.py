@@ -1,0 +1,97 @@
+"""One batch at a time grades into a results folder; a second one hears who does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from grader.classroom import results
+from grader.errors import KitError
+from grader.files import private
+from grader.grading import submission
+
+LOCK = ".lock"
+HOLDER = ".batch.json"
+SCRATCH = ".work"
+"""Temporary files of the batch that holds the lock: whatever is in it otherwise is left over."""
+
+WRITTEN = (".", "records", "feedback", "regrade/records")
+"""Folders in which files are written under temporary names and renamed."""
+
+
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[Path]:
+    """Make the results folder if need be and be its only batch; yields the scratch folder.
+
+    What a killed batch left under temporary names is removed. KitError where another batch has
+    it, or where nothing can be written; nothing is changed then.
+    """
+    new = not folder.exists()
+    try:
+        results.prepare(folder)
+        lock = FileLock(folder / LOCK, timeout=0, mode=private.FILE)
+        lock.acquire()
+    except Timeout:
+        raise KitError(
+            f"Another batch is grading into this folder: {_holder(folder)}.",
+            where=str(folder),
+            remedy="Wait for it, end it with Ctrl-C, or grade into another folder (--out).",
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise unwritable(folder, error) from None
+    scratch = folder / SCRATCH
+    try:
+        try:
+            _tidy(folder)
+            # A killed batch's check may write into it for a moment still, so that it stays.
+            private.folder(scratch)
+            private.write(folder / HOLDER, json.dumps(_this()).encode())
+        except OSError as error:
+            raise unwritable(folder, error) from None
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (folder / HOLDER).unlink(missing_ok=True)
+        if new and {path.name for path in folder.iterdir()} <= {LOCK}:
+            # Nothing came of it: bad input leaves nothing behind.
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def unwritable(folder: Path, error: BaseException) -> KitError:
+    said = getattr(error, "strerror", None) or str(error)
+    return KitError(
+        f"Results cannot be written here: {said}.",
+        where=str(getattr(error, "filename", None) or folder),
+        remedy="Name another folder with --out, or see that this one can be written to.",
+    )
+
+
+def _this() -> dict[str, str | int]:
+    return {"pid": os.getpid(), "host": platform.node(), "since": submission.now()}
+
+
+def _holder(folder: Path) -> str:
+    try:
+        told = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        here = "" if told["host"] == platform.node() else f" on {told['host']}"
+        return f"process {told['pid']}{here}, since {told['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "it does not say which process that is"
+
+
+def _tidy(folder: Path) -> None:
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+    for name in WRITTEN:
+        for end in ("json", "html", "csv"):
+            # `private.write_text` names them so.
+            for file in (folder / name).glob(f".*.{end}.*"):
+                file.unlink(missing_ok=True)

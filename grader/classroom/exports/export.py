@@ -1,0 +1,68 @@
+"""What an export comes to: files, and what a teacher has to know about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from grader.classroom.exports.rows import Row
+from grader.classroom.results import Person
+
+
+@dataclass(frozen=True)
+class Export:
+    """`files` by name (with /), the contents as bytes; `notes` are sentences for the teacher.
+
+    `filled` is how many students have points in it (in JUnit: have results); `gone` are files of
+    an earlier export of the same kind that must not stay.
+    """
+
+    files: dict[str, bytes]
+    filled: int
+    notes: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+def matched(
+    cells: Sequence[str], keys: Iterable[tuple[str, str]], people: dict[tuple[str, str], Row]
+) -> Row | str | None:
+    """The student whom a row of an LMS's file is about.
+
+    `keys` are what the row is known by, as (kind, text); `people` is `known_by`; `cells` name the
+    row for a person. None: nobody here is known by any of them. A text instead of a row says that
+    they name different people: then it is better to write nothing.
+    """
+    found: list[Row] = []
+    for kind, text in keys:
+        row = people.get((kind, text.strip().casefold())) if text.strip() else None
+        if row is not None and row not in found:
+            found.append(row)
+    if not found:
+        return None
+    if len(found) > 1:
+        names = " and ".join(row.student for row in found)
+        return f"{', '.join(filter(None, cells))[:120]}: this could be {names}"
+    return found[0]
+
+
+def known_by(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
+    """Rows by (kind, name in small letters). What two people share names nobody."""
+    found: dict[tuple[str, str], Row] = {}
+    shared: set[tuple[str, str]] = set()
+    for row in rows:
+        for key in _names(row.person):
+            if found.setdefault(key, row) is not row:
+                shared.add(key)
+    return {key: row for key, row in found.items() if key not in shared}
+
+
+def _names(person: Person) -> list[tuple[str, str]]:
+    """All that somebody is known by; `id` is any of the names that an LMS keeps as a number."""
+    names = [(kind, number) for kind, number in person.numbers.items()]
+    names += [("id", number) for kind, number in person.numbers.items() if kind not in _INTERNAL]
+    names += [("email", person.email), ("id", person.id)]
+    return [(kind, name.strip().casefold()) for kind, name in names if name.strip()]
+
+
+# Numbers that an LMS counts itself: equal ones of another kind mean nothing.
+_INTERNAL = ("moodle", "canvas")

@@ -1,0 +1,63 @@
+"""marks.csv to be filled in: a row per question and student who handed in, answers' state noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from grader.classroom.exports import spreadsheet
+from grader.classroom.exports.spreadsheet import Cell
+from grader.classroom.marking import marks
+from grader.classroom.marking.answers import Worksheet
+from grader.classroom.marking.marks import ALL, COLUMNS, Mark, Marks
+from grader.classroom.results import Results
+from grader.lab.rubric import Question
+
+NO_ANSWER = "No answer."
+BOM = "\ufeff"
+"""So that Excel reads UTF-8."""
+
+
+def template(
+    results: Results,
+    questions: Sequence[Question],
+    worksheets: Mapping[str, Worksheet],
+    *,
+    known: Marks | None = None,
+    listed: frozenset[tuple[str, str]] = frozenset(),
+    anonymous: bool = False,
+) -> str | None:
+    """The text of the file; None if nobody is left to mark.
+
+    `known` are marks that are filled in already, `listed` pairs of student and question that
+    have a row elsewhere. An untouched answer has 0 points: a person can still change that.
+    """
+    known = known or Marks()
+    names = marks.shown(results, anonymous=anonymous)
+    students = sorted((entry.person.id for entry in results.entries), key=names.__getitem__)
+    rows: list[list[Cell]] = []
+    for student in students:
+        given = known.of(student)
+        if ALL in given and (student, ALL) not in listed:
+            rows.append([names[student], ALL, marks.maximum(questions), given[ALL].points, ""])
+    for question in questions:
+        for student in students:
+            given = known.of(student)
+            if ALL in given or {(student, question.id), (student, ALL)} & listed:
+                continue
+            mark = given.get(question.id) or _guess(worksheets.get(student), question)
+            points = mark.points if isinstance(mark, Mark) else None
+            comment = mark.comment if isinstance(mark, Mark) else mark
+            rows.append([names[student], question.id, question.points, points, comment])
+    return BOM + spreadsheet.table(COLUMNS, rows) if rows else None
+
+
+def _guess(worksheet: Worksheet | None, question: Question) -> Mark | str:
+    """What can be said without reading: no points for no answer, or why there is none to read."""
+    if worksheet is None:
+        return "It could not be unpacked."
+    if worksheet.trouble:
+        return worksheet.trouble
+    answer = worksheet.answers.get(question.id)
+    if answer is None:
+        return "The worksheet has no such cell any more."
+    return Mark(0.0, NO_ANSWER) if answer.untouched else ""

@@ -1,0 +1,66 @@
+"""What submissions of a class have in common that the students' variants do not give them.
+
+A hint for a person, never a verdict: two who learned together, or took from the same page, look
+the same. How certain a hint must be is said in `values` and `files`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from grader.classroom.likeness.files import Files
+from grader.classroom.likeness.texts import read
+from grader.classroom.likeness.values import Values
+from grader.classroom.results import Likeness, Results
+from grader.lab.model import Lab
+
+Progress = Callable[[int, int], None]
+"""Called with how many submissions were read, and how many there are."""
+
+
+def find(lab: Lab, results: Results, progress: Progress | None = None) -> tuple[Likeness, ...]:
+    """All likenesses of a class, in a stable order; seconds for hundreds of submissions.
+
+    Of `values` the first student's files hold the second one's values; `detail` has their names,
+    the most telling first, and the files. The second may be somebody who handed in nothing, or
+    the lab's demo student. Of `file` all students have the files that `detail` names.
+    Submissions are only read, and what is no ordinary text file is left out.
+    """
+    writers = sorted({entry.person.id for entry in results.entries if entry.refused is None})
+    people = {entry.person.id for entry in results.entries}
+    people |= {person.id for person in results.missing} | {lab.demo_student}
+    values = Values(lab, sorted(people))
+    files = Files(lab, values)
+    tests = len(writers) * len(people)
+    told: list[Likeness] = []
+    for done, writer in enumerate(writers, start=1):
+        texts = read(results.submission(writer))
+        files.add(writer, texts)
+        grams = {text.name: values.grams(text.text) for text in texts}
+        everything: set[str] = set().union(*grams.values())
+        for found in values.found(writer, everything, tests):
+            where = _where(values.grams_of(found.person, found.names), grams)
+            detail = f"{_listed(found.names)}; in {_listed(where)}"
+            told.append(Likeness("values", (writer, found.person), detail))
+        if progress is not None:
+            progress(done, len(writers))
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for shared in files.shared():
+        groups[shared.students].append(shared.name)
+    told += [
+        Likeness("file", students, _listed(sorted(names)))
+        for students, names in sorted(groups.items())
+    ]
+    return tuple(told)
+
+
+def _where(theirs: set[str], grams: dict[str, set[str]]) -> list[str]:
+    """The files that hold several of another's values; one alone may be an ordinary word."""
+    several = [name for name, inside in grams.items() if len(theirs & inside) > 1]
+    return several or [name for name, inside in grams.items() if theirs & inside]
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,1 @@
+"""What a person decides: marks, comments, and the gradebook of nbgrader."""
