@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from grader import student
+from grader.cli import student
 from tests import lanes
 
 LANE = os.environ.get("PYTEST_XDIST_WORKER")

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import machines, paths, student
+from grader import machines, paths
+from grader.cli import student
 from grader.console import say
 from grader.errors import KitError
 from grader.files import private
@@ -187,7 +188,7 @@ def _demo(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
 
 def grade(request: submission.Request, planned: submission.Plan, provider: Provider) -> Record:
     """Run what the plan says, with bars or lines that show how far it is."""
-    from grader.reports.progress import following
+    from grader.cli.progress import following
 
     kept = [exercise for exercise in planned.keys if exercise not in {e.id for e in planned.to_run}]
     if kept:

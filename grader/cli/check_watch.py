@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.cli import check, tell
+from grader.cli.watching import Saved, Watch
 from grader.console import say
 from grader.errors import KitError
 from grader.grading import submission
@@ -14,7 +15,6 @@ from grader.record import Record
 from grader.reports import changes
 from grader.targets import providers
 from grader.targets.providers import Provider
-from grader.watching import Saved, Watch
 
 MOST_NAMES = 3
 

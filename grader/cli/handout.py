@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from grader import student
+from grader.cli import student
 from grader.console import say
 from grader.handout import workspace
 from grader.lab import model as labs

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import paths, record, student
+from grader import paths, record
+from grader.cli import student
 from grader.console import say
 from grader.errors import KitError
 from grader.lab import model as labs

@@ -18,13 +18,13 @@ import pytest
 
 from grader.classroom import results
 from grader.classroom.intake import git, laying
+from grader.cli.watching import Watch
 from grader.errors import KitError
 from grader.submission import files as submission
 from grader.submission import manifest, pack
 from grader.submission.archives import members, names, readers, unpack
 from grader.submission.archives.names import NotUnpacked
 from grader.submission.archives.unpack import Limits
-from grader.watching import Watch
 from tests.unit import made_class, outside, sample_class
 from tests.unit.handed_in import Class
 from tests.unit.test_intake_archive import a_tar, a_zip, refused

@@ -90,7 +90,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
             "dest / name",
             "self.workspace / name",
         },
-        "grader/watching.py": {"Path(entry.path)"},
+        "grader/cli/watching.py": {"Path(entry.path)"},
         "grader/vetting/stack.py": {"folder / file_name"},
     },
     "the lab's own names": {
@@ -101,7 +101,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/handout/pictures.py": {"posixpath.join(posixpath.dirname(name), picture.path)"},
         "grader/modules/runbook/vetted.py": {"submission / file"},
         "grader/submission/files.py": {"workspace / folder"},
-        "grader/watching.py": {"self.workspace / folder"},
+        "grader/cli/watching.py": {"self.workspace / folder"},
         "labs/lab3/checks/_building.py": {"submission / exercise"},
         "labs/lab4/checks/_compose_app.py": {
             "submission / folder",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import student
+from grader.cli import student
 from grader.errors import KitError
 from grader.lab import model as labs
 

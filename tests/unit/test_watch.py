@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from grader.cli.watching import Saved, Watch, is_temporary
 from grader.lab.model import Exercise
 from grader.record import Record
 from grader.reports import changes
-from grader.watching import Saved, Watch, is_temporary
 from tests.unit import sample_record as sample
 
 EVERY = 0.05
