@@ -13,7 +13,7 @@ from typing import Any
 
 from grader.classroom.results import Entry, Person, Results
 from grader.console import say
-from grader.engine.embedded import place
+from grader.engine.engine_paths import current
 from grader.engine.mirror import status
 from grader.grading import examples
 from grader.lab import model as labs
@@ -135,7 +135,7 @@ def grade(out: Path, *more: str) -> int:
 def used() -> int:
     """Bytes on the disk below the kit's data directory."""
     done = subprocess.run(
-        ["du", "-s", "-B1", str(place().home), str(place().run)],
+        ["du", "-s", "-B1", str(current().home), str(current().run)],
         capture_output=True,
         text=True,
         check=False,

@@ -14,7 +14,7 @@ from typing import Any
 
 from grader.checks import eventually
 from grader.console import say
-from grader.engine.embedded import Place
+from grader.engine.engine_paths import EnginePaths
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.grading import examples
@@ -123,7 +123,7 @@ def machines(engine: Any, repeat: int) -> list[Row]:
                     )
                     times[action].append(time.monotonic() - started)
             finally:
-                shutil.rmtree(Place(Path(home).resolve()).run, ignore_errors=True)
+                shutil.rmtree(EnginePaths(Path(home).resolve()).run, ignore_errors=True)
     return [
         (what, f"{statistics.median(times[action]):.1f} s", goal)
         for action, (what, goal) in TYPED.items()

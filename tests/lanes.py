@@ -19,7 +19,7 @@ from grader.engine.images import bundle
 from grader.paths import data_dir
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
     from grader.engine.images import ImageSet
 
 MEMORY = 10 * 1024**3

@@ -119,10 +119,10 @@ def _mirror(url: str | None, *, clear: bool, as_json: bool) -> int:
 
 def _status(url: str | None, *, as_json: bool) -> int:
     """0 if an engine answers, else 3."""
-    from grader.engine import embedded, find
+    from grader.engine import engine_paths, engine_state, find
 
-    where = embedded.place()
-    health = embedded.health(where)
+    where = engine_paths.current()
+    health = engine_state.health(where)
     engine = find.find(url)
     if as_json:
         print(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grader.errors import KitError
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
     from grader.engine.images.sets import ImageSet
 
 EXAMPLE = """examples:

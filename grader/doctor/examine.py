@@ -12,8 +12,8 @@ from typing import Literal
 
 from grader import paths
 from grader.doctor import advisories, vagrant
-from grader.engine import disk, embedded, find, packages
-from grader.engine.find import Engine
+from grader.engine import disk, embedded, engine_state, find, packages
+from grader.engine.client import Engine
 from grader.errors import KitError
 
 State = Literal["ok", "warning", "missing", "optional"]
@@ -94,7 +94,7 @@ def _engine(url: str | None) -> tuple[Engine | None, Finding]:
         return None, Finding(
             name, "ok", "none; the kit starts its own when it needs one", cost, start
         )
-    return None, Finding(name, "missing", "none, and none can be started", "", embedded.REMEDY)
+    return None, Finding(name, "missing", "none, and none can be started", "", engine_state.REMEDY)
 
 
 def _versions(engine: Engine) -> Finding:

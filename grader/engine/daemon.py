@@ -19,7 +19,8 @@ from pathlib import Path
 
 from grader.console import say, task
 from grader.engine import disk, firewall, kernel_limits, leftovers, packages, pools
-from grader.engine.embedded import REMEDY, Place, State, answers, read_state
+from grader.engine.engine_paths import EnginePaths
+from grader.engine.engine_state import REMEDY, State, answers, read_state
 from grader.engine.images import sealed
 from grader.errors import EngineFault, KitError, NoEngine
 
@@ -29,7 +30,7 @@ NEEDED_BYTES = 2 * 1024**3
 """With less free space than this the engine is not even started."""
 
 
-def start_as_root(where: Place, owner: tuple[int, int]) -> None:
+def start_as_root(where: EnginePaths, owner: tuple[int, int]) -> None:
     """Start it, whatever state it was in: the caller has found that it does not run."""
     clean(where)
     _check_space(where)
@@ -58,12 +59,12 @@ def start_as_root(where: Place, owner: tuple[int, int]) -> None:
             say("It starts with new data; the image set is built anew when it is needed.")
 
 
-def _check_space(where: Place) -> None:
+def _check_space(where: EnginePaths) -> None:
     where.data.mkdir(parents=True, exist_ok=True)
     disk.require(where.data, NEEDED_BYTES, "the engine's data")
 
 
-def _launch(where: Place, owner: tuple[int, int]) -> None:
+def _launch(where: EnginePaths, owner: tuple[int, int]) -> None:
     dockerd = packages.program("dockerd")
     unshare = packages.program("unshare")
     if dockerd is None or unshare is None:
@@ -132,7 +133,7 @@ def _write(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def log_tail(where: Place, lines: int = 12) -> str:
+def log_tail(where: EnginePaths, lines: int = 12) -> str:
     try:
         text = where.log.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -140,7 +141,7 @@ def log_tail(where: Place, lines: int = 12) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def stop_as_root(where: Place) -> None:
+def stop_as_root(where: EnginePaths) -> None:
     state = read_state(where)
     if state is not None and leftovers.start_time(state.pid) == state.started:
         leftovers.end(state.pid, state.started, STOP_SECONDS)
@@ -148,7 +149,7 @@ def stop_as_root(where: Place) -> None:
     shutil.rmtree(where.run, ignore_errors=True)
 
 
-def clean(where: Place) -> None:
+def clean(where: EnginePaths) -> None:
     """Take away what an engine that is not running (or hangs) left on the host."""
     state = read_state(where)
     leftovers.kill_all(str(where.run), _container_ids(where))
@@ -164,7 +165,7 @@ def clean(where: Place) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _container_ids(where: Place) -> set[str]:
+def _container_ids(where: EnginePaths) -> set[str]:
     return {path.name for path in where.data.glob("*/containers/*")}
 
 
@@ -178,9 +179,9 @@ def main() -> int:
     uid, gid = (int(part) for part in args.owner.split(":"))
     try:
         if args.action == "start":
-            start_as_root(Place(args.home), (uid, gid))
+            start_as_root(EnginePaths(args.home), (uid, gid))
         else:
-            stop_as_root(Place(args.home))
+            stop_as_root(EnginePaths(args.home))
     except KitError as error:
         say(str(error))
         return error.exit_code

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.console import say
-from grader.engine import embedded, leftovers, locks, packages
+from grader.engine import engine_paths, leftovers, locks, packages
 from grader.errors import EngineFault
 
 MIB = 1024**2
@@ -31,7 +31,7 @@ LOCK_SECONDS = 60
 
 
 def folder(run_id: str) -> Path:
-    return embedded.place().home / "disks" / run_id
+    return engine_paths.current().home / "disks" / run_id
 
 
 def require(path: Path, needed: int, purpose: str) -> None:
@@ -65,7 +65,7 @@ def reserve(run_id: str, wanted: Mapping[str, int]) -> None:
             raise EngineFault(
                 f"A sandbox needs {total * LEAST / 1024**3:.1f} GiB of disk that are free and "
                 f"promised to no other one. There are {room / 1024**3:.1f} GiB.",
-                where=str(embedded.place().home),
+                where=str(engine_paths.current().home),
                 remedy="Free some space, wait until other sandboxes are gone, "
                 "or set DRYDOCK_HOME to a folder on a larger disk.",
             )
@@ -82,7 +82,7 @@ def reserve(run_id: str, wanted: Mapping[str, int]) -> None:
 def free() -> int:
     """Bytes of the disk of the data directory that are free, and neither promised to a node
     nor SPARE; negative where more is promised than there is."""
-    home = embedded.place().home
+    home = engine_paths.current().home
     home.mkdir(parents=True, exist_ok=True)
     return shutil.disk_usage(home).free - promised() - SPARE
 
@@ -90,7 +90,7 @@ def free() -> int:
 def promised() -> int:
     """Bytes that the nodes that are there may still write."""
     total = 0
-    for path in (embedded.place().home / "disks").glob("*/*.img"):
+    for path in (engine_paths.current().home / "disks").glob("*/*.img"):
         with contextlib.suppress(OSError):
             state = path.stat()
             # Windows has no such disks, and no st_blocks.
@@ -103,7 +103,7 @@ def lost(run_id: str) -> str | None:
 
     Either its own disk is full, or they have used up disks that were smaller than their limit.
     """
-    home = embedded.place().home
+    home = engine_paths.current().home
     left = shutil.disk_usage(home).free if home.is_dir() else FULL
     if left < FULL:
         return f"The disk of {home} is full: {left // MIB} MiB are free"

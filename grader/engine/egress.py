@@ -19,7 +19,7 @@ from grader.engine import firewall, mirror, outer, pools
 if TYPE_CHECKING:
     import docker
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
     from grader.engine.reaper import Run
 
 HUB = (

@@ -2,120 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from grader.console import say
-from grader.engine import embedded, packages
+from grader.engine import embedded, engine_paths, engine_state, packages
+from grader.engine.client import Engine, probe, tls_of_environment
 from grader.errors import EngineFault, NoEngine
 
 if TYPE_CHECKING:
-    import docker
+    pass
 
-Origin = Literal["option", "environment", "context", "embedded"]
 
 EMBEDDED = "embedded"
 """As an engine option: the kit's own, whatever else there is."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A Docker daemon that answered.
-
-    `url` as in DOCKER_HOST; `isolation` is "userns" where it remaps user namespaces,
-    else "container"; `version` the daemon's; `tls` a folder with ca.pem, cert.pem and
-    key.pem where the URL needs them; `rootless` engines have their networks to themselves.
-    """
-
-    url: str
-    origin: Origin
-    isolation: Literal["userns", "container"]
-    version: str
-    name: str = ""
-    mapped_uid: int = 0
-    tls: str | None = None
-    rootless: bool = False
-
-    def client(self, timeout: float = 60) -> docker.DockerClient:
-        """A new client of this engine and no other; `timeout` in seconds per request."""
-        return connect(self.url, timeout, self.tls)
-
-    @property
-    def local(self) -> bool:
-        """Whether its containers' addresses and its sockets are this machine's own: not so in
-        a virtual machine, far away, or in a user's own network."""
-        return (
-            sys.platform.startswith("linux")
-            and self.url.startswith("unix://")
-            and self.name != "docker-desktop"
-            and not self.rootless
-        )
-
-
-def connect(url: str, timeout: float, tls: str | None = None) -> docker.DockerClient:
-    """A client of the engine at `url` and no other."""
-    import docker
-
-    from grader.engine import bounded, node_socket
-
-    seconds: Any = timeout  # whole or not
-
-    if url.startswith("unix://") and sys.platform != "win32":
-        path = Path("/", url.removeprefix("unix://"))
-        if path.is_relative_to(embedded.place().nodes):
-            # A node of `swarm up`: what lies in its folder is its root's to say.
-            return bounded.client(
-                lambda: node_socket.below(path.parent, path.name, timeout), timeout
-            )
-        return bounded.client(lambda: node_socket.by_path(str(path), timeout), timeout)
-    if tls is None:
-        return docker.DockerClient(base_url=url, timeout=seconds)
-    folder = Path(tls)
-    config = docker.tls.TLSConfig(
-        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
-        ca_cert=str(folder / "ca.pem"),
-        verify=True,
-    )
-    return docker.DockerClient(
-        base_url=url.replace("tcp://", "https://"), timeout=seconds, tls=config
-    )
-
-
-def probe(url: str, origin: Origin, tls: str | None = None, timeout: float = 10) -> Engine | None:
-    """The engine at `url`, or None if nothing there answers as one."""
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
-
-    try:
-        client = connect(url, timeout, tls)
-    except (DockerException, RequestException, OSError, ValueError):
-        return None
-    with contextlib.closing(client):
-        try:
-            info: dict[str, Any] = client.info()
-        except (DockerException, RequestException, OSError, ValueError):
-            return None
-    options = [str(option) for option in info.get("SecurityOptions") or []]
-    names = {option.split(",")[0] for option in options}
-    # A rootless engine as a whole is in a user namespace.
-    rootless = "name=rootless" in names
-    remapped = rootless or "name=userns" in names
-    # The data root of a remapping engine ends in UID.GID.
-    last = str(info.get("DockerRootDir", "")).rsplit("/", 1)[-1].split(".")[0]
-    return Engine(
-        url=url,
-        origin=origin,
-        isolation="userns" if remapped else "container",
-        version=str(info.get("ServerVersion", "")),
-        name=str(info.get("Name", "")),
-        mapped_uid=int(last) if remapped and last.isdigit() else 0,
-        tls=tls,
-        rootless=rootless,
-    )
 
 
 def find(url: str | None = None) -> Engine | None:
@@ -144,19 +45,13 @@ def _environments() -> Engine | None:
     named = os.environ.get("DOCKER_HOST")
     if not named:
         return None
-    if named.startswith(f"unix://{embedded.place().nodes}/"):
+    if named.startswith(f"unix://{engine_paths.current().nodes}/"):
         say("DOCKER_HOST is a node of your swarm: looking elsewhere for the kit's engine.")
         return None
     engine = probe(named, "environment", tls_of_environment(named))
     if engine is None:
         say(f"No engine answers at DOCKER_HOST={named}: looking elsewhere.")
     return engine
-
-
-def tls_of_environment(url: str) -> str | None:
-    if url.startswith(("unix://", "npipe://")) or not os.environ.get("DOCKER_TLS_VERIFY"):
-        return None
-    return os.environ.get("DOCKER_CERT_PATH") or None
 
 
 def of_context(*, chosen: bool) -> Engine | None:
@@ -178,8 +73,8 @@ def of_context(*, chosen: bool) -> Engine | None:
 
 def own() -> Engine | None:
     """The kit's own engine, if it runs, answers, and has its data."""
-    where = embedded.place()
-    if not where.socket.exists() or not embedded.there(where.data):
+    where = engine_paths.current()
+    if not where.socket.exists() or not engine_state.there(where.data):
         return None
     return probe(where.url, "embedded")
 
@@ -194,7 +89,9 @@ def ensure(url: str | None = None) -> Engine:
         _start_embedded()
         engine = own()
     if engine is None:
-        raise NoEngine("The kit's own engine started and does not answer.", remedy=embedded.REMEDY)
+        raise NoEngine(
+            "The kit's own engine started and does not answer.", remedy=engine_state.REMEDY
+        )
     from grader.engine import reaper
 
     reaper.reap(engine)
@@ -204,7 +101,7 @@ def ensure(url: str | None = None) -> Engine:
 def _rather_embedded() -> bool:
     """Whether the kit's own engine worked here before (it is stopped, or the machine was),
     and no context was chosen: then it is started again rather than exchanged."""
-    where = embedded.place()
+    where = engine_paths.current()
     used = where.data.is_dir() and any(where.data.iterdir())
     return used and of_context(chosen=True) is None and packages.may_be_root()
 
@@ -212,10 +109,10 @@ def _rather_embedded() -> bool:
 def _start_embedded() -> None:
     from filelock import Timeout
 
-    where = embedded.place()
+    where = engine_paths.current()
     try:
-        with embedded.start_lock(where):
-            if embedded.health(where) != "running":
+        with engine_state.start_lock(where):
+            if engine_state.health(where) != "running":
                 embedded.start(where)
     except Timeout:
         raise EngineFault(

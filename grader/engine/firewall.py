@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.engine import embedded, packages, pools
+from grader.engine import engine_paths, engine_state, packages, pools
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -173,8 +173,8 @@ def present(key: str) -> bool:
 def ensure(engine: Engine) -> None:
     """`up`, where the rules of the kit's own engine are not in force; only root can."""
     if engine.origin == "embedded" and packages.is_root():
-        where = embedded.place()
-        state = embedded.read_state(where)
+        where = engine_paths.current()
+        state = engine_state.read_state(where)
         if state is not None and not present(where.key):
             up(where.key, state.pool)
 

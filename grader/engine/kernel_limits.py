@@ -22,7 +22,7 @@ from grader.engine import packages
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 OUT_OF_REACH = 2**31 - 1
 SHARED = {

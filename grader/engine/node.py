@@ -20,7 +20,7 @@ from grader.engine import (
     commands,
     disk,
     egress,
-    embedded,
+    engine_paths,
     kernel_limits,
     node_image,
     node_socket,
@@ -34,7 +34,7 @@ from grader.nodes.node import Completed
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
     from grader.engine.reaper import Run
 
 READY_SECONDS = 90.0
@@ -465,7 +465,7 @@ def _socket(run: Run, name: str, found: Mapping[str, Any]) -> NodeSocket | None:
 
 def _link(run_id: str, name: str) -> Path:
     """A way to a node's socket folder that is so short that docker commands take it."""
-    return embedded.place().nodes / run_id / name
+    return engine_paths.current().nodes / run_id / name
 
 
 def attached_socket(

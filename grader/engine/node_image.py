@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import docker
     from filelock import FileLock
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 RECIPE = paths.TEMPLATES / "images" / "node"
 MIRROR_RECIPE = paths.TEMPLATES / "images" / "mirror"

@@ -11,7 +11,7 @@ from grader.errors import EngineFault
 if TYPE_CHECKING:
     import docker
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 
 BRIDGE_NAME = "com.docker.network.bridge.name"

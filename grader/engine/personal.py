@@ -16,13 +16,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from grader.engine import embedded, find, reaper
+from grader.engine import client, engine_paths, find, reaper
 from grader.errors import NoEngine
 
 if TYPE_CHECKING:
     import docker
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 HERE = "127.0.0.1"
 LOOKS = ("GET", "HEAD")
@@ -43,7 +43,7 @@ def find_personal(url: str | None = None) -> Engine:
     if url is not None:
         found = find.find(url)
     elif named := os.environ.get("DOCKER_HOST"):
-        found = find.probe(named, "environment", find.tls_of_environment(named))
+        found = client.probe(named, "environment", client.tls_of_environment(named))
         if found is None:
             raise NoEngine(
                 f"No Docker engine answers at DOCKER_HOST={named}.",
@@ -92,7 +92,7 @@ def _of_node(path: str) -> str | None:
     from requests.exceptions import RequestException
 
     place = PurePosixPath(path)
-    nodes = PurePosixPath(embedded.place().nodes.as_posix())
+    nodes = PurePosixPath(engine_paths.current().nodes.as_posix())
     if not place.is_relative_to(nodes) or len(place.relative_to(nodes).parts) < 2:
         return None
     run, name = place.relative_to(nodes).parts[:2]
@@ -100,7 +100,7 @@ def _of_node(path: str) -> str | None:
     if url is None:
         return None
     try:
-        with contextlib.closing(find.connect(url, timeout=20)) as outer:
+        with contextlib.closing(client.connect(url, timeout=20)) as outer:
             found = outer.api.inspect_container(f"drydock-{run}-{name}")
     except (DockerException, RequestException):
         return None

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from grader.engine import disk, embedded, leftovers, mirror, node_socket
+from grader.engine import disk, engine_paths, leftovers, mirror, node_socket
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
     import docker
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 
 OWNER = ("pid", "process_started")
@@ -91,7 +91,7 @@ class Run:
 
     def labels(self, role: str) -> dict[str, str]:
         return {
-            "drydock.home": embedded.place().key,
+            "drydock.home": engine_paths.current().key,
             "drydock.run": self.id,
             "drydock.submission": self.submission,
             "drydock.role": role,
@@ -112,7 +112,7 @@ class Run:
 
 
 def _folder() -> Path:
-    return embedded.place().home / "runs"
+    return engine_paths.current().home / "runs"
 
 
 def engine_url(run: str) -> str | None:
@@ -123,7 +123,7 @@ def engine_url(run: str) -> str | None:
 
 def kept(purpose: str) -> Kept | None:
     """The kept run of that purpose (the newest, should there be several), or None."""
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
     found: list[tuple[float, Kept]] = []
     for path in _folder().glob("*.json"):
@@ -156,7 +156,7 @@ def give_up(one: Kept) -> None:
     """For a kept run whose engine does not run: the engine's next start finds it dead."""
     take_back(one).lock.release()
     disk.remove_all(one.id)
-    shutil.rmtree(embedded.place().nodes / one.id, ignore_errors=True)
+    shutil.rmtree(engine_paths.current().nodes / one.id, ignore_errors=True)
 
 
 def _this_process() -> dict[str, Any]:
@@ -205,7 +205,7 @@ def clean(client: docker.DockerClient, run_id: str) -> None:
         with contextlib.suppress(APIError):
             _insist(lambda volume=volume: client.api.remove_volume(volume["Name"], force=True))
     disk.remove_all(run_id)
-    shutil.rmtree(embedded.place().nodes / run_id, ignore_errors=True)
+    shutil.rmtree(engine_paths.current().nodes / run_id, ignore_errors=True)
 
 
 def clean_node(client: docker.DockerClient, run_id: str, name: str) -> None:
@@ -216,7 +216,7 @@ def clean_node(client: docker.DockerClient, run_id: str, name: str) -> None:
     for volume in own:
         _insist(lambda volume=volume: client.api.remove_volume(volume, force=True))
     disk.remove(run_id, name)
-    (embedded.place().nodes / run_id / name).unlink(missing_ok=True)
+    (engine_paths.current().nodes / run_id / name).unlink(missing_ok=True)
 
 
 def _insist(action: Any, seconds: float = 20) -> None:
@@ -275,7 +275,7 @@ def _owned_by_this_process(run_id: str) -> bool:
 
 def _unknown_runs(client: docker.DockerClient) -> set[str]:
     """Runs of this data directory that have objects in the engine and no file any more."""
-    mine = {"label": f"drydock.home={embedded.place().key}"}
+    mine = {"label": f"drydock.home={engine_paths.current().key}"}
     found: set[str] = set()
     for thing in [
         *client.api.containers(all=True, filters=mine),

@@ -12,8 +12,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from grader.console import say
-from grader.engine import disk, egress, embedded, node_image, reaper
-from grader.engine.find import Engine
+from grader.engine import disk, egress, engine_paths, node_image, reaper
+from grader.engine.client import Engine
 from grader.engine.node import LIMITS, Limits, SandboxNode, limited, start_node
 from grader.errors import EngineFault, KitError
 
@@ -115,7 +115,7 @@ class Sandbox:
 
 def _prepare(engine: Engine) -> None:
     if engine.origin == "embedded":
-        disk.require(embedded.place().home, NEEDED_BYTES, "sandboxes")
+        disk.require(engine_paths.current().home, NEEDED_BYTES, "sandboxes")
     node_image.ensure(engine)
 
 

@@ -16,7 +16,7 @@ from grader.engine.sandbox import NAMES, unbroken
 if TYPE_CHECKING:
     import docker
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 LIFE_HOURS = 24
 LAST_WORD = 60

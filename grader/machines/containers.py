@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from grader.console import say
-from grader.engine import find, reaper
+from grader.engine import client, find, reaper
 from grader.engine.node import LIMITS, SandboxNode
 from grader.engine.sandbox import NAMES, Sandbox, unbroken
 from grader.engine.sandbox_target import Member
@@ -33,7 +33,7 @@ from grader.machines.container_nodes import (
 from grader.machines.provider import UP, Options, Progress, Shell, no_such, none_there
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
     from grader.nodes.node import Node, Target
 
 KIND = "containers"
@@ -50,7 +50,7 @@ def refuse_loss() -> None:
     kept = reaper.kept(PURPOSE)
     if kept is None or kept.engine.origin != "embedded":
         return
-    engine = find.probe(kept.engine.url, "embedded")
+    engine = client.probe(kept.engine.url, "embedded")
     if engine is not None and any(state.running for state in look(engine, kept).values()):
         raise KitError(
             "The nodes of your swarm run on the kit's engine, and would be lost with it.",
@@ -144,7 +144,7 @@ class Containers:
         if kept is None:
             say("There are no nodes to remove.")
             return
-        engine = find.probe(kept.engine.url, kept.engine.origin, kept.engine.tls)
+        engine = client.probe(kept.engine.url, kept.engine.origin, kept.engine.tls)
         if engine is None:
             reaper.give_up(kept)
             say(
@@ -226,7 +226,7 @@ class Containers:
         if kept is None:
             raise none_there()
         self._same_engine(kept)
-        engine = find.probe(kept.engine.url, kept.engine.origin, kept.engine.tls)
+        engine = client.probe(kept.engine.url, kept.engine.origin, kept.engine.tls)
         try:
             if engine is not None:
                 return engine, kept, look(engine, kept)

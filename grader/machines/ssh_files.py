@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from grader.engine import embedded
+from grader.engine import engine_paths
 from grader.machines import access
 from grader.machines.access import Access
 from grader.machines.provider import Shell, no_such
@@ -17,7 +17,7 @@ PREFIX = "drydock-"
 
 def folder(kind: str) -> Path:
     """Where the files of a provider's machines are; only their owner can look into it."""
-    found = embedded.place().home / "ssh" / kind
+    found = engine_paths.current().home / "ssh" / kind
     found.mkdir(mode=0o700, parents=True, exist_ok=True)
     return found
 

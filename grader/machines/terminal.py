@@ -15,7 +15,7 @@ from grader.errors import EngineFault, KitError
 from grader.machines.provider import Shell
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 LOGIN = ("bash", "-l")
 HOME = "/root"

@@ -23,7 +23,7 @@ import docker
 
 from grader.checks import cannot_show
 from grader.engine import personal
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.errors import KitError
 from grader.nodes.node import Completed, Node
 

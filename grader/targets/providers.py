@@ -15,7 +15,7 @@ from grader.grading.plugin import Unavailable
 from grader.lab.model import Exercise
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
     from grader.nodes.node import Target
 
 

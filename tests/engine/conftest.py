@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.engine import embedded, find, images, leftovers, packages
+from grader.engine import embedded, engine_paths, find, images, leftovers, packages
 from tests import lanes
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,9 @@ def image_set(
 
 
 @pytest.fixture(scope="module")
-def own_place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Place]:
+def own_place(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[engine_paths.EnginePaths]:
     """A data directory, and so an embedded engine, of the test module's own.
 
     The session's engine comes first: it must not be looked for in that directory.
@@ -44,7 +46,7 @@ def own_place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
     home: Path = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRYDOCK_HOME", str(home))
-        place = embedded.place()
+        place = engine_paths.current()
         try:
             yield place
         finally:
@@ -54,7 +56,7 @@ def own_place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def left(engine: Engine) -> Callable[[], set[str]]:
     """What sandboxes of this data directory are or were there, in engine and system."""
-    place = embedded.place()
+    place = engine_paths.current()
 
     def look() -> set[str]:
         client = engine.client()

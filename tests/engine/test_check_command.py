@@ -10,7 +10,7 @@ import pytest
 
 from grader import record
 from grader.checks import eventually
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine

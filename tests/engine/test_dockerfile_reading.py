@@ -17,7 +17,7 @@ from grader.vetting.dockerfile import vet
 from tests.dockerfiles import CERTAIN, HIDDEN
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 pytestmark = pytest.mark.engine
 

@@ -12,8 +12,8 @@ import pytest
 
 from grader import paths
 from grader.doctor import examine
-from grader.engine import embedded
-from grader.engine.find import Engine
+from grader.engine import engine_paths
+from grader.engine.client import Engine
 
 pytestmark = pytest.mark.engine
 
@@ -48,7 +48,7 @@ def test_it_starts_nothing(tmp_path: Path) -> None:
     findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
     assert findings["Docker engine"]["found"].startswith("none")
     assert not home.exists()
-    assert not embedded.Place(home).run.exists()
+    assert not engine_paths.EnginePaths(home).run.exists()
 
 
 def test_an_engine_that_does_not_answer_is_missing(tmp_path: Path) -> None:

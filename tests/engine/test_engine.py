@@ -15,8 +15,17 @@ import pytest
 from docker.context import ContextAPI
 
 from grader import paths
-from grader.engine import embedded, find, firewall, leftovers, packages
-from grader.engine.embedded import Place
+from grader.engine import (
+    client,
+    embedded,
+    engine_paths,
+    engine_state,
+    find,
+    firewall,
+    leftovers,
+    packages,
+)
+from grader.engine.engine_paths import EnginePaths
 from grader.errors import EngineFault, NoEngine
 from tests.engine import tiny
 
@@ -24,13 +33,13 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def own(own_place: Place) -> find.Engine:
+def own(own_place: EnginePaths) -> client.Engine:
     """The module's own engine, running."""
     return find.ensure(find.EMBEDDED)
 
 
-def _pid(place: Place) -> int:
-    state = embedded.read_state(place)
+def _pid(place: EnginePaths) -> int:
+    state = engine_state.read_state(place)
     assert state is not None
     return state.pid
 
@@ -45,7 +54,7 @@ def _kit(*argv: str) -> subprocess.Popen[str]:
     )
 
 
-def _daemons(place: Place) -> list[int]:
+def _daemons(place: EnginePaths) -> list[int]:
     """The dockerd processes that run with this place's folder."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -56,20 +65,20 @@ def _daemons(place: Place) -> list[int]:
     return found
 
 
-def test_it_isolates_users_and_has_no_default_bridge(own: find.Engine) -> None:
+def test_it_isolates_users_and_has_no_default_bridge(own: client.Engine) -> None:
     assert (own.origin, own.isolation) == ("embedded", "userns")
     assert own.mapped_uid >= 65536 or own.mapped_uid == 100000
     with contextlib.closing(own.client()) as client:
         assert [n.name for n in client.networks.list() if n.attrs["Driver"] == "bridge"] == []
 
 
-def test_a_second_run_finds_the_running_one(own: find.Engine, own_place: Place) -> None:
+def test_a_second_run_finds_the_running_one(own: client.Engine, own_place: EnginePaths) -> None:
     before = _pid(own_place)
     assert find.ensure(find.EMBEDDED) == own
     assert _pid(own_place) == before
 
 
-def test_two_first_runs_start_one_engine(own_place: Place) -> None:
+def test_two_first_runs_start_one_engine(own_place: EnginePaths) -> None:
     embedded.shut_down()
     runs = [_kit("engine", "start") for _ in range(3)]
     for run in runs:
@@ -79,7 +88,7 @@ def test_two_first_runs_start_one_engine(own_place: Place) -> None:
     assert _daemons(own_place) == [_pid(own_place)]
 
 
-def _sleeper(engine: find.Engine) -> tuple[str, int]:
+def _sleeper(engine: client.Engine) -> tuple[str, int]:
     """(ID, process on this machine) of a container that does nothing for long."""
     with contextlib.closing(engine.client()) as client:
         made = client.containers.run(
@@ -93,7 +102,7 @@ def _sleeper(engine: find.Engine) -> tuple[str, int]:
     "victims", ["dockerd", "dockerd and containerd", "dockerd of a paused container"]
 )
 def test_a_killed_engine_is_replaced_with_all_it_left(
-    own: find.Engine, own_place: Place, victims: str
+    own: client.Engine, own_place: EnginePaths, victims: str
 ) -> None:
     container, process = _sleeper(own)
     if "paused" in victims:
@@ -111,7 +120,7 @@ def test_a_killed_engine_is_replaced_with_all_it_left(
     for pid in [before, *(containerd if "containerd" in victims else [])]:
         os.kill(pid, signal.SIGKILL)
     leftovers.wait_gone(before, started, 10)
-    assert embedded.health(own_place) == "dead"
+    assert engine_state.health(own_place) == "dead"
     assert leftovers.start_time(process) is not None, "the container outlives the daemon"
 
     again = find.ensure(find.EMBEDDED)
@@ -124,18 +133,18 @@ def test_a_killed_engine_is_replaced_with_all_it_left(
 
 
 def test_one_that_hangs_is_replaced(
-    own: find.Engine, own_place: Place, monkeypatch: pytest.MonkeyPatch
+    own: client.Engine, own_place: EnginePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "HUNG_SECONDS", 1)
+    monkeypatch.setattr(engine_state, "HUNG_SECONDS", 1)
     before = _pid(own_place)
     os.kill(before, signal.SIGSTOP)
-    assert embedded.health(own_place) == "hung"
+    assert engine_state.health(own_place) == "hung"
     find.ensure(find.EMBEDDED)
     assert leftovers.start_time(before) is None
     assert _daemons(own_place) == [_pid(own_place)]
 
 
-def test_a_stale_pid_of_somebody_else_is_left_alone(own_place: Place) -> None:
+def test_a_stale_pid_of_somebody_else_is_left_alone(own_place: EnginePaths) -> None:
     embedded.shut_down()
     other = subprocess.Popen(["sleep", "1000"])
     try:
@@ -146,7 +155,7 @@ def test_a_stale_pid_of_somebody_else_is_left_alone(own_place: Place) -> None:
         )
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(own_place.socket))
-        assert embedded.health(own_place) == "dead"
+        assert engine_state.health(own_place) == "dead"
         engine = find.ensure(find.EMBEDDED)
         assert engine.url == own_place.url
         assert other.poll() is None
@@ -155,7 +164,9 @@ def test_a_stale_pid_of_somebody_else_is_left_alone(own_place: Place) -> None:
         other.wait()
 
 
-def test_data_that_no_daemon_can_read_is_replaced(own: find.Engine, own_place: Place) -> None:
+def test_data_that_no_daemon_can_read_is_replaced(
+    own: client.Engine, own_place: EnginePaths
+) -> None:
     embedded.shut_down()
     (networks,) = own_place.data.glob("*/network/files/local-kv.db")
     networks.write_bytes(b"not a database" * 1000)
@@ -165,11 +176,13 @@ def test_data_that_no_daemon_can_read_is_replaced(own: find.Engine, own_place: P
     assert not own_place.data.with_name("data.broken").exists()
 
 
-def test_one_whose_data_were_removed_is_replaced(own: find.Engine, own_place: Place) -> None:
+def test_one_whose_data_were_removed_is_replaced(
+    own: client.Engine, own_place: EnginePaths
+) -> None:
     """As by somebody who needs room on their disk."""
     before = _pid(own_place)
     shutil.rmtree(own_place.data.parent, ignore_errors=True)
-    assert embedded.health(own_place) == "hung"
+    assert engine_state.health(own_place) == "hung"
 
     again = find.ensure(find.EMBEDDED)
 
@@ -180,8 +193,8 @@ def test_one_whose_data_were_removed_is_replaced(own: find.Engine, own_place: Pl
         client.containers.get(container).remove(force=True)
 
 
-def test_stopping_leaves_nothing_on_the_machine(own: find.Engine, own_place: Place) -> None:
-    state = embedded.read_state(own_place)
+def test_stopping_leaves_nothing_on_the_machine(own: client.Engine, own_place: EnginePaths) -> None:
+    state = engine_state.read_state(own_place)
     assert state is not None
     routes = ["ip", "route", "show", "type", "blackhole"]
     assert state.pool in subprocess.run(routes, capture_output=True, text=True).stdout
@@ -196,12 +209,12 @@ def test_stopping_leaves_nothing_on_the_machine(own: find.Engine, own_place: Pla
     assert state.pool not in subprocess.run(routes, capture_output=True, text=True).stdout
     assert not firewall.present(own_place.key)
     assert list(leftovers.processes(str(own_place.run), set())) == []
-    assert embedded.health(own_place) == "stopped"
+    assert engine_state.health(own_place) == "stopped"
     assert not embedded.shut_down(), "there is nothing to stop any more"
 
 
 def test_no_space_is_said_before_anything_starts(
-    own_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_place: EnginePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = tmp_path / "small disk"
     full.mkdir()
@@ -212,7 +225,7 @@ def test_no_space_is_said_before_anything_starts(
             find.ensure(find.EMBEDDED)
         assert "free" in caught.value.what
         assert "DRYDOCK_HOME" in (caught.value.remedy or "")
-        assert _daemons(embedded.place()) == []
+        assert _daemons(engine_paths.current()) == []
     finally:
         subprocess.run(["umount", full], check=True)
 
@@ -223,7 +236,7 @@ def test_an_engine_that_was_asked_for_must_answer(tmp_path: Path) -> None:
 
 
 def test_docker_host_counts_and_one_that_is_gone_is_passed_over(
-    own: find.Engine, own_place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    own: client.Engine, own_place: EnginePaths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", own_place.url)
     found = find.find()
@@ -236,9 +249,9 @@ def test_docker_host_counts_and_one_that_is_gone_is_passed_over(
 
 
 def test_the_kits_own_goes_before_an_engine_that_only_happens_to_be_there(
-    engine: find.Engine,
-    own: find.Engine,
-    own_place: Place,
+    engine: client.Engine,
+    own: client.Engine,
+    own_place: EnginePaths,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -258,7 +271,7 @@ def test_the_kits_own_goes_before_an_engine_that_only_happens_to_be_there(
 
 
 def test_the_current_context_counts(
-    own: find.Engine, own_place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    own: client.Engine, own_place: EnginePaths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     (tmp_path / "config.json").write_text("{}")
@@ -300,7 +313,7 @@ def test_without_rights_and_engine_it_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_start_up_failure_shows_the_daemons_own_words(
-    own_place: Place, monkeypatch: pytest.MonkeyPatch
+    own_place: EnginePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedded.shut_down()
     broken = own_place.home / "bin"

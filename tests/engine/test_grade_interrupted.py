@@ -17,8 +17,8 @@ import pytest
 
 from grader import record
 from grader.checks import eventually
-from grader.engine import embedded, packages
-from grader.engine.find import Engine
+from grader.engine import engine_paths, engine_state, packages
+from grader.engine.client import Engine
 from grader.record import ExerciseResult
 from tests.engine import kit
 from tests.engine.small_class import PARTS, THREE, Class, kept
@@ -136,7 +136,7 @@ def test_a_clock_that_was_set_back_between_two_runs_changes_nothing(
     assert eventually(left, within=60), "the next one's sandbox is there"
     running.kill()
     # What a clock that was two days ahead has written; the one that is right comes after it.
-    ahead(one.out, embedded.place().home / "runs")
+    ahead(one.out, engine_paths.current().home / "runs")
     before = one.graded()
     now = datetime.now().astimezone().isoformat()
     assert before
@@ -170,7 +170,7 @@ def ahead(*folders: Path) -> None:
 
 
 def kill_engine() -> None:
-    state = embedded.read_state(embedded.place())
+    state = engine_state.read_state(engine_paths.current())
     assert state is not None
     os.kill(state.pid, signal.SIGKILL)
 

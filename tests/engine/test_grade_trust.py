@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.checks import eventually
-from grader.engine import find, packages
+from grader.engine import client, packages
 from tests.engine import small_class
 
 pytestmark = pytest.mark.engine
@@ -24,7 +24,7 @@ def short_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def plain_engine(engine: find.Engine, short_path: Path) -> Iterator[str]:
+def plain_engine(engine: client.Engine, short_path: Path) -> Iterator[str]:
     """An engine that does not remap users, with nothing in it. Its packages come with `engine`."""
     dockerd = packages.program("dockerd")
     if not packages.is_root() or dockerd is None:
@@ -40,7 +40,7 @@ def plain_engine(engine: find.Engine, short_path: Path) -> Iterator[str]:
             env={"PATH": packages.SYSTEM_PATH},
         )
     try:
-        up = eventually(lambda: find.probe(url, "option"), within=60)
+        up = eventually(lambda: client.probe(url, "option"), within=60)
         assert up, (short_path / "log").read_text("utf-8")
         yield url
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.paths import KIT
 from tests.engine import small_class
 from tests.engine.broken import STAGES, TOLD

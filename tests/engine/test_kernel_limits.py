@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.engine import kernel_limits, packages
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.node import SandboxNode
 from grader.engine.sandbox import Sandbox
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from grader.engine import archive, embedded, find, mirror, node_image, pools
-from grader.engine.find import Engine
+from grader.engine import archive, engine_paths, find, mirror, node_image, pools
+from grader.engine.client import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.mirror import config, making, origins, status
 from grader.engine.sandbox import Sandbox
@@ -303,7 +303,7 @@ def ours(engine: Engine) -> list[str]:
 
 
 def test_engine_stop_takes_it_along_and_its_cache_stays(
-    own_place: embedded.Place, monkeypatch: pytest.MonkeyPatch
+    own_place: engine_paths.EnginePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from grader.cli import main
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grader.engine import archive, node_image
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.mirror import config, making, origins, status
 from tests.engine import execs
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from grader.engine import disk, leftovers
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.node import Limits
 from grader.engine.sandbox import Sandbox

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.engine import embedded, packages
+from grader.engine import engine_paths, packages
 from grader.engine.bounded import Unanswered
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.node import LOG_KEPT
 from grader.engine.node_socket import volume
 from grader.engine.sandbox import Sandbox, SandboxNode
@@ -175,5 +175,5 @@ def test_it_goes_with_the_sandbox_whatever_is_in_it(
     sandbox.remove()
     left = objects(engine, sandbox.id)
     assert not left["containers"] + left["volumes"]
-    assert not (embedded.place().nodes / sandbox.id).exists()
+    assert not (engine_paths.current().nodes / sandbox.id).exists()
     assert untouched(canary)

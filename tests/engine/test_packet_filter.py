@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from grader.engine import embedded, firewall, packages, pools
-from grader.engine.find import Engine
+from grader.engine import engine_paths, engine_state, firewall, packages, pools
+from grader.engine.client import Engine
 from grader.engine.mirror import making, origins
 from grader.engine.node import SandboxNode
 from grader.engine.sandbox import Sandbox
@@ -127,7 +127,7 @@ def test_no_service_of_this_machine_hears_a_node_whoever_it_says_that_it_is(
 ) -> None:
     node = nodes[0]
     here, own = mac(bridge(node)), own_addresses()
-    (pool,) = {state.pool for state in [embedded.read_state(embedded.place())] if state}
+    (pool,) = {state.pool for state in [engine_state.read_state(engine_paths.current())] if state}
     outer = str(ipaddress.IPv4Network(pools.outer(pool))[77])
     sources = [node.address, nodes[1].address, neighbour.address, outer, "0.0.0.0", *FOREIGN, *own]
     shared = [node.address.rsplit(".", 1)[0] + ".255", "255.255.255.255", "224.0.0.1"]
@@ -173,7 +173,7 @@ def test_a_route_of_its_own_leads_nowhere(
     nodes: list[SandboxNode], neighbour: SandboxNode, canary: Canary, outside: str
 ) -> None:
     node = nodes[0]
-    state = embedded.read_state(embedded.place())
+    state = engine_state.read_state(engine_paths.current())
     assert state is not None
     second = str(ipaddress.IPv4Network(pools.outer(state.pool))[78])
     here = mac(bridge(node))
@@ -292,7 +292,7 @@ def test_a_network_with_a_way_out_has_one_for_its_own_addresses_only(
 def test_rules_that_somebody_has_emptied_are_there_for_the_next_sandbox(
     engine: Engine, nodes: list[SandboxNode]
 ) -> None:
-    key = embedded.place().key
+    key = engine_paths.current().key
     jump = ["FORWARD", "-j", f"DRYDOCK-{key}"]
     subprocess.run(["iptables", "-w", "10", "-D", *jump], check=True)
     assert not firewall.present(key)

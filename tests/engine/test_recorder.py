@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.modules.rollout import Recorder, proofs

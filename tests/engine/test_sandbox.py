@@ -18,8 +18,8 @@ import pytest
 from docker.errors import APIError, ContainerError
 
 from grader import paths
-from grader.engine import commands, disk, embedded, leftovers, packages, reaper
-from grader.engine.find import Engine
+from grader.engine import commands, disk, engine_paths, leftovers, packages, reaper
+from grader.engine.client import Engine
 from grader.engine.images import ImageSet
 from grader.engine.sandbox import Limits, Sandbox, SandboxNode
 from grader.errors import EngineFault, KitError
@@ -47,10 +47,10 @@ def objects(engine: Engine, run_id: str) -> dict[str, list[str]]:
             "networks": [n["Id"] for n in client.api.networks(filters=chosen)],
             "volumes": [v["Name"] for v in client.api.volumes(filters=chosen)["Volumes"] or []],
         }
-    home = embedded.place().home
+    home = engine_paths.current().home
     loops = subprocess.run(["losetup", "--list"], capture_output=True, text=True).stdout
     found["loop devices"] = [line for line in loops.splitlines() if run_id in line]
-    places = [home / "runs", home / "disks", embedded.place().nodes]
+    places = [home / "runs", home / "disks", engine_paths.current().nodes]
     found["files"] = [str(path) for place in places for path in place.glob(f"{run_id}*")]
     return found
 
@@ -284,11 +284,11 @@ def test_removal_leaves_nothing(engine: Engine) -> None:
 def test_a_node_that_ends_at_once_is_a_fault_with_its_log(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = set((embedded.place().home / "runs").glob("*"))
+    before = set((engine_paths.current().home / "runs").glob("*"))
     with pytest.raises(EngineFault, match=r"ended while it started|cannot be started"):
         # No engine starts in so little memory.
         Sandbox.create(engine, limits=Limits(memory_mb=8, disk_mb=None))
-    assert set((embedded.place().home / "runs").glob("*")) == before
+    assert set((engine_paths.current().home / "runs").glob("*")) == before
 
 
 def test_a_node_does_not_outlive_its_time(engine: Engine) -> None:
@@ -371,7 +371,7 @@ def test_a_lost_run_file_does_not_hide_objects(engine: Engine) -> None:
     run = reaper.Run.begin(engine)
     with contextlib.closing(engine.client()) as client:
         client.api.create_volume(f"drydock-{run.id}-x", labels=run.labels("node-data"))
-    for path in (embedded.place().home / "runs").glob(f"{run.id}*"):
+    for path in (engine_paths.current().home / "runs").glob(f"{run.id}*"):
         path.unlink()
     run.lock.release()
     assert run.id in reaper.reap(engine)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox, SandboxNode
 from grader.modules import http
 from grader.nodes import reach

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from docker.errors import APIError, ImageNotFound
 
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.images import sets
 from grader.engine.sandbox import Sandbox, SandboxNode, builder
 from tests.engine.images.attacks import ATTACKS

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from grader.engine import packages
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox, SandboxNode
 
 pytestmark = pytest.mark.engine

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from grader.checks import eventually
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.modules.stack import Stack

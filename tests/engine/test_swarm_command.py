@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from grader.engine import embedded, reaper
-from grader.engine.find import Engine
+from grader.engine import engine_paths, reaper
+from grader.engine.client import Engine
 from grader.engine.node import Limits
 from grader.engine.sandbox import Sandbox
 from tests.engine import kit
@@ -30,13 +30,13 @@ UDP = ("7946/udp", "4789/udp")
 
 def objects(engine: Engine) -> list[str]:
     """All that belongs to this data directory, in the engine and among its files."""
-    mine = {"label": f"drydock.home={embedded.place().key}"}
+    mine = {"label": f"drydock.home={engine_paths.current().key}"}
     with contextlib.closing(engine.client()) as client:
         found = [c["Names"][0] for c in client.api.containers(all=True, filters=mine)]
         found += [n["Name"] for n in client.api.networks(filters=mine)]
         found += [v["Name"] for v in client.api.volumes(filters=mine)["Volumes"] or []]
-    found += map(str, (embedded.place().home / "runs").glob("*"))
-    return found + list(map(str, embedded.place().nodes.glob("*")))
+    found += map(str, (engine_paths.current().home / "runs").glob("*"))
+    return found + list(map(str, engine_paths.current().nodes.glob("*")))
 
 
 @contextlib.contextmanager
@@ -48,7 +48,7 @@ def home_at(path: Path) -> Iterator[None]:
             yield
         finally:
             kit.run("swarm", "down")
-            shutil.rmtree(embedded.place().run, ignore_errors=True)
+            shutil.rmtree(engine_paths.current().run, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +284,7 @@ def test_a_node_that_died_is_named_replaced_and_taken_in(
 def test_stopping_the_engine_under_them_is_refused(engine: Engine, nodes: dict[str, str]) -> None:
     kept = reaper.kept("swarm")
     assert kept is not None
-    note = embedded.place().home / "runs" / f"{kept.id}.json"
+    note = engine_paths.current().home / "runs" / f"{kept.id}.json"
     text = note.read_text(encoding="utf-8")
     # As if the kit's own engine of this data directory had them.
     note.write_text(text.replace('"origin": "option"', '"origin": "embedded"'), encoding="utf-8")

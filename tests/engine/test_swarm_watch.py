@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.modules.rollout import Trace
 from tests.engine import kit
 from tests.engine.test_swarm_command import NAMES, home_at, on, until

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.engine import mirror
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.mirror import making
 from grader.engine.sandbox import Sandbox
 from grader.submission.archives.unpack import remove

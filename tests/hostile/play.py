@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox
 from grader.lab import model as labs
 from tests.hostile import canaries as birds

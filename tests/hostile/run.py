@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader import paths
-from grader.engine import embedded, leftovers
-from grader.engine.find import Engine
+from grader.engine import engine_paths, leftovers
+from grader.engine.client import Engine
 from grader.lab import model as labs
 from tests.hostile import layout
 from tests.hostile.canaries import VARIABLE, Canaries, tree
@@ -190,7 +190,7 @@ class Watched:
         self._thread.join()
 
     def _watch(self) -> None:
-        notes = embedded.place().home / "runs"
+        notes = engine_paths.current().home / "runs"
         while not self._stop.wait(LOOK_SECONDS):
             for note in notes.glob("*.json"):
                 with contextlib.suppress(OSError, ValueError):
@@ -211,7 +211,7 @@ class Watched:
                 found += [f"a network: {n['Name']}" for n in api.networks(filters=mine)]
                 volumes = api.volumes(filters=mine)["Volumes"] or []
                 found += [f"a volume: {v['Name']}" for v in volumes]
-        place = embedded.place()
+        place = engine_paths.current()
         files = [
             *place.home.glob("runs/*.json"),
             *place.home.glob("disks/*"),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from grader.engine import archive
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.node import LIMITS, SandboxNode
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget

@@ -12,7 +12,7 @@ from grader.classroom.batch.capacity import GIB, MIB
 from grader.errors import KitError
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 LEAST_DISK = 1 * GIB
 LEAST_RESULTS = 50 * MIB
@@ -52,11 +52,11 @@ def room(out: Path, *, paused: bool = False) -> Trouble | None:
 
 def engine(engine: Engine | None) -> Trouble | None:
     """What is wrong with the engine, judged by whether it answers."""
-    from grader.engine import embedded
+    from grader.engine import engine_state
 
     if engine is None:
         return None
-    if embedded.answers(engine.url, ANSWER_SECONDS) if engine.tls is None else _answers(engine):
+    if engine_state.answers(engine.url, ANSWER_SECONDS) if engine.tls is None else _answers(engine):
         return None
     if engine.origin == "embedded":
         remedy = "The kit starts it again."
@@ -66,9 +66,9 @@ def engine(engine: Engine | None) -> Trouble | None:
 
 
 def _answers(engine: Engine) -> bool:
-    from grader.engine import find
+    from grader.engine import client
 
-    return find.probe(engine.url, engine.origin, engine.tls, ANSWER_SECONDS) is not None
+    return client.probe(engine.url, engine.origin, engine.tls, ANSWER_SECONDS) is not None
 
 
 def trial(engine: Engine, image_set: str) -> Trouble | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from grader.classroom.batch.capacity import GIB, Machine
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 UNKNOWN_MEMORY = 4 * GIB
 """What is assumed where the system does not say what is free."""

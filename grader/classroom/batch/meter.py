@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from grader.classroom.batch.capacity import Sample
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 LOOK_SECONDS = 2.0
 SHORTEST_SECONDS = 5.0
@@ -72,9 +72,9 @@ class Meter:
 
     def look(self, api: Any, now: float) -> None:
         """One look over docker-py's low-level client; `now` in seconds on a monotonic clock."""
-        from grader.engine import embedded
+        from grader.engine import engine_paths
 
-        labels = [f"drydock.home={embedded.place().key}", "drydock.role=node"]
+        labels = [f"drydock.home={engine_paths.current().key}", "drydock.role=node"]
         nodes = api.containers(filters={"label": labels})
         self.nodes = len(nodes)
         here = set()

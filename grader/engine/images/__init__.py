@@ -16,7 +16,7 @@ from grader.engine.images.sets import ImageSet
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
     from grader.engine.images.pull import Source
 
 __all__ = ["ImageSet", "build", "ensure", "find"]

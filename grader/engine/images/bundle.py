@@ -30,7 +30,7 @@ from grader.errors import EngineFault, KitError
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 FORMAT = 1
 IMAGES = "images.tar"

@@ -22,7 +22,7 @@ from grader.errors import EngineFault
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
     from grader.engine.node import SandboxNode
 
 

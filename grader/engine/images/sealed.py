@@ -20,14 +20,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import disk, embedded, leftovers, locks, packages
+from grader.engine import disk, engine_paths, engine_state, leftovers, locks, packages
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
     import docker
 
-    from grader.engine.embedded import Place
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
+    from grader.engine.engine_paths import EnginePaths
 
 PROGRAMS = ("losetup", "mke2fs", "e2fsck")
 MOST_BYTES = 16 * 1024**3
@@ -40,23 +40,23 @@ SEALED = "-sealed"
 LOCK_SECONDS = 120
 
 
-def folder(where: Place | None = None) -> Path:
-    return (where or embedded.place()).home / "engine" / "images"
+def folder(where: EnginePaths | None = None) -> Path:
+    return (where or engine_paths.current()).home / "engine" / "images"
 
 
-def file(name: str, where: Place | None = None) -> Path:
+def file(name: str, where: EnginePaths | None = None) -> Path:
     return folder(where) / f"{name}.img"
 
 
-def link(name: str, where: Place | None = None) -> Path:
-    return (where or embedded.place()).run / "images" / name
+def link(name: str, where: EnginePaths | None = None) -> Path:
+    return (where or engine_paths.current()).run / "images" / name
 
 
 def possible(engine: Engine) -> bool:
     """Whether sets of this engine can be made as files: it is the kit's own, and the kit may be
     root here."""
     return (
-        engine.url == embedded.place().url
+        engine.url == engine_paths.current().url
         and not packages.missing(PROGRAMS)
         and packages.may_be_root()
     )
@@ -139,17 +139,17 @@ def attach(name: str, *, read_only: bool) -> None:
             )
         _attach(path, link(name), read_only=read_only)
         if read_only:
-            _hold(name, embedded.place())
+            _hold(name, engine_paths.current())
 
 
-def attach_all(where: Place) -> None:
+def attach_all(where: EnginePaths) -> None:
     """What only root can do, done when root starts the engine: for users who are not."""
     for path in sorted(folder(where).glob(f"*{SEALED}.img")):
         _attach(path, link(path.stem, where), read_only=True)
         _hold(path.stem, where)
 
 
-def _hold(name: str, where: Place) -> None:
+def _hold(name: str, where: EnginePaths) -> None:
     """Keep it mounted as long as the engine lives: else what the kernel has read of it would go
     with each last node, and the next one would take longer to start."""
     _let_go(name, where)
@@ -161,19 +161,19 @@ def _hold(name: str, where: Place) -> None:
         disk.run([*_inside(where), *mount, link(name, where), point])
 
 
-def _let_go(name: str, where: Place) -> None:
+def _let_go(name: str, where: EnginePaths) -> None:
     if _held(name, where).exists():
         with contextlib.suppress(EngineFault):
             disk.run([*_inside(where), "umount", _held(name, where)])
 
 
-def _held(name: str, where: Place) -> Path:
+def _held(name: str, where: EnginePaths) -> Path:
     return link(name, where).with_name(f"{name}.held")
 
 
-def _inside(where: Place) -> list[str | Path]:
+def _inside(where: EnginePaths) -> list[str | Path]:
     """Before a command that is to see the engine's mounts. EngineFault if it does not run."""
-    state = embedded.read_state(where)
+    state = engine_state.read_state(where)
     if state is None or leftovers.start_time(state.pid) != state.started:
         raise EngineFault("The engine does not run.")
     return ["nsenter", f"--mount=/proc/{state.pid}/ns/mnt", "--"]
@@ -267,7 +267,7 @@ def sweep(prefix: str, keep: Iterable[str]) -> None:
 
 
 def _detach(name: str) -> None:
-    _let_go(name, embedded.place())
+    _let_go(name, engine_paths.current())
     if os.path.lexists(link(name)):
         disk.run(["rm", "-f", link(name)])
     leftovers.detach_loops(file(name))

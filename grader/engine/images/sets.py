@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import docker
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 PREFIX = "drydock-images-"
 CONTENT = "-content"

@@ -10,7 +10,7 @@ from typing import Any
 from docker import DockerClient
 from docker.errors import APIError, ContainerError, ImageNotFound
 
-from grader.engine.find import Engine
+from grader.engine.client import Engine
 from grader.engine.images import catalogue, work
 from grader.engine.images.catalogue import Image
 from grader.engine.images.sets import ImageSet

@@ -17,7 +17,7 @@ from grader.errors import EngineFault
 if TYPE_CHECKING:
     import docker
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 LOCK_SECONDS = 600
 OLD_SECONDS = 24 * 3600
 """Older than this, and used by nobody, it is made anew: with today's settings."""

@@ -14,7 +14,7 @@ from grader.errors import EngineFault
 if TYPE_CHECKING:
     import docker
 
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 NAME = "drydock-mirror"
 NETWORK = "drydock-mirror-network"

@@ -11,7 +11,7 @@ from grader.engine import commands
 from grader.engine.mirror import making
 
 if TYPE_CHECKING:
-    from grader.engine.find import Engine
+    from grader.engine.client import Engine
 
 OUTSIDE = ("MISS", "EXPIRED", "REVALIDATED", "BYPASS", "STALE")
 """What nginx calls answers for which a server was asked."""

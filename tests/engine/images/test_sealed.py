@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from grader.engine import disk, embedded, leftovers, node_image
+from grader.engine import disk, engine_paths, leftovers, node_image
 from grader.engine.images import sealed, sets
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox, builder
@@ -222,7 +222,7 @@ def test_what_was_only_touched_is_the_same_set_and_what_was_written_is_not(
                 pytest.skip("the volume's files cannot be reached")
             seen = client.api.inspect_volume(small.volume)["Options"]["device"]
             # The kit's own engine has a mount of its own over its data.
-            place = embedded.place()
+            place = engine_paths.current()
             data = seen.replace(str(place.run / "data"), str(place.data))
             (path,) = Path(data).glob("overlay2/*/diff/note")
         assert sets.changed(engine, small) is None

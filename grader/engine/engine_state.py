@@ -1,0 +1,98 @@
+"""Whether the kit's own engine runs, and what was started."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from grader.engine import leftovers
+from grader.engine.engine_paths import EnginePaths
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+@dataclass(frozen=True)
+class State:
+    """What was started: written by root into the run folder, gone after a reboot."""
+
+    pid: int
+    started: int
+    pool: str
+    owner: tuple[int, int]
+
+
+LOCK_SECONDS = 600
+
+
+HUNG_SECONDS = 20
+"""A busy machine answers late; one that is silent for so long is taken for dead."""
+
+
+Health = Literal["running", "stopped", "dead", "hung"]
+
+
+def read_state(where: EnginePaths) -> State | None:
+    try:
+        fields = json.loads(where.state.read_text(encoding="utf-8"))
+        return State(
+            int(fields["pid"]), int(fields["started"]), str(fields["pool"]), tuple(fields["owner"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def health(where: EnginePaths, timeout: float | None = None) -> Health:
+    """`stopped`: never started or stopped cleanly; `dead`: its process is gone but what it
+    left is there; `hung`: the process lives and its API does not answer, or somebody has removed
+    its data."""
+    state = read_state(where)
+    alive = state is not None and leftovers.start_time(state.pid) == state.started
+    if alive and there(where.data) and answers(where.url, timeout or HUNG_SECONDS):
+        return "running"
+    if alive:
+        return "hung"
+    return "dead" if state is not None or where.socket.exists() else "stopped"
+
+
+def there(path: Path) -> bool:
+    """Whether it is there, as far as one may look."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def answers(url: str, timeout: float) -> bool:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    from grader.engine import client
+
+    try:
+        client = client.connect(url, timeout)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    except (DockerException, RequestException, OSError):
+        return False
+
+
+REMEDY = (
+    "Start Docker (or Docker Desktop) and make sure that `docker version` shows a server; or set "
+    "DOCKER_HOST; or let an administrator run `python -m grader engine start`."
+)
+
+
+def start_lock(where: EnginePaths) -> FileLock:
+    """Held while the engine is started or stopped: of two first runs one waits for the other."""
+    from filelock import FileLock
+
+    where.home.mkdir(parents=True, exist_ok=True)
+    return FileLock(where.home / "engine.lock", timeout=LOCK_SECONDS, mode=0o666)
