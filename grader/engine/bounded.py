@@ -32,9 +32,9 @@ from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.utils import version_lt
 from docker.utils.socket import consume_socket_output, demux_adaptor
 
-from grader.engine import commands
-from grader.engine.commands import frames
 from grader.errors import EngineFault
+from grader.nodes import commands
+from grader.nodes.commands import frames
 
 BASE = "http+docker://localhost"
 

@@ -12,7 +12,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from grader.engine import commands
+from grader.nodes import commands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from grader.engine import (
     archive,
-    commands,
     disk,
     egress,
     engine_paths,
@@ -28,7 +27,7 @@ from grader.engine import (
 )
 from grader.engine.node_socket import NAME, SIZE, NodeSocket, Process
 from grader.errors import EngineFault
-from grader.nodes import reach
+from grader.nodes import commands, reach
 from grader.nodes.node import Completed
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from grader.engine import bounded, node_socket
-from grader.engine.commands import Kept
 from grader.errors import EngineFault, KitError
 from grader.machines import access, diagnosis, pipes
+from grader.nodes.commands import Kept
 from grader.nodes.node import Completed
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Any
 
-from grader.engine.commands import Kept
 from grader.machines import access
+from grader.nodes.commands import Kept
 
 
 def first_line(process: subprocess.Popen[bytes], seconds: float) -> str:

@@ -75,7 +75,7 @@ def _over_the_api(engine: Engine, container: str, argv: list[str]) -> int:
 
 
 def _without_terminal(client: Any, container: str, argv: list[str]) -> int:
-    from grader.engine import commands
+    from grader.nodes import commands
 
     exec_id, stream = commands.start(client, container, argv, cwd=HOME, stdin=True)
 
@@ -102,7 +102,7 @@ def _feed(stream: Any) -> None:
 
 def _with_terminal(client: Any, container: str, argv: list[str]) -> int:
     """POSIX only. All keys go to the program, Ctrl-C too; the window's size follows."""
-    from grader.engine import commands
+    from grader.nodes import commands
 
     made = client.api.exec_create(
         container, argv, stdin=True, tty=True, workdir=HOME, environment={"TERM": _term()}

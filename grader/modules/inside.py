@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grader.engine import commands
 from grader.errors import EngineFault
 from grader.modules.container import Container
 from grader.modules.tree import Entry, entries
+from grader.nodes import commands
 
 if TYPE_CHECKING:
     from grader.nodes.node import Completed, Node

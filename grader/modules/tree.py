@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from grader.engine import commands
 from grader.errors import EngineFault
+from grader.nodes import commands
 
 if TYPE_CHECKING:
     from grader.nodes.node import Node

@@ -19,8 +19,8 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 from testinfra.backend.base import BaseBackend, CommandResult
 
-from grader.engine import commands
 from grader.errors import EngineFault
+from grader.nodes import commands
 
 if TYPE_CHECKING:
     from grader.machines.link import Link

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from grader.engine import archive, commands
+from grader.engine import archive
 from grader.errors import EngineFault, KitError
-from grader.nodes import reach
+from grader.nodes import commands, reach
 from grader.targets import frames
 
 if TYPE_CHECKING:

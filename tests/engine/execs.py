@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from docker import DockerClient
 
-from grader.engine import commands
+from grader.nodes import commands
 
 
 def execute(

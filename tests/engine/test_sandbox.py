@@ -18,11 +18,12 @@ import pytest
 from docker.errors import APIError, ContainerError
 
 from grader import paths
-from grader.engine import commands, disk, engine_paths, leftovers, packages, reaper
+from grader.engine import disk, engine_paths, leftovers, packages, reaper
 from grader.engine.client import Engine
 from grader.engine.images import ImageSet
 from grader.engine.sandbox import Limits, Sandbox, SandboxNode
 from grader.errors import EngineFault, KitError
+from grader.nodes import commands
 
 pytestmark = pytest.mark.engine
 

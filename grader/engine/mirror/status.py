@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grader.engine import commands
 from grader.engine.mirror import making
+from grader.nodes import commands
 
 if TYPE_CHECKING:
     from grader.engine.client import Engine
