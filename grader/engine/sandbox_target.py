@@ -45,12 +45,12 @@ class Member:
 
     @property
     def host(self) -> Any:
-        from grader.targets.backend import container_host
+        from grader.engine.testinfra_host import container_host
 
         return container_host(self.inner.engine.client(), self.inner.container_id)
 
     def machine(self, container: str) -> Any:
-        from grader.targets.backend import container_host
+        from grader.engine.testinfra_host import container_host
 
         return container_host(self.docker, container)
 

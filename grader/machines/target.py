@@ -57,12 +57,12 @@ class Remote:
 
     @property
     def host(self) -> Any:
-        from grader.targets.backend import ssh_host
+        from grader.machines.testinfra_host import ssh_host
 
         return ssh_host(self.link)
 
     def machine(self, container: str) -> Any:
-        from grader.targets.backend import container_host
+        from grader.engine.testinfra_host import container_host
 
         return container_host(self.docker, container)
 

@@ -174,10 +174,10 @@ class Broker:
         frames.send(channel, {"rc": done.rc, "seconds": done.seconds}, said)
 
     def _execute(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
-        from grader.targets import backend
+        from grader.engine import testinfra_host
 
         argv, seconds = _words(request["argv"]), _seconds(request["seconds"])
-        rc, out, err = backend.execute(
+        rc, out, err = testinfra_host.execute(
             node.inner.outer, node.inner.container_id, argv, seconds=seconds
         )
         frames.send(channel, {"rc": rc, "out": len(out)}, out + err)

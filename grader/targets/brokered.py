@@ -104,7 +104,7 @@ class BrokeredNode:
         return testinfra.host.Host(NodeBackend(self))
 
     def machine(self, container: str) -> Any:
-        from grader.targets.backend import container_host
+        from grader.engine.testinfra_host import container_host
 
         return container_host(self.docker, container)
 
@@ -218,7 +218,7 @@ class NodeBackend(BaseBackend):  # type: ignore[misc]  # testinfra has no types
 
     def run(self, command: str, *args: str, **_kwargs: Any) -> CommandResult:
         """Run by the node's `/bin/sh`; exit code 124 and a word on stderr at the time-out."""
-        from grader.targets.backend import SECONDS
+        from grader.engine.testinfra_host import SECONDS
 
         said = self.get_command(command, *args)
         argv = ["timeout", "-s", "KILL", f"{SECONDS:g}", "/bin/sh", "-c", said]

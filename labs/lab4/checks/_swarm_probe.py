@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.checks import cannot_show, eventually
+from grader.engine.testinfra_host import execute
 from grader.errors import EngineFault
 from grader.modules import http
 from grader.modules.container import Container
 from grader.modules.swarm import Swarm
-from grader.targets.backend import execute
 
 NAME = "drydock-probe"
 MESH = "drydock-mesh"

@@ -1,17 +1,17 @@
-"""testinfra backends with time-outs: in a container over the Engine API, on a machine over SSH.
+"""testinfra in a container, over the Engine API and with a time-out.
 
     >>> host = container_host(node.docker, "machine")
     >>> host.package("nginx").is_installed
     True
 
 testinfra's own `docker` backend starts the docker CLI for each command, knows one daemon per
-process, and waits for ever; its `ssh` backend waits for ever, too.
+process, and waits for ever.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import docker
 import testinfra.host
@@ -21,9 +21,6 @@ from testinfra.backend.base import BaseBackend, CommandResult
 
 from grader.errors import EngineFault
 from grader.nodes import commands
-
-if TYPE_CHECKING:
-    from grader.machines.link import Link
 
 SECONDS = 60
 """The most that one command may take."""
@@ -63,28 +60,6 @@ def container_host(
 ) -> testinfra.host.Host:
     """The container as a testinfra host; not cached: a new container of that name is a new host."""
     return testinfra.host.Host(ContainerBackend(client, container, seconds))
-
-
-class LinkBackend(BaseBackend):  # type: ignore[misc]  # testinfra has no types
-    """Commands on a machine, as channels of its one SSH connection."""
-
-    NAME = "drydock-ssh"
-
-    def __init__(self, link: Link, seconds: float = SECONDS):
-        self.link = link
-        self.seconds = seconds
-        super().__init__(link.machine.name)
-
-    def run(self, command: str, *args: str, **_kwargs: Any) -> CommandResult:
-        """Run by the machine's `/bin/sh`, as root where that is allowed; 124 at the time-out."""
-        said = self.get_command(command, *args)
-        rc, out, err = self.link.execute(["/bin/sh", "-c", said], seconds=self.seconds)
-        return self.result(TIMED_OUT if rc is None else rc, self.encode(said), out, err)
-
-
-def ssh_host(link: Link, seconds: float = SECONDS) -> testinfra.host.Host:
-    """The machine at the other end of the link as a testinfra host."""
-    return testinfra.host.Host(LinkBackend(link, seconds))
 
 
 def execute(
