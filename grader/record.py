@@ -24,6 +24,15 @@ there is no engine; the grader itself broke."""
 
 
 @dataclass(frozen=True)
+class Unavailable:
+    """Why there is no target: no engine on this machine, or the sandbox could not be made."""
+
+    why: Why
+    reason: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
 class Cause:
     """Why a check did not pass, for the student. `log` is output that explains it."""
 

@@ -26,7 +26,7 @@ from grader.engine import find, images
 from grader.engine.packages import program
 from grader.engine.sandbox import Sandbox
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.paths import KIT
 from grader.targets import providers
 from tests import bench_class, bench_machines, bench_swarm
@@ -168,7 +168,7 @@ def compose_against_by_hand(engine: Any, image_set: Any, repeat: int) -> list[tu
     """The solution of the compose exercise graded, and its docker commands typed without pause."""
     from tests.by_hand import type_commands
 
-    lab = labs.load("lab4")
+    lab = labfile.load("lab4")
     (solution,) = examples.find(lab, ["compose/solution"])
     provider = providers.Sandboxes(engine, image_set)
     graded: list[float] = []
@@ -199,7 +199,7 @@ def unchanged(repeat: int) -> tuple[str, str, str]:
     """`python -m grader check` of a workspace in which nothing has changed."""
     say("An unchanged workspace, checked again")
     with tempfile.TemporaryDirectory() as folder:
-        lab = labs.load("lab4")
+        lab = labfile.load("lab4")
         workspace, out = Path(folder, "workspace"), Path(folder, "out")
         command = [sys.executable, "-m", "grader", "check", "lab4", "--student", lab.demo_student]
         command += ["--workspace", str(workspace), "--out", str(out)]

@@ -16,7 +16,7 @@ from grader.console import say
 from grader.engine.engine_paths import current
 from grader.engine.mirror import status
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab
 from grader.paths import KIT
 from tests.engine.small_class import Class
@@ -43,7 +43,7 @@ def hand_in(lab: Lab, student: str, number: int, dest: Path) -> None:
 
 def whole_labs(engine: Any, students: int, apart: int | None = None) -> list[Row]:
     """Wall time of `grade`, and of the same submissions, or the first `apart`, with `--jobs 1`."""
-    lab = labs.load("lab4")
+    lab = labfile.load("lab4")
     counts = {"side by side": students, "one by one": min(apart or students, students)}
     say(f"A class of {students} whole labs, side by side and one after the other")
     with tempfile.TemporaryDirectory(prefix="drydock-bench-") as folder:

@@ -17,7 +17,7 @@ from typing import Any
 
 from grader.console import say
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.paths import KIT
 from grader.targets import providers
 
@@ -56,7 +56,7 @@ def machines(engine: Any, image_set: Any) -> list[Row]:
 
 def sandbox(engine: Any, image_set: Any) -> float:
     """Seconds of the exercise's solution in a sandbox."""
-    lab = labs.load("lab4")
+    lab = labfile.load("lab4")
     (solution,) = examples.find(lab, ["webserver/solution"])
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()

@@ -18,7 +18,7 @@ from grader.engine.engine_paths import EnginePaths
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.modules.rollout import Recorder
 from grader.modules.swarm import Swarm
 from grader.paths import KIT
@@ -41,7 +41,7 @@ five seconds for its service to be stable), delays, monitors, a node's time-out.
 
 def both_exercises(engine: Any, image_set: Any, repeat: int) -> list[Row]:
     """The solutions of the exercises swarm and rollout, one after the other."""
-    lab = labs.load("lab4")
+    lab = labfile.load("lab4")
     provider = providers.Sandboxes(engine, image_set)
     times: list[float] = []
     waits: list[float] = []

@@ -83,13 +83,13 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
 
 def _about_its_lab(parser: argparse.ArgumentParser) -> None:
     """Let the examples be about a lab that this kit has: a student's release has one."""
-    from grader.lab import model as labs
+    from grader.lab import labfile
 
-    other = labs.usual()
-    parser.epilog = parser.epilog and parser.epilog.replace(labs.USUAL, other)
+    other = labfile.usual()
+    parser.epilog = parser.epilog and parser.epilog.replace(labfile.USUAL, other)
     for action in parser._actions:
         if action.help:
-            action.help = action.help.replace(labs.USUAL, other)
+            action.help = action.help.replace(labfile.USUAL, other)
 
 
 def tell(error: KitError) -> None:

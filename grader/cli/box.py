@@ -79,11 +79,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _tags(exercises: Sequence[str]) -> set[str]:
     """The images that labs name for their exercises of these names."""
-    from grader.lab import model as labs
+    from grader.lab import labfile
 
     found: dict[str, set[str]] = {}
-    for name in labs.names():
-        for exercise in labs.load(name).exercises:
+    for name in labfile.names():
+        for exercise in labfile.load(name).exercises:
             found.setdefault(exercise.id, set()).update(exercise.images)
     for name in exercises:
         if name not in found:

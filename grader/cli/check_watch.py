@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from grader.cli import check, tell
+from grader.cli import check_outcome, tell
 from grader.cli.watching import Saved, Watch
 from grader.console import say
 from grader.errors import KitError
@@ -31,7 +31,7 @@ def run(request: submission.Request, out: Path, *, verbose: bool) -> int:
         provider = submission.provide(request) if planned.to_run else None
         watch = Watch(request.workspace, watched, _pulse(provider))
         found = _grade(request, planned, provider)
-        code = check.show(found, out, fresh=bool(planned.to_run), verbose=verbose)
+        code = check_outcome.show(found, out, fresh=bool(planned.to_run), verbose=verbose)
         while True:
             what = "your files and your Docker" if request.machines else "your files"
             say(f"\nWatching {what}: save, and it is graded again. Ctrl-C ends it.")
@@ -46,8 +46,8 @@ def run(request: submission.Request, out: Path, *, verbose: bool) -> int:
                 if provider is None or provider.unavailable:
                     provider = submission.provide(again)
                 before, found = found, _grade(again, planned, provider)
-                changes.render(before, found, check.write_page(found, out))
-                code = check.exit_code(found)
+                changes.render(before, found, check_outcome.write_page(found, out))
+                code = check_outcome.exit_code(found)
             except KitError as error:
                 tell(error)
                 code = error.exit_code
@@ -65,7 +65,7 @@ def _grade(
         assert planned.previous is not None
         return planned.previous
     assert provider is not None
-    return check.grade(request, planned, provider)
+    return check_outcome.grade(request, planned, provider)
 
 
 def _again(request: submission.Request, saved: Saved) -> submission.Request:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grader.doctor.examine import Finding
+    from grader.doctor.finding import Finding
 
 EXAMPLE = """examples:
   python -m grader doctor

@@ -13,6 +13,7 @@ from typing import Any
 from grader.console import say
 from grader.errors import KitError
 from grader.grading import examples
+from grader.lab import labfile
 from grader.lab import model as labs
 from grader.targets import providers
 
@@ -47,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    lab = labs.load(args.lab)
+    lab = labfile.load(args.lab)
     if args.render:
         name, dest = args.render
         (example,) = examples.find(lab, [name])[:1]

@@ -66,12 +66,11 @@ def run(args: argparse.Namespace) -> int:
     from grader.classroom import pseudonym, results
     from grader.classroom.exports import rows as exported
     from grader.classroom.marking import marks
-    from grader.lab import model as labs
-    from grader.lab import rubric
+    from grader.lab import labfile, rubric
 
     _check(args)
     found = results.load(args.results)
-    lab = labs.load(args.lab or found.lab)
+    lab = labfile.load(args.lab or found.lab)
     questions = () if args.without_marks else rubric.load(lab)
     rows = exported.rows(found, lab, questions, marks.read(found, questions) if questions else None)
     codes = pseudonym.codes(found) if args.anonymous else None

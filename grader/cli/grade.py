@@ -14,7 +14,7 @@ from grader.classroom.batch import lock
 from grader.classroom.results import Results
 from grader.console import say
 from grader.errors import KitError
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
         help="what was handed in; may be left out once it is unpacked",
     )
     parser.add_argument("--roster", type=Path, metavar="CSV", help="who is in the class")
-    usual = labs.usual()
+    usual = labfile.usual()
     parser.add_argument("--lab", default=usual, help=f"the lab (default: {usual})")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the class's results folder")
     parser.add_argument(
@@ -104,7 +104,7 @@ def _number(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    lab = labs.load(args.lab)
+    lab = labfile.load(args.lab)
     for name in args.exercise:
         lab.exercise(name)
     if args.replace and not args.regrade:

@@ -9,7 +9,7 @@ from typing import Any
 from grader.cli import student
 from grader.console import say
 from grader.handout import workspace
-from grader.lab import model as labs
+from grader.lab import labfile
 
 EXAMPLE = """examples:
   python -m grader handout lab4
@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    lab = labs.load(args.lab)
+    lab = labfile.load(args.lab)
     who = student.choose(lab, args.student, at_home=args.out is None)
     if who.note:
         say(who.note)

@@ -51,11 +51,10 @@ def run(args: argparse.Namespace) -> int:
     from grader.classroom.marking import answers, marks, nbgrader_gradebook
     from grader.classroom.reports import answers as page
     from grader.cli.export import write
-    from grader.lab import model as labs
-    from grader.lab import rubric
+    from grader.lab import labfile, rubric
 
     found = results.load(args.results)
-    lab = labs.load(args.lab or found.lab)
+    lab = labfile.load(args.lab or found.lab)
     questions = rubric.load(lab)
     if not questions:
         raise KitError(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from grader.console import console, say
-from grader.grading.submission import Progress
+from grader.grading.progress import Progress
 from grader.lab.model import Exercise
 from grader.record import ExerciseResult
 

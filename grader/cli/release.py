@@ -8,7 +8,7 @@ from typing import Any
 
 from grader import paths
 from grader.errors import KitError
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.release import student_zip
 
 EXAMPLE = """examples:
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    lab = labs.load(args.lab)
+    lab = labfile.load(args.lab)
     out = (args.out or paths.KIT / "dist" / student_zip.name(lab)).expanduser()
     if out.is_dir():
         out = out / student_zip.name(lab)

@@ -94,7 +94,7 @@ def _of_class(args: argparse.Namespace) -> int:
     from grader.classroom import results
     from grader.classroom.reports import classpage
     from grader.console import say, task
-    from grader.lab import model
+    from grader.lab import labfile
     from grader.reports import feedback
 
     for option in ("out", "rollout"):
@@ -105,7 +105,7 @@ def _of_class(args: argparse.Namespace) -> int:
                 remedy="The pages of a class lie in its results folder.",
             )
     found = results.load(args.record)
-    of_lab = model.load(args.lab or found.lab)
+    of_lab = labfile.load(args.lab or found.lab)
     written = 0
     with task("Writing the pages") as tell:
         for entry, record in found.graded():

@@ -10,7 +10,7 @@ from grader import paths, record
 from grader.cli import student
 from grader.console import say
 from grader.errors import KitError
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab
 from grader.submission import pack
 
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    usual = labs.usual()
+    usual = labfile.usual()
     parser.add_argument("lab", nargs="?", default=usual, help=f"the lab's name ({usual})")
     parser.add_argument("--student", metavar="ID", help="whose workspace it is")
     parser.add_argument(
@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    lab = labs.load(args.lab)
+    lab = labfile.load(args.lab)
     who = student.choose(lab, args.student, at_home=args.workspace is None)
     if who.how == "demo":
         raise KitError(

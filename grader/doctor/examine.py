@@ -6,34 +6,19 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from grader import paths
 from grader.doctor import advisories, vagrant
+from grader.doctor.finding import Finding, State
 from grader.engine import disk, embedded, engine_state, find, packages
 from grader.engine.client import Engine
 from grader.errors import KitError
-
-State = Literal["ok", "warning", "missing", "optional"]
 
 DISK_GIB = 8
 """The node image, the image set and some sandboxes."""
 MEMORY_GIB = 3
 """What one sandbox may use, at most; three idle nodes take 0.3."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: `state` "missing" is what the kit cannot do without, "optional" what only a
-    part of it needs; `cost` of getting it in words; `remedy` a command or a sentence."""
-
-    name: str
-    state: State
-    found: str
-    cost: str = ""
-    remedy: str = ""
 
 
 def examine(url: str | None = None, *, confined: bool) -> list[Finding]:

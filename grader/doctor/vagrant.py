@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from grader.engine import packages
 
 if TYPE_CHECKING:
-    from grader.doctor.examine import Finding
+    from grader.doctor.finding import Finding
 
 
 def findings() -> list[Finding]:
-    from grader.doctor.examine import Finding
+    from grader.doctor.finding import Finding
 
     path = packages.program("vagrant")
     if path is None:
@@ -53,7 +53,7 @@ def _version(path: str) -> str:
 
 
 def _providers() -> Finding:
-    from grader.doctor.examine import Finding
+    from grader.doctor.finding import Finding
 
     found = []
     if packages.program("VBoxManage"):
@@ -71,7 +71,7 @@ def _providers() -> Finding:
 
 
 def _kvm() -> Finding:
-    from grader.doctor.examine import Finding
+    from grader.doctor.finding import Finding
 
     name = "Hardware virtualisation"
     if not sys.platform.startswith("linux"):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import KitError
-from grader.grading import submission
+from grader.grading import progress, submission
 from grader.handout import rendering
 from grader.handout import workspace as handout
 from grader.lab.model import Exercise, Lab
@@ -158,7 +158,7 @@ def run(
         request,
         submission.plan(request),
         provider,
-        submission.Progress(),
+        progress.Progress(),
         submission.Stop(stop or threading.Event()),
     )
     result = graded.exercise(example.exercise.id)

@@ -22,15 +22,15 @@ from grader.engine import disk
 from grader.errors import KitError
 from grader.grading import jail
 from grader.grading.confinement import LOOK, Limits, environment, own_environment
-from grader.grading.plugin import LOG_SHOWN, Unavailable
+from grader.grading.plugin import LOG_SHOWN
 from grader.grading.process import Job
 from grader.lab import variant as variants
 from grader.lab.model import Exercise, Lab
-from grader.record import Cause, CheckResult, ExerciseResult
+from grader.record import Cause, CheckResult, ExerciseResult, Unavailable
 from grader.submission import files as submission
 
 if TYPE_CHECKING:
-    from grader.grading.submission import Progress
+    from grader.grading.progress import Progress
     from grader.nodes.node import Target
     from grader.targets.providers import Provider
 
@@ -115,7 +115,7 @@ class ExerciseRun:
 
     def run(self) -> ExerciseResult:
         """Grade; whatever goes wrong with engine or grader ends in a result that says so."""
-        from grader.grading.submission import now
+        from grader.grading.progress import now
 
         if self.stop.is_set():
             raise Stopped

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ import pytest
 from grader.checks import CannotShow, CheckFailed, CheckSpec, NeedsFirst
 from grader.errors import KitError
 from grader.grading.confinement import LOOK, Limits
-from grader.record import Cause, CheckResult, Why
+from grader.record import Cause, CheckResult, Unavailable, Why
 
 if TYPE_CHECKING:
     from grader.modules.rollout.trace import Proof, Trace
@@ -36,15 +36,6 @@ LOG_SHOWN = 20_000
 """Characters of a log that a record keeps (its end)."""
 
 _NEEDS = "It needs another check to pass first: {}."
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """Why there is no target: no engine on this machine, or the sandbox could not be made."""
-
-    why: Why
-    reason: str
-    remedy: str | None = None
 
 
 class _NeedsNotPassed(Exception):

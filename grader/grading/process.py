@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.grading.confinement import Limits
-from grader.grading.plugin import ChecksPlugin, Unavailable
+from grader.grading.plugin import ChecksPlugin
+from grader.record import Unavailable
 
 if TYPE_CHECKING:
     from grader.lab.model import Lab
@@ -61,12 +62,12 @@ def main(job_file: str) -> int:
 
     import pytest
 
-    from grader.lab import model as labs
+    from grader.lab import labfile
 
     limits = Limits(**job.limits) if job.limits else None
     if limits is not None:
         limits.apply()
-    lab = labs.load(job.lab)
+    lab = labfile.load(job.lab)
     if job.jailed:
         try:
             _confine(lab, Path(job_file).parent, with_target=job.target is not None)
@@ -74,9 +75,9 @@ def main(job_file: str) -> int:
             emit({"event": "unconfined", "reason": str(error)})
             return UNCONFINED
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    from grader import targets
+    from grader.targets.attach import attach
 
-    target = targets.attach(job.target) if job.target else None
+    target = attach(job.target) if job.target else None
     if target is not None and target.kept:
         _end_in_good_order()
     plugin = ChecksPlugin(

@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grader import __version__, paths, record
+from grader.grading.progress import Progress, now
 from grader.lab import variant as variants
 from grader.lab.model import Exercise, Lab
 from grader.record import ExerciseResult, Record
@@ -66,17 +66,6 @@ class Plan:
     files: dict[str, submission.Submission]
     to_run: list[Exercise]
     older: tuple[str, ...] = ()
-
-
-@dataclass
-class Progress:
-    """What a caller may follow; every function is called from the thread that grades."""
-
-    started: Callable[[Exercise], None] = lambda _exercise: None
-    collected: Callable[[Exercise, int], None] = lambda _exercise, _checks: None
-    check: Callable[[Exercise, dict[str, Any]], None] = lambda _exercise, _result: None
-    doing: Callable[[Exercise, str], None] = lambda _exercise, _what: None
-    finished: Callable[[ExerciseResult], None] = lambda _result: None
 
 
 @dataclass
@@ -244,8 +233,3 @@ def _assemble(
         started=unchanged.started if unchanged else started,
         finished=unchanged.finished if unchanged else now(),
     )
-
-
-def now() -> str:
-    """The time as ISO 8601 with the machine's offset from UTC, to the second."""
-    return datetime.now().astimezone().isoformat(timespec="seconds")

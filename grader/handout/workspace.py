@@ -32,7 +32,8 @@ from grader.handout import pictures
 from grader.handout.rendering import DRAWING, cannot_write, files_of, render, sha256, write_file
 from grader.handout.rendering import render_tree as render_tree
 from grader.lab import class_nodes
-from grader.lab.model import Lab, names
+from grader.lab.labfile import names
+from grader.lab.model import Lab
 from grader.lab.variant import variant
 
 STATE = ".drydock.json"

@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import paths
 from grader.errors import KitError
 from grader.lab.late import Late
-
-USUAL = "lab4"
 
 
 @dataclass(frozen=True)
@@ -114,36 +111,3 @@ class Lab:
                 remedy=f"It must look like {self.example_student}.",
             )
         return student
-
-
-def load(name_or_path: str | Path) -> Lab:
-    """Read a lab by its name (`lab4`) or folder; KitError with file, line and key if wrong."""
-    folder = Path(name_or_path)
-    # A name is the kit's own lab, whatever lies in the folder that somebody happens to work in.
-    if str(name_or_path) in names() or not (folder / "lab.yaml").is_file():
-        folder = paths.LABS / name_or_path
-    file = folder / "lab.yaml"
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise KitError(f"There is no lab {str(name_or_path)!r}.", remedy=_known_labs()) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise KitError(f"The lab cannot be read: {error}.", where=str(file)) from None
-    from grader.lab.labfile import Reader
-
-    return Reader(file, text).lab(folder.resolve())
-
-
-def names() -> list[str]:
-    """The labs of this kit."""
-    return sorted(p.parent.name for p in paths.LABS.glob("*/lab.yaml"))
-
-
-def usual() -> str:
-    """The lab that is meant where none is named: lab4, or in a kit without it the first one."""
-    there = names()
-    return USUAL if USUAL in there or not there else there[0]
-
-
-def _known_labs() -> str:
-    return f"Labs of this kit: {', '.join(names()) or 'none'}."

@@ -19,7 +19,7 @@ from requests.exceptions import RequestException
 
 from grader import paths
 from grader.errors import KitError
-from grader.machines.status import LOOK_SECONDS, together
+from grader.machines.status_model import LOOK_SECONDS, together
 
 if TYPE_CHECKING:
     from grader.machines.provider import Progress

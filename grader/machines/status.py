@@ -12,88 +12,28 @@ Plain data; `status_words` puts it on a terminal.
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
-from grader.errors import KitError
 from grader.machines import status_network
-from grader.machines.status_network import Mesh, Way
+from grader.machines.status_model import (
+    LOOK_SECONDS,
+    Clock,
+    NodeStatus,
+    Role,
+    Status,
+    in_words,
+    together,
+)
 
 if TYPE_CHECKING:
     from grader.nodes.node import Node
-
-T = TypeVar("T")
-LOOK_SECONDS = 20
-"""A node that has said nothing for so long does not answer; the others are not held up."""
-
-Role = Literal["leader", "manager", "worker", "none", ""]
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How far a node's clock is ahead of the first node's, in seconds, give or take."""
-
-    ahead: float
-    uncertainty: float
-
-
-@dataclass(frozen=True)
-class NodeStatus:
-    """One machine. What is not known is empty.
-
-    `trouble` says why it does not answer; `state` is its engine's own word on its swarm
-    (inactive, pending, active, locked, error); `membership` is the managers' (ready, down,
-    unknown, disconnected; `stranger` if they do not know it).
-    """
-
-    name: str
-    address: str = ""
-    trouble: str = ""
-    engine: str = ""
-    state: str = ""
-    error: str = ""
-    role: Role = ""
-    node_id: str = ""
-    advertised: str = ""
-    membership: str = ""
-    availability: str = ""
-    clock: Clock | None = None
-
-    @property
-    def answers(self) -> bool:
-        return not self.trouble
-
-    @property
-    def in_swarm(self) -> bool:
-        return self.state in ("active", "pending")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong, a sentence, and what to do."""
-
-    what: str
-    remedy: str
-
-
-@dataclass(frozen=True)
-class Status:
-    """All that was found. `former` are members of the swarm that are no machine of these."""
-
-    nodes: list[NodeStatus]
-    ways: list[Way] = field(default_factory=list)
-    mesh: Mesh = field(default_factory=Mesh)
-    former: list[str] = field(default_factory=list)
-    leaderless: bool = False
-    problems: list[Problem] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -132,35 +72,6 @@ def look(
         remarks=list(remarks),
     )
     return replace(status, problems=problems(status))
-
-
-def together(
-    nodes: Sequence[Node], ask: Callable[[Node], T], seconds: float
-) -> dict[str, T | Exception]:
-    """What each node answers to `ask`, or the exception; TimeoutError after `seconds`."""
-    answers: dict[str, T | Exception] = {}
-
-    def one(node: Node) -> None:
-        try:
-            answers[node.name] = ask(node)
-        except Exception as error:  # whatever it is, it is about this node alone
-            answers[node.name] = error
-
-    # Not a pool: it would wait for a thread that hangs, at the latest when Python ends.
-    threads = [threading.Thread(target=one, args=[node], daemon=True) for node in nodes]
-    deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    late = TimeoutError(f"no answer within {seconds:g} s")
-    return {node.name: answers.get(node.name, late) for node in nodes}
-
-
-def in_words(error: Exception) -> str:
-    """An exception as the end of a sentence."""
-    said = error.what if isinstance(error, KitError) else str(error)
-    return said.strip().rstrip(".").split("\n")[0] or type(error).__name__
 
 
 def _ask(node: Node) -> _Said:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
+from grader.machines.status_model import Mesh, Passage, Way
 from grader.modules import wire
 from grader.nodes import reach
 
 if TYPE_CHECKING:
-    from grader.machines.status import NodeStatus
+    from grader.machines.status_model import NodeStatus
     from grader.nodes.node import Node
 
 EXCHANGE_SECONDS = 5
@@ -34,38 +34,6 @@ PURPOSES = {
     "7946/udp": "the nodes' talk about networks",
     "4789/udp": "the traffic of containers between nodes",
 }
-
-Passage = Literal["open", "free", "blocked", "unknown"]
-
-
-@dataclass(frozen=True)
-class Way:
-    """A port of `dest` as seen from `source`.
-
-    `open`: it answers (or, by UDP, packets arrive at a node of a swarm); `free`: packets arrive
-    and nobody listens, as before there is a swarm; `blocked`: they do not arrive.
-    """
-
-    port: str
-    source: str
-    dest: str
-    state: Passage
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """Whether a published port answers at each node, by its service's name.
-
-    `state`: `no swarm`, `nothing published`, `no running task`, `no ip_vs` (in the kernel of a
-    node where it does not answer), `asked`.
-    """
-
-    state: Literal["no swarm", "nothing published", "no running task", "no ip_vs", "asked"] = (
-        "no swarm"
-    )
-    service: str = ""
-    port: int = 0
-    answers: Mapping[str, bool] = field(default_factory=dict)
 
 
 def ways(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> list[Way]:
@@ -87,7 +55,7 @@ def _round(
     nodes: Sequence[Node], known: Mapping[str, NodeStatus], seconds: int
 ) -> tuple[list[Way], float]:
     """What arrives while all nodes listen for `seconds`; by how much the slowest took longer."""
-    from grader.machines.status import together
+    from grader.machines.status_model import together
 
     managers = {n.name for n in nodes if known[n.name].role in ("leader", "manager")}
     # Before there is a swarm, the first node is where it will be made.
@@ -169,7 +137,7 @@ def _passage(
 
 def mesh(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> Mesh:
     """Ask one published TCP port at every node of the swarm."""
-    from grader.machines.status import together
+    from grader.machines.status_model import together
 
     members = [node for node in nodes if known[node.name].in_swarm]
     managers = [node for node in members if known[node.name].role in ("leader", "manager")]

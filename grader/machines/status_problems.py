@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grader.machines.provider import UP
-from grader.machines.status import NodeStatus, Problem, Status
+from grader.machines.status_model import NodeStatus, Problem, Status
 from grader.machines.status_network import PORTS, PURPOSES
 
 JOIN = "nox -s swarm -- join"

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from grader.machines.status import Clock, NodeStatus, Status
-from grader.machines.status_network import PORTS, Mesh, Way
+from grader.machines.status_model import Clock, Mesh, NodeStatus, Status, Way
+from grader.machines.status_network import PORTS
 from grader.reports import text
 from grader.reports.lines import Lines
 

@@ -187,7 +187,7 @@ class MachinesTarget:
         return max((slowness(node) for node in self.present), default=1.0)
 
     @classmethod
-    def attach(cls, description: dict[str, Any]) -> MachinesTarget:
+    def attach(cls, description: dict[str, Any], power: Power | None) -> MachinesTarget:
         """The machines that another process found, over connections of this one's own."""
         machines: list[Access | Absent] = []
         for told in description["machines"]:
@@ -200,7 +200,7 @@ class MachinesTarget:
             description["kind"],
             machines,
             live=description["live"],
-            power=power_of(description["kind"]),
+            power=power,
             patience=description["patience"],
         )
 
@@ -246,15 +246,6 @@ class MachinesTarget:
         for node in self.present:
             with contextlib.suppress(Exception):
                 node.close()  # type: ignore[attr-defined]
-
-
-def power_of(kind: str) -> Power | None:
-    """How the power of a provider's machines is cut; None where nobody can."""
-    if kind == "vagrant":
-        from grader.machines.vagrant import power
-
-        return power
-    return None
 
 
 COUNTING = (

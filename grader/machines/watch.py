@@ -19,7 +19,7 @@ from requests.exceptions import RequestException
 
 from grader.engine.sandbox import unbroken
 from grader.errors import EngineFault, KitError
-from grader.machines.status import LOOK_SECONDS, in_words, together
+from grader.machines.status_model import LOOK_SECONDS, in_words, together
 from grader.machines.target import slowness
 from grader.modules.http import only_the_labs_own
 from grader.modules.rollout import Recorder, Trace, asked

@@ -17,7 +17,8 @@ from pathlib import Path
 from grader import __version__, paths
 from grader.errors import KitError
 from grader.handout import rendering
-from grader.lab.model import Lab, names
+from grader.lab.labfile import names
+from grader.lab.model import Lab
 from grader.submission import reproducible_zip
 from grader.submission.ignored import is_junk
 from grader.submission.reproducible_zip import Packed

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.console import say
 from grader.errors import EngineFault, KitError, NoEngine
-from grader.grading.plugin import Unavailable
 from grader.lab.model import Exercise
+from grader.record import Unavailable
 
 if TYPE_CHECKING:
     from grader.engine.client import Engine

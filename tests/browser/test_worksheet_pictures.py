@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from grader.handout import workspace
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab
 from grader.lab.variant import variant
 from tests.browser import drawings, jupyter
@@ -22,7 +22,7 @@ from tests.unit.test_pictures import DRAWN, kinds
 
 pytestmark = pytest.mark.browser
 
-LAB3, LAB4 = labs.load("lab3"), labs.load("lab4")
+LAB3, LAB4 = labfile.load("lab3"), labfile.load("lab4")
 DRAWN3 = {"image", "layers", "registry"}
 LONG = {
     "lab3": ("site_name", "site_folder", "greeting", "registry_name", "repository"),

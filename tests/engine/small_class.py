@@ -8,7 +8,7 @@ from typing import Any
 
 from grader import record
 from grader.classroom.results import Entry, Person, Results
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.record import ExerciseResult
 from tests.engine import kit
 
@@ -77,7 +77,7 @@ class Class:
         for name in ("one", "three"):
             text = CHECKS.replace("{name}", name)
             (root / "checks" / f"{name}.py").write_text(text, encoding="utf-8")
-        self.lab = labs.load(root)
+        self.lab = labfile.load(root)
         self.out = out or folder / "results of a class, größer"
         self.results = Results(
             self.out,

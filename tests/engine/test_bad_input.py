@@ -13,7 +13,8 @@ import pytest
 
 from grader import paths
 from grader.engine.node import Limits
-from grader.grading import examples, submission
+from grader.grading import examples, progress, submission
+from grader.lab import labfile
 from grader.lab import model as labs
 from grader.record import CheckResult
 from grader.targets.providers import Sandboxes
@@ -33,7 +34,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> labs.Lab:
         assert f"{name}: {usual}\n" in said
         said = said.replace(f"{name}: {usual}\n", f"{name}: 15\n")
     file.write_text(said, encoding="utf-8")
-    return labs.load(folder / "labs/lab4")
+    return labfile.load(folder / "labs/lab4")
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def grade(lab: labs.Lab, workspace: Path, provider: Any) -> dict[str, CheckResul
         exercises=["compose"],
     )
     planned = submission.plan(request)
-    found = submission.grade(request, planned, provider, submission.Progress(), submission.Stop())
+    found = submission.grade(request, planned, provider, progress.Progress(), submission.Stop())
     result = found.exercise("compose")
     assert result is not None
     assert result.fault is None

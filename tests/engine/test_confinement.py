@@ -20,8 +20,7 @@ from grader.checks import eventually
 from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
-from grader.grading import jail
-from grader.grading import submission as grading
+from grader.grading import jail, progress
 from grader.grading.exercise import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.nodes.node import Target
@@ -181,7 +180,7 @@ def grade(tmp_path: Path, lab: labs.Lab, sandbox: Sandbox) -> Grade:
             files=submission.read(numbers.parent, ["numbers"]),
             key="",
             provider=Own(sandbox),
-            progress=grading.Progress(),
+            progress=progress.Progress(),
             stop=stop or threading.Event(),
         ).run()
 

@@ -22,7 +22,7 @@ from grader import paths, record
 from grader.checks import eventually
 from grader.classroom.batch import cluster as batch_cluster
 from grader.engine import packages
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.record import Record
 from tests.engine import kit
 from tests.engine.small_class import PARTS, THREE, Class
@@ -219,7 +219,7 @@ def test_a_scheduler_asked_just_after_its_death_is_trouble_to_wait_for(image_set
     bare = Cluster("tcp")
     try:
         bare.worker()
-        with batch_cluster.Cluster(bare.address, labs.load("lab4"), print) as workplace:
+        with batch_cluster.Cluster(bare.address, labfile.load("lab4"), print) as workplace:
             assert workplace.ill() is None
             bare.scheduler.kill()
             # Its client finds out a moment later: until then, too, the answer is this one.

@@ -16,9 +16,9 @@ import pytest
 
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
-from grader.grading import examples, submission
+from grader.grading import examples, progress
 from grader.grading.exercise import ExerciseRun, Stopped
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Exercise
 from grader.lab.variant import variant
 from grader.nodes.cleanup import TASK, Slate
@@ -28,7 +28,7 @@ from grader.submission import files
 
 pytestmark = pytest.mark.engine
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 STUDENT = LAB.demo_student
 V = variant(LAB, STUDENT)
 OTTER = str(V["swarm_service"])
@@ -76,7 +76,7 @@ def grade(workspace: Path, name: str, sandbox: Sandbox, **how: Any) -> ExerciseR
         files=files.read(workspace, exercise.folders),
         key="",
         provider=Own(sandbox, **how),
-        progress=submission.Progress(),
+        progress=progress.Progress(),
         stop=threading.Event(),
     ).run()
     assert result.fault is None
@@ -299,7 +299,7 @@ def test_an_end_before_the_end_leaves_nothing(sandbox: Sandbox, workspace: Path)
         files=files.read(workspace, exercise.folders),
         key="",
         provider=Own(sandbox, live=True),
-        progress=submission.Progress(doing=doing),
+        progress=progress.Progress(doing=doing),
         stop=stop,
     )
     with pytest.raises(Stopped):

@@ -20,7 +20,7 @@ from grader.engine import personal
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.variant import variant
 from grader.nodes.node import Node
 from grader.record import CheckResult
@@ -29,7 +29,7 @@ from tests.engine import kit
 
 pytestmark = pytest.mark.engine
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 STUDENT = LAB.demo_student
 V = variant(LAB, STUDENT)
 

@@ -14,7 +14,7 @@ from grader.engine.client import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.node import Limits
 from grader.engine.sandbox import Sandbox
-from grader.grading import submission
+from grader.grading import progress, submission
 from grader.lab import model as labs
 from grader.targets.providers import Sandboxes
 from tests.unit import toy_lab
@@ -103,9 +103,7 @@ def test_what_fails_for_want_of_disk_that_was_not_there_is_not_graded(
 
     def graded(provider: Sandboxes) -> dict[str, tuple[str, str | None]]:
         planned = submission.plan(request)
-        found = submission.grade(
-            request, planned, provider, submission.Progress(), submission.Stop()
-        )
+        found = submission.grade(request, planned, provider, progress.Progress(), submission.Stop())
         return {check.id: (check.outcome, check.why) for check in found.checks}
 
     full = graded(Full(engine, image_set, SMALL))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from grader import record
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.release import student_zip
 
 pytestmark = pytest.mark.engine
@@ -27,7 +27,7 @@ STUDENT = "s2468101"
 def test_a_student_unpacks_it_and_says_the_two_lines(
     image_set: Any, tmp_path: Path, name: str, exercise: str, points: float
 ) -> None:
-    lab = labs.load(name)
+    lab = labfile.load(name)
     place = tmp_path / "Übungen, Woche 5"
     with zipfile.ZipFile(student_zip.make(lab, tmp_path / f"{name}.zip").file) as packed:
         packed.extractall(place)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.modules.image import build_image
 from tests.engine import looked_at
 
 pytestmark = pytest.mark.engine
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 CONTEXT = "/drydock/scientific"
 
 

@@ -11,13 +11,13 @@ import pytest
 from grader.engine.sandbox import Sandbox
 from grader.grading import examples
 from grader.handout import worksheet
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.variant import variant
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine
 
-LAB = labs.load("lab3")
+LAB = labfile.load("lab3")
 STUDENT = "s2468101"
 PLACE = "/home/student"
 

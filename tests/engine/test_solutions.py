@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.variant import variant
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 
 
 def with_value(name: str, value: str) -> str:

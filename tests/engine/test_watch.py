@@ -10,12 +10,12 @@ import pytest
 
 from grader import record
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 STUDENT = LAB.demo_student
 
 

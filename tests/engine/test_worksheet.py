@@ -12,13 +12,13 @@ from grader.checks import eventually
 from grader.engine.sandbox import Sandbox
 from grader.grading import examples
 from grader.handout import worksheet
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.variant import variant
 from grader.nodes.node import Completed
 
 pytestmark = pytest.mark.engine
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 ME = LAB4.demo_student
 VALUES = variant(LAB4, ME)
 PLACE = "/home/student"

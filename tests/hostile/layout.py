@@ -14,6 +14,7 @@ from pathlib import Path
 from grader import paths
 from grader.grading import examples
 from grader.handout import workspace as handout
+from grader.lab import labfile
 from grader.lab import model as labs
 from tests.hostile import makers
 from tests.hostile.cases import USUAL, Case
@@ -54,7 +55,7 @@ def hurried(lab_id: str, folder: Path) -> labs.Lab:
         said, count = re.subn(rf"(?m)^(  {name}:) \d+$", rf"\1 {seconds}", said)
         assert count == 1, name
     file.write_text(said, encoding="utf-8")
-    return labs.load(folder / "labs" / lab_id)
+    return labfile.load(folder / "labs" / lab_id)
 
 
 def members(cases: Sequence[Case], *, correct: bool) -> list[Member]:
@@ -100,7 +101,7 @@ def render(
 @cache
 def _solution(lab: Path, exercise: str) -> examples.Example:
     """The example; finding it means to read all of the lab's."""
-    (found,) = examples.find(labs.load(lab), [f"{exercise}/solution"])
+    (found,) = examples.find(labfile.load(lab), [f"{exercise}/solution"])
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.handout import workspace as handout
-from grader.lab import model as labs
+from grader.lab import labfile
 
 
 def link(workspace: Path, name: str, target: str) -> None:
@@ -148,7 +148,7 @@ def state_deep(workspace: Path, known: Mapping[str, str]) -> None:
 
 
 def _state(workspace: Path, known: Mapping[str, str], said: dict[str, object]) -> None:
-    lab = labs.load(known["lab"])
+    lab = labfile.load(known["lab"])
     # The true sum, which each student has in a workspace of their own: else nothing of it counts.
     inputs = handout._fingerprint(lab, known["id"])
     full = {"lab": lab.id, "student": known["id"], "inputs": inputs, "rendered": {}, "written": {}}

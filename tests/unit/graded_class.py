@@ -15,12 +15,11 @@ from typing import Any
 from grader import record
 from grader.classroom.results import Entry, Person, Results
 from grader.handout import workspace
-from grader.lab import model as labs
-from grader.lab import rubric
+from grader.lab import labfile, rubric
 from grader.lab.late import Late, read
 from tests.unit import sample_record
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 DEADLINE = read("2026-11-27T23:59:00+01:00")
 assert DEADLINE is not None
 LATE = Late(DEADLINE, grace=15, percent=10, most=50)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from grader import record
 from grader.classroom.results import Entry, Likeness, Person, Results, Unmatched
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.variant import variant
 from grader.record import Cause, CheckResult, ExerciseResult, Record
 from tests.unit import sample_record as sample
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 NAMES = [
     "Ada Lovelace",
     "<script>document.title='owned'</script>",

@@ -20,7 +20,7 @@ from grader.classroom.batch.breaker import Trouble
 from grader.classroom.batch.job import Event, Job, Lost, SetAside
 from grader.classroom.batch.show import Show
 from grader.classroom.results import Entry, Person, Results
-from grader.grading import submission
+from grader.grading import progress
 from grader.grading.exercise import Stopped
 from grader.lab.model import Lab
 from grader.record import ExerciseResult, Record
@@ -114,7 +114,7 @@ def recorded(job: Job, fault: str | None) -> Record:
             id=e.id,
             title=e.title,
             key=job.planned.keys[e.id],
-            graded_at=submission.now(),
+            graded_at=progress.now(),
             checks=() if fault else (sample.passed(f"{e.id}.runs", "It runs.", e.points),),
             points=e.points,
             fault=fault,
@@ -123,7 +123,7 @@ def recorded(job: Job, fault: str | None) -> Record:
         )
         for e in job.planned.to_run
     ]
-    lab, now = job.request.lab, submission.now()
+    lab, now = job.request.lab, progress.now()
     found = Record(lab.id, lab.title, job.student, job.student, tuple(results), "1", now, now)
     record.save(found, job.request.record_file)
     return found
@@ -312,7 +312,7 @@ def test_what_was_lost_on_the_way_is_graded_again_and_never_forgotten(
 
 def test_clock_jumps_change_no_duration(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     years = itertools.cycle(["2026-11-24T12:00:00+01:00", "1999-01-01T00:00:00+01:00"])
-    monkeypatch.setattr(submission, "now", lambda: next(years))
+    monkeypatch.setattr(progress, "now", lambda: next(years))
     found = place.run()
     assert len(found.graded) == 4
     assert found.seconds >= 0

@@ -14,7 +14,7 @@ from grader import record
 from grader.classroom.batch import answer
 from grader.classroom.batch.job import Job, Lost
 from grader.errors import KitError
-from grader.grading import submission
+from grader.grading import progress, submission
 from grader.record import ExerciseResult, Record
 from tests.unit import sample_record as sample
 from tests.unit import toy_lab
@@ -46,14 +46,14 @@ def good(job: Job) -> Tree:
         id=exercise.id,
         title=exercise.title,
         key=job.planned.keys[exercise.id],
-        graded_at=submission.now(),
+        graded_at=progress.now(),
         checks=(sample.passed("numbers.first", "It is.", 1), sample.failed("numbers.second", "No")),
         points=exercise.points,
         files=job.planned.files[exercise.id].digest,
         seconds={"checks": 1.0},
         target={"kind": "sandbox", "isolation": "none"},
     )
-    lab, now = job.request.lab, submission.now()
+    lab, now = job.request.lab, progress.now()
     found = Record(lab.id, "A title", STUDENT, "theirs", (result,), "9.9", now, now)
     return {"record": json.loads(json.dumps(found.to_json()))}
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from grader.classroom.likeness.placeholders import Placeholders
 from grader.cut import MAX_LINE, MAX_TEXT, cut
-from grader.lab import model
+from grader.lab import labfile
 from grader.modules import buildlog, explain
 from grader.modules.runbook import parse
 from grader.modules.web import php_page
@@ -111,7 +111,7 @@ def test_commands(line: str, text: str) -> None:
 @pytest.fixture(scope="module")
 def pins() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(model.load("lab4").folder / "checks"))
+        patch.syspath_prepend(str(labfile.load("lab4").folder / "checks"))
         yield importlib.import_module("_scientific_pins")
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from grader.checks import CheckFailed
-from grader.lab import model as labs
+from grader.lab import labfile
 
 ROOT = Path(__file__).parents[2]
-LAB = labs.load(ROOT / "labs" / "lab4")
+LAB = labfile.load(ROOT / "labs" / "lab4")
 
 
 @pytest.fixture

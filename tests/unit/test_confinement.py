@@ -11,7 +11,7 @@ import pytest
 
 from grader import record
 from grader.errors import NoEngine
-from grader.grading import confinement, submission
+from grader.grading import confinement, progress, submission
 from grader.grading.confinement import Limits, environment, own_environment
 from grader.targets.providers import NoTargets
 from tests.unit import toy_lab
@@ -74,7 +74,7 @@ def grade(request: submission.Request, what: str) -> dict[str, record.CheckResul
         request,
         submission.plan(request),
         NoTargets(NoEngine("There is none.")),
-        submission.Progress(),
+        progress.Progress(),
         submission.Stop(),
     )
     return {check.id.removeprefix("numbers."): check for check in found.checks}

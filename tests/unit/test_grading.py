@@ -10,8 +10,8 @@ import pytest
 
 from grader import record
 from grader.errors import NoEngine
-from grader.grading import submission
-from grader.lab import model as labs
+from grader.grading import progress, submission
+from grader.lab import labfile
 from grader.lab import variant as variants
 from grader.targets.providers import NoTargets
 from tests.unit import toy_lab
@@ -35,7 +35,7 @@ def grade(request: submission.Request) -> tuple[record.Record, list[str]]:
     """The record, and which exercises were run for it."""
     planned = submission.plan(request)
     found = submission.grade(
-        request, planned, NoTargets(NO_ENGINE), submission.Progress(), submission.Stop()
+        request, planned, NoTargets(NO_ENGINE), progress.Progress(), submission.Stop()
     )
     return found, [exercise.id for exercise in planned.to_run]
 
@@ -94,7 +94,7 @@ def changed_lab(request: submission.Request, old: str, new: str) -> submission.R
     text = file.read_text(encoding="utf-8")
     assert old in text
     file.write_text(text.replace(old, new), encoding="utf-8")
-    return dataclasses.replace(request, lab=labs.load(request.lab.folder))
+    return dataclasses.replace(request, lab=labfile.load(request.lab.folder))
 
 
 def test_another_deadline_grades_nothing_anew(request_: submission.Request) -> None:
@@ -182,13 +182,13 @@ def test_stop_ends_what_is_under_way(request_: submission.Request) -> None:
     (request_.workspace / "numbers/do.txt").write_text("hang")
     only = dataclasses.replace(request_, exercises=["numbers"])
     stop = submission.Stop()
-    progress = submission.Progress(
+    stops_it = progress.Progress(
         check=lambda _exercise, result: (
             stop.event.set() if result["id"] == "numbers.first" else None
         )
     )
     with pytest.raises(Stopped):
-        submission.grade(only, submission.plan(only), NoTargets(NO_ENGINE), progress, stop)
+        submission.grade(only, submission.plan(only), NoTargets(NO_ENGINE), stops_it, stop)
     assert record.load(only.record_file) is None
     left = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
     assert not any(name.startswith("ThreadPool") for name in left)

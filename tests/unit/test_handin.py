@@ -19,7 +19,7 @@ from grader.cli import main
 from grader.errors import KitError
 from grader.grading import submission as grading
 from grader.handout import workspace
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.submission import files as submission
 from grader.submission import manifest
 from grader.submission import pack as handin
@@ -29,7 +29,7 @@ from grader.vetting.yamlfile import Refused
 from tests.unit import made_class, toy_lab
 from tests.unit.test_intake_archive import written
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 STUDENT = "s1234567"
 
 

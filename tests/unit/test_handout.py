@@ -15,11 +15,11 @@ import yaml
 
 from grader.errors import KitError
 from grader.handout import workspace
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab
 from grader.lab.variant import variant
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 ME = "s1234567"
 STARTERS = {
     "README.md",

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from grader.checks import eventually
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.vetting import compose, stack
 from grader.vetting.yamlfile import Refused
 from tests.hostile import cases as corpus
@@ -126,7 +126,7 @@ WORDS = (
 @pytest.mark.parametrize("group", sorted({(case.lab, case.exercise) for case in WHOLE}))
 def test_each_case_can_be_laid_out(group: tuple[str, str], tmp_path: Path) -> None:
     lab_id, exercise = group
-    lab = labs.load(lab_id)
+    lab = labfile.load(lab_id)
     member = layout.Member("s9000001", None)
     known = layout.known_words(lab, member, dict.fromkeys(WORDS, "x"))
     layout.render(lab, exercise, member.student, None, tmp_path / "whole")

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from grader.errors import KitError
 from grader.files import safe_folder
 from grader.handout import workspace
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab
 from tests.unit import outside
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 ME = "s1234567"
 SECRET = b"what nobody may see or lose\n"
 POSIX = pytest.mark.skipif(os.name != "posix", reason="links and pipes as POSIX has them")

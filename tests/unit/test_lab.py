@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import KitError
+from grader.lab import labfile
 from grader.lab import model as labs
 
 GOOD = """\
@@ -39,7 +40,7 @@ distinct:
 def load(folder: Path, text: str) -> labs.Lab:
     (folder / "labs" / "toy").mkdir(parents=True, exist_ok=True)
     (folder / "labs" / "toy" / "lab.yaml").write_text(text, encoding="utf-8")
-    return labs.load(folder / "labs" / "toy")
+    return labfile.load(folder / "labs" / "toy")
 
 
 def test_a_lab_is_read(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_an_exercise_may_run_on_a_students_own_machines(tmp_path: Path) -> None:
 
 
 def test_lab4_has_what_it_promises() -> None:
-    lab = labs.load("lab4")
+    lab = labfile.load("lab4")
     assert [(e.id, e.points, e.folders) for e in lab.exercises] == [
         ("webserver", 15, ["webserver"]),
         ("scientific", 15, ["scientific"]),
@@ -135,12 +136,12 @@ def test_two_exercises_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_lab_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(KitError, match="lab4"):
-        labs.load("lab99")
+        labfile.load("lab99")
 
 
 def test_an_unknown_exercise_lists_the_known() -> None:
     with pytest.raises(KitError, match="webserver, scientific, compose"):
-        labs.load("lab4").exercise("kubernetes")
+        labfile.load("lab4").exercise("kubernetes")
 
 
 @pytest.mark.parametrize(
@@ -148,4 +149,4 @@ def test_an_unknown_exercise_lists_the_known() -> None:
 )
 def test_wrong_ids_are_refused_with_an_example(student: str) -> None:
     with pytest.raises(KitError, match="like s1234567"):
-        labs.load("lab4").check_student(student)
+        labfile.load("lab4").check_student(student)

@@ -10,14 +10,14 @@ import pytest
 
 from grader.engine.images import catalogue
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.variant import variant
 from grader.modules.runbook import vetted
 from grader.modules.runbook.vetted import Book
 from grader.vetting import imagecli
 from grader.vetting.imagecli import Vetted
 
-LAB = labs.load("lab3")
+LAB = labfile.load("lab3")
 REFUSED = {"folder_of_the_machine", "in_the_foreground", "no_address"}
 """The mistakes of exercise registry that have a command which is not run."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import KitError
-from grader.lab import late
+from grader.lab import labfile, late
 from grader.lab import model as labs
 from grader.lab.late import Late
 from tests.unit import toy_lab
@@ -20,7 +20,7 @@ POLICY = Late(DEADLINE, grace=15, percent=10, most=35)
 def lab_with(folder: Path, policy: str) -> labs.Lab:
     file = toy_lab.make(folder).folder / "lab.yaml"
     file.write_text(f"{toy_lab.LAB}late: {policy}\n", encoding="utf-8")
-    return labs.load(file.parent)
+    return labfile.load(file.parent)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_a_policy_is_read_from_lab_yaml(tmp_path: Path) -> None:
 
 def test_a_lab_without_a_policy_has_none(tmp_path: Path) -> None:
     assert toy_lab.make(tmp_path).late is None
-    assert labs.load("lab4").late is None
+    assert labfile.load("lab4").late is None
 
 
 def test_the_form_that_lab4_shows_is_right(tmp_path: Path) -> None:
-    text = (labs.load("lab4").folder / "lab.yaml").read_text(encoding="utf-8")
+    text = (labfile.load("lab4").folder / "lab.yaml").read_text(encoding="utf-8")
     shown = next(line for line in text.splitlines() if line.startswith("# late: "))
     assert lab_with(tmp_path, shown.removeprefix("# late: ")).late is not None
 

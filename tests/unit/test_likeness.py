@@ -17,10 +17,10 @@ from grader.classroom.likeness.values import Values, bound
 from grader.classroom.results import Entry, Person, Results
 from grader.handout import workspace
 from grader.handout.rendering import render, render_tree
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.variant import variant
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 IDS = [f"s{3000000 + 37 * n}" for n in range(6)]
 PECULIAR = """\
 # my own notes: the cache has to be warm before the front asks for it

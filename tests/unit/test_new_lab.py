@@ -9,8 +9,7 @@ import pytest
 from grader import cli
 from grader.errors import KitError
 from grader.handout import workspace
-from grader.lab import model as labs
-from grader.lab import scaffold
+from grader.lab import labfile, scaffold
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -19,7 +18,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 def test_it_makes_a_lab_that_can_be_handed_out(tmp_path: Path) -> None:
     folder, _ = scaffold.make("lab5", 'Practical "5"', tmp_path)
-    lab = labs.load(folder)
+    lab = labfile.load(folder)
     assert (lab.id, lab.title) == ("lab5", "Practical '5'")
     files = workspace.contents(lab, "s1234567")
     assert {"README.md", "worksheet.ipynb", "variant.yaml", "hello/Dockerfile"} <= files.keys()
@@ -63,4 +62,4 @@ def test_the_command_says_what_comes_next(
     assert cli.main(["new-lab", "lab5", "--in", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert f"check {tmp_path / 'labs' / 'lab5'} --demo" in told
-    assert labs.load(tmp_path / "labs" / "lab5").title == "lab5"
+    assert labfile.load(tmp_path / "labs" / "lab5").title == "lab5"

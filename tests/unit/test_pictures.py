@@ -19,13 +19,13 @@ from grader.classroom.likeness import texts
 from grader.errors import KitError
 from grader.handout import pictures, worksheet, workspace
 from grader.handout.pictures import SVG
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab
 from grader.lab.variant import variant
 from grader.submission import files as submission
 from grader.submission import pack
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 ME = "s1234567"
 DRAWN = {"microservices", "counter", "blog", "swarm", "publish", "rollout"}
 

@@ -17,12 +17,13 @@ import pytest
 from grader import record
 from grader.grading import examples
 from grader.handout import workspace as handout
+from grader.lab import labfile
 from grader.lab import model as labs
 from grader.modules.compose_projects import NotRunning, OwnProject, same_folder, started_from
 from grader.paths import KIT
 from grader.release import student_zip
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 STUDENT = "s1234567"
 RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)|[<>:\"|?*\\]|[. ]$")
 
@@ -183,7 +184,9 @@ def test_nothing_in_the_release_is_a_link_or_has_to_be_executable(tmp_path: Path
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("lab", [labs.load(name) for name in labs.names()], ids=lambda lab: lab.id)
+@pytest.mark.parametrize(
+    "lab", [labfile.load(name) for name in labfile.names()], ids=lambda lab: lab.id
+)
 def test_files_that_are_made_have_names_that_every_system_takes(lab: labs.Lab) -> None:
     made = list(handout.contents(lab, lab.demo_student))
     assert len({name.casefold() for name in made}) == len(made), "no two differ by case only"

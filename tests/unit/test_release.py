@@ -20,12 +20,12 @@ from grader.errors import KitError
 from grader.grading import examples
 from grader.handout import workspace as handout
 from grader.handout.rendering import files_of
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab
 from grader.release import student_zip
 from tests.unit import toy_lab
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_it_names_no_session_and_no_page_that_it_has_not(texts: dict[str, str]) 
 def test_another_labs_release_is_about_that_lab(texts: dict[str, str]) -> None:
     lab3 = {
         name: file.content.decode("utf-8")
-        for name, file in student_zip.contents(labs.load("lab3")).items()
+        for name, file in student_zip.contents(labfile.load("lab3")).items()
     }
     assert {"labs/lab3/lab.yaml", "templates/lab3/worksheet.md.j2"} <= lab3.keys()
     assert [name for name in lab3 if "lab4" in name] == []
@@ -159,7 +159,7 @@ def test_another_labs_release_is_about_that_lab(texts: dict[str, str]) -> None:
 
 
 def test_the_command_line_there_explains_itself_by_that_lab(tmp_path: Path) -> None:
-    file = student_zip.make(labs.load("lab3"), tmp_path / "lab3.zip").file
+    file = student_zip.make(labfile.load("lab3"), tmp_path / "lab3.zip").file
     with zipfile.ZipFile(file) as packed:
         packed.extractall(tmp_path)
     for command in student_zip.COMMANDS:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from grader.lab import model as labs
+from grader.lab import labfile
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 NUMBERS = random.Random(4711)
 
 

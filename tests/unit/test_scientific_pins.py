@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from grader.lab import model as labs
+from grader.lab import labfile
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 PYTHON = {"numpy": "2.2.4", "pandas": "2.2.0"}
 DEBIAN = {"python3-numpy": "1:1.24.2-1+deb12u1"}
 

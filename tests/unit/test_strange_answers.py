@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from grader.lab import model as labs
+from grader.lab import labfile
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 
 NOT_JSON = ("", "no", "{", "[" * 100_000, '{"a": ' * 100_000, "1" * 10_000, "NaN")
 

@@ -11,9 +11,9 @@ import pytest
 
 from grader.cli import student
 from grader.errors import KitError
-from grader.lab import model as labs
+from grader.lab import labfile
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.modules.service import Service
 
 NUMBERS = {"count": 4, "scaled_up": 6, "scaled_down": 2}
@@ -19,7 +19,7 @@ SPEC = {"ContainerSpec": {"Image": "alpine:3"}}
 def checks() -> Iterator[Any]:
     """Gives modules of the lab's checks by name."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(labs.load("lab4").folder / "checks"))
+        patch.syspath_prepend(str(labfile.load("lab4").folder / "checks"))
         yield importlib.import_module
 
 

@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from grader.machines import status_words
-from grader.machines.status import Clock, NodeStatus, Status, _moment, together
-from grader.machines.status_network import PORTS, Mesh, Way
+from grader.machines.status import _moment
+from grader.machines.status_model import Clock, Mesh, NodeStatus, Status, Way, together
+from grader.machines.status_network import PORTS
 from grader.machines.status_problems import problems
 
 NAMES = ("manager1", "worker1", "worker2")

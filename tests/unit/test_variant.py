@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import KitError
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.model import Lab, Parameter
 from grader.lab.variant import variant
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 STUDENTS = st.from_regex(r"s[0-9]{7}", fullmatch=True)
 
 FIXED = """\
@@ -53,7 +53,7 @@ def toy(tmp_path: Path) -> Lab:
 def write_lab(folder: Path, text: str) -> Lab:
     (folder / "toy").mkdir(exist_ok=True)
     (folder / "toy" / "lab.yaml").write_text(text, encoding="utf-8")
-    return labs.load(folder / "toy")
+    return labfile.load(folder / "toy")
 
 
 def test_values_are_what_they_always_were(toy: Lab) -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from grader.checks import CheckFailed
 from grader.errors import NoEngine
-from grader.grading import submission
-from grader.lab import model as labs
+from grader.grading import progress, submission
+from grader.lab import labfile
 from grader.record import CheckResult
 from grader.targets.providers import NoTargets
 
-LAB = labs.load("lab4")
+LAB = labfile.load("lab4")
 SCRIPT = b"#!/bin/bash\napt-get update\n"
 DOCKERFILE = b"FROM debian:12\nRUN apt-get update\n"
 
@@ -28,7 +28,7 @@ def graded(folder: Path) -> dict[str, CheckResult]:
     )
     provider = NoTargets(NoEngine("There is no Docker engine.", remedy="Install one."))
     plan = submission.plan(request)
-    found = submission.grade(request, plan, provider, submission.Progress(), submission.Stop())
+    found = submission.grade(request, plan, provider, progress.Progress(), submission.Stop())
     return {check.id.removeprefix("webserver."): check for check in found.checks}
 
 

@@ -19,10 +19,10 @@ import pytest
 from grader.errors import KitError
 from grader.handout import worksheet
 from grader.handout import workspace as handout
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.lab.variant import variant
 
-LAB4 = labs.load("lab4")
+LAB4 = labfile.load("lab4")
 ME = "s1234567"
 VALUES = variant(LAB4, ME)
 CONTENT = handout.contents(LAB4, ME)["worksheet.ipynb"]

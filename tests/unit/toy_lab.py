@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from grader.lab import labfile
 from grader.lab import model as labs
 
 LAB = """
@@ -74,4 +75,4 @@ def make(folder: Path) -> labs.Lab:
     (root / "lab.yaml").write_text(LAB, encoding="utf-8")
     (root / "checks" / "words.py").write_text(WORDS, encoding="utf-8")
     (root / "checks" / "numbers.py").write_text(NUMBERS, encoding="utf-8")
-    return labs.load(root)
+    return labfile.load(root)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader.grading import examples
-from grader.lab import model as labs
+from grader.lab import labfile
 from tests.vms.room import Room, outcomes, reasons
 
 
@@ -27,7 +27,7 @@ def test_the_rollout_exercise_has_full_points_and_loses_a_real_node(
     if not everything:
         pytest.skip("takes a quarter of an hour where processors are emulated: -- --everything")
     files = tmp_path / "workspace"
-    examples.render_solution(labs.load("lab4"), "s0000000", files)
+    examples.render_solution(labfile.load("lab4"), "s0000000", files)
     # An emulated node needs seconds for each look that a health check takes.
     stack = files / "rollout" / "stack.yaml"
     patient = {"interval: 1s": "interval: 8s", "timeout: 2s": "timeout: 20s"}

@@ -18,7 +18,7 @@ from grader.classroom.batch.meter import Meter
 from grader.classroom.batch.turns import AHEAD, Turns
 from grader.engine import find, node
 from grader.errors import KitError
-from grader.grading import submission
+from grader.grading import progress, submission
 from grader.lab.model import Exercise
 from grader.record import ExerciseResult, Record
 from grader.targets import providers
@@ -94,7 +94,7 @@ class Here:
         finally:
             self._stops.pop(job.student, None)
 
-    def _progress(self, job: Job) -> submission.Progress:
+    def _progress(self, job: Job) -> progress.Progress:
         def started(exercise: Exercise) -> None:
             self._events.put(Event("started", job.student, exercise.id))
 
@@ -104,7 +104,7 @@ class Here:
                 self._turns.hold()
             self._events.put(Event("finished", job.student, result.id, result))
 
-        return submission.Progress(started=started, finished=finished)
+        return progress.Progress(started=started, finished=finished)
 
     def events(self, seconds: float) -> list[Event]:
         return happened(self._events, seconds)

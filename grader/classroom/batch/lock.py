@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from grader.classroom import results
 from grader.errors import KitError
 from grader.files import private
-from grader.grading import submission
+from grader.grading import progress
 
 LOCK = ".lock"
 HOLDER = ".batch.json"
@@ -76,7 +76,7 @@ def unwritable(folder: Path, error: BaseException) -> KitError:
 
 
 def _this() -> dict[str, str | int]:
-    return {"pid": os.getpid(), "host": platform.node(), "since": submission.now()}
+    return {"pid": os.getpid(), "host": platform.node(), "since": progress.now()}
 
 
 def _holder(folder: Path) -> str:

@@ -32,7 +32,7 @@ from grader.console import say
 from grader.errors import KitError
 from grader.grading import submission
 from grader.grading.exercise import Stopped
-from grader.lab import model as labs
+from grader.lab import labfile
 from grader.submission.files import MAX_BYTES, MAX_FILES
 from grader.targets import providers
 
@@ -124,7 +124,7 @@ def grade(job: str, files: bytes) -> str:
 def _grade(job: dict[str, Any], files: bytes, place: Place) -> dict[str, Any]:
     if job["kit"] != submission.kit_digest():
         raise KitError(OTHER_KIT)
-    lab = labs.load(str(job["lab"]))
+    lab = labfile.load(str(job["lab"]))
     student = lab.check_student(str(job["student"]))
     with tempfile.TemporaryDirectory(dir=place.folder, ignore_cleanup_errors=True) as folder:
         root = Path(folder)
@@ -200,7 +200,7 @@ def ready(engine_url: str | None, jobs: int | None, trust: bool = False) -> Iter
         raise supply_error(provider)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder(paths.data_dir() / "workers"))
-        widest = [exercise for name in labs.names() for exercise in labs.load(name).exercises]
+        widest = [exercise for name in labfile.names() for exercise in labfile.load(name).exercises]
         here = stack.enter_context(Here(provider, widest, folder, jobs))
         say(here.decision.because)
         _place = Place(here, folder)
