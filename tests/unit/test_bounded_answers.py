@@ -21,7 +21,8 @@ CHILD = r"""
 import json, sys, types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from grader.engine import bounded, commands, node_socket
+from grader.engine import bounded, node_socket
+from grader.nodes import commands
 from grader.modules import container, tree
 from tests.unit.hostile_engine import told
 

@@ -281,5 +281,5 @@ def test_a_join_in_place_is_noticed() -> None:
 
 def test_a_new_module_of_the_packages_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "grader/intake").mkdir(parents=True)
-    (tmp_path / "grader/intake/new.py").write_text("workspace / name\n", encoding="utf-8")
-    assert found_in(tmp_path) == {"grader/intake/new.py": {"workspace / name"}}
+    (tmp_path / "grader/classroom/intake/new.py").write_text("workspace / name\n", encoding="utf-8")
+    assert found_in(tmp_path) == {"grader/classroom/intake/new.py": {"workspace / name"}}

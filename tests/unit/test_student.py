@@ -78,10 +78,11 @@ def test_wrong_ids_are_refused_where_they_are_said(monkeypatch: pytest.MonkeyPat
 
 
 PROGRAM = """
-from grader import lab, student
+from grader.cli import student
+from grader.lab import labfile
 from grader.errors import KitError
 try:
-    who = student.choose(lab.load("lab4"))
+    who = student.choose(labfile.load("lab4"))
     print("chose", who.id, who.how, who.note)
 except KitError as error:
     print("refused:", error)
