@@ -72,7 +72,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--hosts", type=Path, metavar="FILE", help="the list for --target hosts")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="exercises side by side")
     parser.add_argument("--verbose", action="store_true", help="list every check")
-    if (paths.KIT / "grader" / "grading" / "examples.py").is_file():  # A student's release has no solutions.
+    if (
+        paths.KIT / "grader" / "grading" / "examples.py"
+    ).is_file():  # A student's release has no solutions.
         parser.add_argument(
             "--demo", action="store_true", help="grade the demo student's finished solution instead"
         )

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _build(engine: Engine, args: argparse.Namespace) -> int:
     from grader.engine import images
-    from grader.engine.images import pull
+    from grader.engine.sources import pull
 
     source = pull.choose(args.registry, args.pull)
     image_set = images.build(engine, source, fresh=args.fresh, again=True)

@@ -18,10 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from grader.console import say, task
-from grader.engine import disk, firewall, kernel_limits, leftovers, packages, pools
+from grader.engine import disk, firewall, kernel_limits, leftovers, packages, pools, sealed
 from grader.engine.engine_paths import EnginePaths
 from grader.engine.engine_state import REMEDY, State, answers, read_state
-from grader.engine.images import sealed
 from grader.errors import EngineFault, KitError, NoEngine
 
 START_SECONDS = 90.0

@@ -331,7 +331,7 @@ def start_node(
     else:
         binds[data] = {"bind": "/var/lib/docker", "mode": "rw"}
     if image_set is not None:
-        from grader.engine.images import sealed
+        from grader.engine import sealed
 
         sealed.ready(client, image_set)
         binds[image_set] = {"bind": "/seed", "mode": "ro"}

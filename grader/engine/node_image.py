@@ -156,7 +156,7 @@ def _bootstrapped(recipe: dict[str, Any], detail: Any) -> Iterator[Path]:
 
 def _rootfs_from_registry(client: docker.DockerClient, recipe: dict[str, Any], detail: Any) -> None:
     """The only place that asks a registry for the node: machines that have no apt."""
-    from grader.engine.images import pull
+    from grader.engine.sources import pull
 
     source = pull.choose()
     fault: EngineFault | None = None

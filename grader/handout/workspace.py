@@ -330,7 +330,9 @@ def _values_in(out: Path) -> dict[str, str]:
 
 def _fingerprint(lab: Lab, student: str) -> str:
     """SHA-256 over all that a workspace is made from: lab, templates, student and this code."""
-    code = (path for wing in ("handout", "lab") for path in (paths.KIT / "grader" / wing).glob("*.py"))
+    code = (
+        path for wing in ("handout", "lab") for path in (paths.KIT / "grader" / wing).glob("*.py")
+    )
     sources = [*sorted(code), *files_of(DRAWING), class_nodes.FILE]
     known = hashlib.sha256(f"{__version__}\0{student}\0".encode())
     for path in [lab.folder / "lab.yaml", *files_of(lab.templates), *sources]:

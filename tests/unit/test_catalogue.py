@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.engine.images import catalogue, pull, site
+from grader.engine.images import catalogue
+from grader.engine.sources import host_package_config, pull
 from grader.errors import KitError
 
 ALLOWED = {
@@ -181,7 +182,7 @@ def test_nobody_is_asked_for_images_unless_told(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_only_what_makes_sense_in_an_image_goes_into_it(url: str, kept: bool) -> None:
-    assert site.reachable_from_container(url) is kept
+    assert host_package_config.reachable_from_container(url) is kept
 
 
 def test_own_authorities_are_those_that_the_distribution_does_not_ship(tmp_path: Path) -> None:
@@ -193,8 +194,12 @@ def test_own_authorities_are_those_that_the_distribution_does_not_ship(tmp_path:
     (shipped / "a.crt").write_text(pem("AAAA"), "utf-8")
     bundle = tmp_path / "bundle.crt"
     bundle.write_text(f"{pem('AAAA')}\n# ours\n{pem('BBBB')}\n", "utf-8")
-    assert site.own_authorities(tmp_path / "shipped", bundle) == [pem("BBBB")]
-    assert site.own_authorities(tmp_path / "none", bundle, tmp_path / "anchors") == []
+    assert host_package_config.own_authorities(tmp_path / "shipped", bundle) == [pem("BBBB")]
+    assert (
+        host_package_config.own_authorities(tmp_path / "none", bundle, tmp_path / "anchors") == []
+    )
     (tmp_path / "anchors").mkdir()
     (tmp_path / "anchors" / "own.pem").write_text(pem("CCCC"), "utf-8")
-    assert site.own_authorities(tmp_path / "none", bundle, tmp_path / "anchors") == [pem("CCCC")]
+    assert host_package_config.own_authorities(tmp_path / "none", bundle, tmp_path / "anchors") == [
+        pem("CCCC")
+    ]

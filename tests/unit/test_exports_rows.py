@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader import cli
-from grader.classroom import csvfile, pseudonym
-from grader.classroom.exports import plain, rows, spreadsheet
+from grader.classroom import csvfile, pseudonym, spreadsheet
+from grader.classroom.exports import plain, rows
 from grader.classroom.exports.rows import Row
 from grader.classroom.marking import marks
 from grader.classroom.results import Results, Unmatched

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from grader import cli
-from grader.classroom import pseudonym
-from grader.classroom.exports import spreadsheet
+from grader.classroom import pseudonym, spreadsheet
 from grader.classroom.exports.template import template
 from grader.classroom.marking import answers, marks, nbgrader_gradebook
 from grader.classroom.marking.answers import MAX_BYTES, MAX_CHARACTERS

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timezone
 
+from grader.classroom import spreadsheet
 from grader.classroom.exports import rows as exported
-from grader.classroom.exports import spreadsheet
 from grader.classroom.exports.export import Export
 from grader.classroom.exports.rows import Row, rounded
-from grader.classroom.exports.spreadsheet import Cell
+from grader.classroom.spreadsheet import Cell
 from grader.lab import late
 from grader.lab.model import Lab
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from grader.classroom import spreadsheet
 from grader.classroom.exports import rows as exported
-from grader.classroom.exports import spreadsheet
 from grader.classroom.exports.export import Export
 from grader.classroom.exports.rows import WORDS, Row
-from grader.classroom.exports.spreadsheet import Cell
 from grader.classroom.marking import marks
 from grader.classroom.results import Results
+from grader.classroom.spreadsheet import Cell
 from grader.errors import KitError
 from grader.files import private
 from grader.lab import rubric

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.classroom.exports import spreadsheet
-from grader.classroom.exports.spreadsheet import Cell
+from grader.classroom import spreadsheet
 from grader.classroom.marking import marks
 from grader.classroom.marking.answers import Worksheet
 from grader.classroom.marking.marks import ALL, COLUMNS, Mark, Marks
 from grader.classroom.results import Results
+from grader.classroom.spreadsheet import Cell
 from grader.lab.rubric import Question
 
 NO_ANSWER = "No answer."

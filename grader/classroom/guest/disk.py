@@ -26,8 +26,8 @@ import yaml
 
 from grader import paths
 from grader.console import task
-from grader.engine import find, images, locks, node_image, packages
-from grader.engine.images import catalogue, export, sealed, sets, work
+from grader.engine import find, images, locks, node_image, packages, sealed
+from grader.engine.images import catalogue, export, sets, work
 from grader.errors import EngineFault, KitError
 from grader.release.box import debian, disk, preload, tools
 from grader.release.box.recipe import FOLDER

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from grader.classroom import csvfile, pseudonym
 from grader.classroom.csvfile import Table
-from grader.classroom.exports.spreadsheet import plain
 from grader.classroom.results import Results
+from grader.classroom.spreadsheet import plain
 from grader.errors import KitError
 from grader.lab.rubric import Question
 

@@ -17,7 +17,7 @@ from grader.errors import EngineFault
 
 if TYPE_CHECKING:
     from grader.engine.client import Engine
-    from grader.engine.images.pull import Source
+    from grader.engine.sources.pull import Source
 
 __all__ = ["ImageSet", "build", "ensure", "find"]
 
@@ -93,8 +93,9 @@ def build(
 def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -> ImageSet:
     from grader.console import task
     from grader.engine import node_image, reaper
-    from grader.engine.images import carry, pull, site, work
+    from grader.engine.images import carry, work
     from grader.engine.sandbox import builder
+    from grader.engine.sources import host_package_config, pull
 
     entries = catalogue.load()
     with contextlib.closing(engine.client(timeout=work.SECONDS)) as client:
@@ -102,7 +103,7 @@ def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -
         found = sets.complete(client, entries.version)
         if found is not None and not (fresh or again):
             return found
-        here = site.read()
+        here = host_package_config.read()
         source = source or pull.choose()
         wanted = not fresh and not source.asks and found is not None and found.site == here.digest
         if found is not None and wanted and sets.changed(engine, found) is None:

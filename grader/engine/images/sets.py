@@ -19,8 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from grader.engine import node_image, reaper
-from grader.engine.images import sealed
+from grader.engine import node_image, reaper, sealed
 from grader.errors import EngineFault, KitError
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from docker import DockerClient
 from docker.errors import ImageNotFound
 
 from grader.console import say
-from grader.engine.images import bootstrap, context, pull
+from grader.engine.images import context
 from grader.engine.images.catalogue import Catalogue, Image
-from grader.engine.images.site import Site
+from grader.engine.sources import bootstrap, pull
+from grader.engine.sources.host_package_config import Site
 
 if TYPE_CHECKING:
     from grader.engine.node import SandboxNode

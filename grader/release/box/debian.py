@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from grader.engine import packages
-from grader.engine.images import site
+from grader.engine.sources import host_package_config
 from grader.errors import EngineFault
 from grader.release.box.recipe import FOLDER, Recipe, epoch
 from grader.release.box.tools import remove, run_alone
@@ -74,7 +74,9 @@ def make(recipe: Recipe, root: Path, detail: Callable[[str], None]) -> None:
 
     def call(sources: Sequence[str]) -> list[str] | None:
         # They stay in the box, which others may be given.
-        if not all(site.reachable_from_container(line.split()[1]) for line in sources):
+        if not all(
+            host_package_config.reachable_from_container(line.split()[1]) for line in sources
+        ):
             return None
         return bootstrap_command(recipe, root, sources, packages.apt_proxies())
 

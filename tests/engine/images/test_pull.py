@@ -13,8 +13,9 @@ import pytest
 
 from grader.checks import eventually
 from grader.engine import images, packages
-from grader.engine.images import catalogue, pull, sets
+from grader.engine.images import catalogue, sets
 from grader.engine.sandbox import Sandbox
+from grader.engine.sources import pull
 from grader.modules import http
 from tests.engine.images.box import Box
 

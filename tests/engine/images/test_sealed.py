@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from grader.engine import disk, engine_paths, leftovers, node_image
-from grader.engine.images import sealed, sets
+from grader.engine import disk, engine_paths, leftovers, node_image, sealed
+from grader.engine.images import sets
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox, builder
 from grader.errors import EngineFault

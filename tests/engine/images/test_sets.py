@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from grader.cli import main
-from grader.engine import images
-from grader.engine.images import bundle, catalogue, sealed, sets, verify
+from grader.engine import images, sealed
+from grader.engine.images import bundle, catalogue, sets, verify
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineFault, KitError

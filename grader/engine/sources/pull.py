@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from grader.console import say
-from grader.engine.images import bootstrap
+from grader.engine.sources import bootstrap
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader import paths
 from grader.engine import packages
-from grader.engine.images import site
+from grader.engine.sources import host_package_config
 from grader.errors import EngineFault
 
 NAME = "drydock/bootstrap"
@@ -54,7 +54,9 @@ def file_system(
         argv += [f"--customize-hook={SLIM}"]
         for sources in packages.suite_sources(suite):
             # They stay in the image, where builds fetch packages from them.
-            if not all(site.reachable_from_container(line.split()[1]) for line in sources):
+            if not all(
+                host_package_config.reachable_from_container(line.split()[1]) for line in sources
+            ):
                 continue
             call = [*argv, suite, str(tarball), *sources]
             # Without root mmdebstrap makes a user namespace of its own, if it may.

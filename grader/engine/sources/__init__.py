@@ -1,0 +1,1 @@
+"""Where packages and images come from: what this machine is configured to use."""
