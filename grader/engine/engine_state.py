@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +76,8 @@ def answers(url: str, timeout: float) -> bool:
     from grader.engine import client
 
     try:
-        client = client.connect(url, timeout)
-        try:
-            return bool(client.ping())
-        finally:
-            client.close()
+        with contextlib.closing(client.connect(url, timeout)) as connected:
+            return bool(connected.ping())
     except (DockerException, RequestException, OSError):
         return False
 

@@ -214,7 +214,7 @@ def test_archives_in_one_submission_share_its_limits(
 ) -> None:
     """Twelve archives of 200 MB each would be 2.4 GB of one student's."""
     limits = Limits(total_bytes=1500)
-    monkeypatch.setattr(laying.archive, "unpack", partial(unpack.unpack, limits=limits))
+    monkeypatch.setattr(laying.unpack, "unpack", partial(unpack.unpack, limits=limits))
     source = klass.tmp / "in" / "all" / "s0000001"
     source.mkdir(parents=True)
     for number in range(3):
