@@ -166,8 +166,9 @@ def test_again_loads_no_template_engine(out: Path) -> None:
     """What `nox -s lab4` pays each time: no jinja2, no nbformat, no jupytext."""
     workspace.write(LAB4, ME, out)
     program = (
-        "import sys; from pathlib import Path; from grader import handout, lab;"
-        f"handout.write(lab.load('lab4'), '{ME}', Path(sys.argv[1]));"
+        "import sys; from pathlib import Path;"
+        "from grader.handout import workspace; from grader.lab import labfile;"
+        f"workspace.write(labfile.load('lab4'), '{ME}', Path(sys.argv[1]));"
         "print([m for m in ('jinja2', 'nbformat', 'jupytext') if m in sys.modules])"
     )
     found = subprocess.run(
@@ -338,11 +339,12 @@ def test_a_full_disk_leaves_no_half_file(toy: Lab, out: Path) -> None:
     (toy.templates / "knots/b.txt").write_bytes(b"b" * 100_000)
     program = (
         "import resource, signal, sys; from dataclasses import replace; from pathlib import Path;"
-        "from grader import handout, lab; from grader.errors import KitError;"
+        "from grader.handout import workspace; from grader.lab import labfile;"
+        "from grader.errors import KitError;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
-        "toy = replace(lab.load('lab4'), templates=Path(sys.argv[1]))\n"
-        f"try: handout.write(toy, '{ME}', Path(sys.argv[2]))\n"
+        "toy = replace(labfile.load('lab4'), templates=Path(sys.argv[1]))\n"
+        f"try: workspace.write(toy, '{ME}', Path(sys.argv[2]))\n"
         "except KitError as error: print(error)\n"
     )
     assert resource

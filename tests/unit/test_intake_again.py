@@ -98,10 +98,10 @@ def test_results_within_the_source_are_no_submission(klass):
 def test_killed_at_any_moment_it_comes_to_the_same_end(klass):
     source = moodle(klass)
     script = (
-        "import sys\nfrom pathlib import Path\nfrom grader import lab\n"
+        "import sys\nfrom pathlib import Path\nfrom grader.lab import labfile\n"
         "from grader.classroom.intake.gather import gather\n"
         "p = [Path(a) for a in sys.argv[1:]]\n"
-        "gather(p[0], lab.load(p[1]), p[2], p[3], lambda *_: print(*_, flush=True))\n"
+        "gather(p[0], labfile.load(p[1]), p[2], p[3], lambda *_: print(*_, flush=True))\n"
     )
     words = [sys.executable, "-c", script, source, klass.lab.folder, klass.out, klass.roster]
     for lines in (1, 3, 6, 9, 11):
@@ -139,10 +139,10 @@ def test_what_cannot_be_a_class_is_refused(klass, make, says):
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from grader import grading, lab
+from grader.lab import labfile
 from grader.classroom.intake.gather import gather
 source, folder, out = map(Path, sys.argv[1:])
-loaded = lab.load(folder)
+loaded = labfile.load(folder)
 if os.geteuid() == 0:  # whom rights do not stop
     os.chown(out, 65534, 65534)
     os.setgid(65534)
@@ -174,11 +174,11 @@ def test_what_cannot_be_read_costs_only_itself():
 AS_ON_A_FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from grader import grading, lab
+from grader.lab import labfile
 from grader.errors import KitError
 from grader.classroom.intake.gather import gather
 source, folder, out = map(Path, sys.argv[1:])
-loaded = lab.load(folder)
+loaded = labfile.load(folder)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 try:
     gather(source, loaded, out)
