@@ -1,6 +1,6 @@
 """Rules about paths and mounts: what a service may see of files (see grader.vetting.allowlist).
 
-A rule refuses, or says nothing. Each has a test of its own in tests/unit/test_vetting_rules.py.
+A rule refuses, or says nothing. Each has a test of its own in tests/unit/vetting/test_rules.py.
 """
 
 from __future__ import annotations

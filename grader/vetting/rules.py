@@ -1,6 +1,6 @@
 """Rules about single values of a compose file: small functions of a place (see allowlist).
 
-A rule refuses, or says nothing. Each has a test of its own in tests/unit/test_vetting_rules.py.
+A rule refuses, or says nothing. Each has a test of its own in tests/unit/vetting/test_rules.py.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from grader.reports import feedback
 from tests.browser import instruments
 from tests.browser.conftest import OnPaper, Page
 from tests.unit import made_trace as made
-from tests.unit.test_rollout_timeline import with_rollouts
+from tests.unit.reports.test_timeline import with_rollouts
 
 pytestmark = pytest.mark.browser
 

@@ -18,7 +18,7 @@ from grader.lab.model import Lab
 from grader.lab.variant import variant
 from tests.browser import drawings, jupyter
 from tests.browser.conftest import Page
-from tests.unit.test_pictures import DRAWN, kinds
+from tests.unit.handout.test_pictures import DRAWN, kinds
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from grader.classroom import results
 from grader.classroom.intake.gather import digest_of, gather
 from tests.unit import made_class, toy_lab
-from tests.unit.test_intake_archive import written
+from tests.unit.submission.archives.test_unpack import written
 
 
 class Class:

@@ -21,7 +21,7 @@ from grader.errors import KitError
 from grader.record import Cause, Record
 from tests.unit import sample_class as made
 from tests.unit import sample_record as sample
-from tests.unit.test_reports_feedback import Outline
+from tests.unit.reports.test_feedback import Outline
 
 LAB = made.LAB
 SECRET = b"0" * 32

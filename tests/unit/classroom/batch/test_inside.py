@@ -25,7 +25,7 @@ from grader.errors import EngineFault, KitError
 from grader.grading import submission
 from grader.record import Record
 from grader.targets import frames
-from tests.unit.test_batch_answer import good, job
+from tests.unit.classroom.batch.test_answer import good, job
 
 __all__ = ["job"]
 

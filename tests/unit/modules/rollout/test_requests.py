@@ -11,8 +11,8 @@ from grader.checks import eventually
 from grader.modules.rollout import requests
 from grader.modules.rollout.requests import Driver
 from grader.modules.rollout.trace import Request
+from tests.unit.modules.test_http import GENEROUS, HEAD, SHORT, SLOW
 from tests.unit.raw_server import page, serving
-from tests.unit.test_http import GENEROUS, HEAD, SHORT, SLOW
 
 
 def first_request(port: int) -> Request:

@@ -33,7 +33,7 @@ from tests.unit.handed_in import (
     zips_by_login,
     zips_in_folders,
 )
-from tests.unit.test_intake_archive import written
+from tests.unit.submission.archives.test_unpack import written
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 from grader.modules import http, registry
 from grader.modules.exchange import MAX_BODY
 from grader.nodes.node import Completed
+from tests.unit.modules.test_http import CHUNKED, GENEROUS, HEAD, SHORT, SLOW
 from tests.unit.raw_server import Connection, RawServer, page, serving
-from tests.unit.test_http import CHUNKED, GENEROUS, HEAD, SHORT, SLOW
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("curl") and shutil.which("sh")), reason="asks by sh and curl"

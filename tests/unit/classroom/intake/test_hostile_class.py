@@ -27,7 +27,7 @@ from grader.submission.archives.names import NotUnpacked
 from grader.submission.archives.unpack import Limits
 from tests.unit import made_class, outside, sample_class
 from tests.unit.handed_in import Class
-from tests.unit.test_intake_archive import a_tar, a_zip, refused
+from tests.unit.submission.archives.test_unpack import a_tar, a_zip, refused
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="links and pipes as POSIX has them")
 

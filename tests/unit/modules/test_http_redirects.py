@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from grader.modules import http
+from tests.unit.modules.test_http import HERE, SHORT, canary
 from tests.unit.raw_server import Connection, RawServer, page, serving
-from tests.unit.test_http import HERE, SHORT, canary
 
 __all__ = ["canary"]
 

@@ -27,7 +27,7 @@ from grader.submission.archives import unpack
 from grader.vetting import compose
 from grader.vetting.yamlfile import Refused
 from tests.unit import made_class, toy_lab
-from tests.unit.test_intake_archive import written
+from tests.unit.submission.archives.test_unpack import written
 
 LAB4 = labfile.load("lab4")
 STUDENT = "s1234567"

@@ -17,7 +17,7 @@ from grader.classroom import results
 from grader.errors import KitError
 from tests.unit import made_class
 from tests.unit.handed_in import Class, folders, moodle, zips, zips_in_folders
-from tests.unit.test_intake_archive import written
+from tests.unit.submission.archives.test_unpack import written
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from grader.modules.rollout.trace import Event, Proof, Trace
 from grader.reports import feedback, rollout_words, timeline
 from tests.unit import made_trace as made
 from tests.unit import sample_record as sample
-from tests.unit.test_rollout_trace import NAMES
+from tests.unit.modules.rollout.test_trace import NAMES
 
 HOSTILE = "<script>alert(1)</script>\u202e&\"'"
 
