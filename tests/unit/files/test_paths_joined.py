@@ -18,18 +18,11 @@ import pytest
 from grader import paths
 
 MODULES = (
-    *("grader/vetting/*.py", "grader/intake/*.py", "grader/modules/**/*.py"),
-    *("grader/likeness/*.py", "labs/*/checks/*.py"),
-    *(
-        f"grader/{name}.py"
-        for name in (
-            *("answers", "csvfile", "explain"),
-            *("handed_in", "handin", "handout", "manifest", "marks", "packing", "php_page"),
-            *("pictures", "placeholders", "playbook", "playing", "plugin", "private"),
-            *("pseudonym", "rendering", "results", "runbook", "safe_folder", "shellwords"),
-            *("submission", "watching", "web_container", "worksheet"),
-        )
-    ),
+    *("grader/vetting/*.py", "grader/files/*.py", "grader/submission/**/*.py"),
+    *("grader/handout/*.py", "grader/modules/**/*.py", "labs/*/checks/*.py"),
+    *(f"grader/classroom/{wing}/*.py" for wing in ("intake", "likeness", "marking")),
+    *(f"grader/classroom/{name}.py" for name in ("csvfile", "pseudonym", "results")),
+    *("grader/cli/watching.py", "grader/grading/plugin.py"),
 )
 """Where submissions, workspaces and results are read."""
 
@@ -116,7 +109,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
             "Path(scratch) / 'again'",
             "place / each",
         },
-        "grader/handout/workspace.py": {"Path(__file__)", "code / f'{name}.py'"},
+        "grader/handout/workspace.py": {"paths.KIT / 'grader' / wing"},
         "grader/submission/archives/unpack.py": {
             "Path(tempfile.mkdtemp(dir=dest.parent, prefix=f'.{dest.name[:40]}.'))"
         },
@@ -280,6 +273,6 @@ def test_a_join_in_place_is_noticed() -> None:
 
 
 def test_a_new_module_of_the_packages_is_looked_at(tmp_path: Path) -> None:
-    (tmp_path / "grader/intake").mkdir(parents=True)
+    (tmp_path / "grader/classroom/intake").mkdir(parents=True)
     (tmp_path / "grader/classroom/intake/new.py").write_text("workspace / name\n", encoding="utf-8")
     assert found_in(tmp_path) == {"grader/classroom/intake/new.py": {"workspace / name"}}

@@ -236,8 +236,8 @@ def test_another_way_of_drawing_brings_workspaces_up_to_date(
     drawing.mkdir()
     text = (paths.TEMPLATES / "pictures" / "drawing.svg.j2").read_text("utf-8")
     (drawing / "drawing.svg.j2").write_text(text.replace("#eef1f4", "#eef1f5"), "utf-8")
-    for module in ("handout", "rendering"):
-        monkeypatch.setattr(f"grader.{module}.DRAWING", drawing)
+    for module in ("workspace", "rendering"):
+        monkeypatch.setattr(f"grader.handout.{module}.DRAWING", drawing)
     assert workspace.write(toy, ME, out).updated == ["pictures/quay.svg"]
 
 

@@ -17,6 +17,7 @@ import yaml
 
 from grader.checks import eventually
 from grader.lab import labfile
+from grader.paths import KIT
 from grader.vetting import compose, stack
 from grader.vetting.yamlfile import Refused
 from tests.hostile import cases as corpus
@@ -24,7 +25,7 @@ from tests.hostile import judge, layout, makers
 from tests.hostile.run import Ran
 from tests.hostile.services import Services
 
-CORPUS = Path(__file__).parent.parent / "hostile"
+CORPUS = KIT / "tests" / "hostile"
 FILES = {
     "Dockerfile": "FROM redis:7\n",
     "app.conf": "port 80\n",

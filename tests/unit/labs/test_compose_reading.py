@@ -11,8 +11,9 @@ import pytest
 
 from grader.checks import CheckFailed
 from grader.lab import labfile
+from grader.paths import KIT
 
-ROOT = Path(__file__).parents[2]
+ROOT = KIT
 LAB = labfile.load(ROOT / "labs" / "lab4")
 
 

@@ -16,6 +16,7 @@ from grader.modules.confined import confined
 from grader.modules.image import build_image
 from grader.modules.stack import Stack
 from grader.nodes.node import Completed
+from grader.paths import KIT
 from grader.vetting.environment import ENVIRONMENT
 
 
@@ -129,7 +130,7 @@ STARTS = re.compile(r"(subprocess|os\.(system|popen|exec\w*|spawn\w*|posix_spawn
 def test_nothing_but_the_grader_itself_starts_docker_on_the_machine_that_grades() -> None:
     """No module that touches a submission starts a process here; scripts that they send into a
     container are texts, and may."""
-    root = Path(__file__).parents[2]
+    root = KIT
     for folder in ("grader/vetting", "grader/modules", "labs/lab4/checks"):
         for path in (root / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -20,6 +19,7 @@ from grader.errors import KitError
 from grader.grading import submission as grading
 from grader.handout import workspace
 from grader.lab import labfile
+from grader.paths import KIT
 from grader.submission import files as submission
 from grader.submission import manifest
 from grader.submission import pack as handin
@@ -285,7 +285,7 @@ def test_nobody_hands_in_as_the_demo_student(tmp_path):
     environment.pop("DRYDOCK_STUDENT", None)
     done = subprocess.run(
         [sys.executable, "-m", "grader", "submit"],
-        cwd=Path(__file__).parents[2], env=environment, stdin=subprocess.DEVNULL,
+        cwd=KIT, env=environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -12,10 +12,11 @@ from grader.grading import examples
 from grader.handout import workspace
 from grader.lab import labfile
 from grader.lab.model import Lab
+from grader.paths import KIT
 from grader.vetting import compose, dockerfile, stack
 from grader.vetting.yamlfile import Refused
 
-LAB = labfile.load(Path(__file__).parents[2] / "labs" / "lab4")
+LAB = labfile.load(KIT / "labs" / "lab4")
 STUDENTS = [LAB.demo_student, "s1234567", "s7654321", "s2222222"]
 STACKS = {"rollout": ("stack.yaml", "voting.yaml")}
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from grader.paths import KIT
 from grader.vetting import environment, model, model_stack, variables
 from grader.vetting.allowlist import ANY, Form, Refusal, Spec
 from tests.unit.compose_spec import SPEC
 
-SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+SECURITY = KIT / "docs" / "security.md"
 
 
 def at(spec: Spec, path: str) -> Form:
