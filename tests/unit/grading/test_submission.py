@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
-from grader import record
+from grader import paths, record
 from grader.errors import NoEngine
 from grader.grading import progress, submission
 from grader.lab import labfile
@@ -38,6 +39,30 @@ def grade(request: submission.Request) -> tuple[record.Record, list[str]]:
         request, planned, NoTargets(NO_ENGINE), progress.Progress(), submission.Stop()
     )
     return found, [exercise.id for exercise in planned.to_run]
+
+
+WINGS = sorted(
+    path.name for path in (paths.KIT / "grader").iterdir() if (path / "__init__.py").is_file()
+)
+TELL_ONLY = {"cli", "classroom", "doctor", "release", "reports"}
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_only_code_that_decides_results_makes_records_stale(
+    request_: submission.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wing: str
+) -> None:
+    kit = tmp_path / "kit"
+    shutil.copytree(paths.KIT / "grader", kit / "grader", ignore=lambda *_: {"__pycache__"})
+    monkeypatch.setattr(paths, "KIT", kit)
+    submission.deciding_digest.cache_clear()
+    before = submission.plan(request_).keys
+    with (kit / "grader" / wing / "__init__.py").open("a", encoding="utf-8") as file:
+        file.write("# a typo less\n")
+    submission.deciding_digest.cache_clear()
+    try:
+        assert (submission.plan(request_).keys == before) == (wing in TELL_ONLY)
+    finally:
+        submission.deciding_digest.cache_clear()
 
 
 def outcomes(found: record.Record) -> dict[str, tuple[str, str | None]]:
