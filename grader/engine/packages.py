@@ -33,7 +33,6 @@ class AptSource:
     uris: tuple[str, ...]
     suites: tuple[str, ...]
     components: tuple[str, ...]
-    signed_by: str | None = None
 
 
 def program(name: str) -> str | None:
@@ -184,7 +183,6 @@ def _deb822(text: str) -> list[AptSource]:
                 tuple(fields.get("uris", "").split()),
                 tuple(fields.get("suites", "").split()),
                 tuple(fields.get("components", "").split()),
-                fields.get("signed-by") or None,
             )
         )
     return found
@@ -193,18 +191,10 @@ def _deb822(text: str) -> list[AptSource]:
 def _one_line(text: str) -> list[AptSource]:
     found = []
     for line in text.splitlines():
-        match = re.match(r"\s*deb\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)([^#]*)", line)
+        match = re.match(r"\s*deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)([^#]*)", line)
         if match:
-            options, uri, suite, components = match.groups()
-            signed = re.search(r"signed-by=(\S+)", options or "")
-            found.append(
-                AptSource(
-                    (uri,),
-                    (suite,),
-                    tuple(components.split()),
-                    signed.group(1) if signed else None,
-                )
-            )
+            uri, suite, components = match.groups()
+            found.append(AptSource((uri,), (suite,), tuple(components.split())))
     return found
 
 

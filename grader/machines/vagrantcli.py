@@ -14,7 +14,6 @@ from grader.engine import packages
 from grader.errors import EngineFault, KitError
 from grader.machines.provider import Progress
 
-UP_SECONDS = 1800
 ASK_SECONDS = 120
 KEPT_LINES = 60
 BUSY = "another process is already executing|locked by another|LockedError|because it is locked"

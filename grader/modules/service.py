@@ -120,18 +120,9 @@ class Service:
         return sorted(found, key=lambda p: (p.published, p.target, p.protocol, p.mode))
 
     @property
-    def endpoint_mode(self) -> str:
-        """`vip` or `dnsrr`."""
-        return str((self._spec.get("EndpointSpec") or {}).get("Mode") or "vip")
-
-    @property
     def update_state(self) -> str:
         """`updating`, `completed`, `rollback_completed`, …; empty where nothing was updated."""
         return str((self.data.get("UpdateStatus") or {}).get("State", ""))
-
-    @property
-    def update_message(self) -> str:
-        return str((self.data.get("UpdateStatus") or {}).get("Message", ""))
 
     @property
     def version(self) -> int:

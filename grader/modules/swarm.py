@@ -136,10 +136,6 @@ class Swarm:
             return []
         return self._tasks({"service": found.id}, current)
 
-    def all_tasks(self) -> list[Task]:
-        """The tasks of all services."""
-        return self._tasks({}, False)
-
     def converged(self, service: Service | str) -> bool:
         """Whether it is as it was asked for, decided as the docker CLI does; False if it is gone.
 

@@ -10,7 +10,7 @@ import ast
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -250,13 +250,3 @@ def _tree(folder: Path, at: str) -> dict[str, Packed]:
 def _read(path: Path) -> Packed:
     content = path.read_bytes()
     return Packed(content, reproducible_zip.executable(path, content))
-
-
-def modules_left_out(files: Mapping[str, Packed]) -> list[str]:
-    """The kit's modules that are not in a release, by their dotted names."""
-    there = set(files)
-    return [
-        module
-        for module, path in _modules().items()
-        if path.relative_to(paths.KIT).as_posix() not in there
-    ]

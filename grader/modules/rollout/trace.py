@@ -88,13 +88,6 @@ class Task:
     def state(self) -> str:
         return self.changes[-1].state
 
-    def starting(self) -> Window | None:
-        """When its container was started, which a health check keeps from being `up` at once."""
-        for change in self.changes:
-            if rank(change.state) >= STARTING:
-                return Window(change.after, change.by)
-        return None
-
     def up(self) -> Window | None:
         """When it came to run; with a health check that is when it was healthy first.
 
