@@ -14,7 +14,9 @@ from typing import Any
 from grader.console import say
 from grader.engine import disk, egress, engine_paths, node_image, reaper
 from grader.engine.client import Engine
-from grader.engine.node import LIMITS, Limits, SandboxNode, limited, start_node
+from grader.engine.node import SandboxNode
+from grader.engine.node_limits import LIMITS, Limits, limited
+from grader.engine.node_start import start_node
 from grader.errors import EngineFault, KitError
 
 __all__ = ["LIMITS", "Limits", "Sandbox", "SandboxNode", "builder"]

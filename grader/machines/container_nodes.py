@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from grader.engine import packages, reaper
-from grader.engine.node import LIMITS, SandboxNode, attached_socket, start_node
+from grader.engine.node import SandboxNode
+from grader.engine.node_limits import LIMITS
+from grader.engine.node_start import attached_socket, start_node
 from grader.engine.sandbox import NAMES, unbroken
 
 if TYPE_CHECKING:

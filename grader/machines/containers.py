@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from grader.console import say
 from grader.engine import client, find, reaper
-from grader.engine.node import LIMITS, SandboxNode
+from grader.engine.node import SandboxNode
+from grader.engine.node_limits import LIMITS
 from grader.engine.sandbox import NAMES, Sandbox, unbroken
-from grader.engine.sandbox_target import Member
 from grader.errors import EngineFault, KitError
 from grader.machines.container_nodes import (
     LIFE_HOURS,
@@ -166,7 +166,7 @@ class Containers:
 
     def nodes(self) -> list[Node]:
         engine, kept, states = self._here()
-        found: list[Node] = [Member(node) for node in attached(engine, kept, states)]
+        found: list[Node] = [*attached(engine, kept, states)]
         if not found:
             raise KitError(f"{all_ended(kept)}.", remedy=f"Make new ones: {UP}")
         return found

@@ -34,7 +34,7 @@ from grader.nodes import commands, reach
 from grader.targets import frames
 
 if TYPE_CHECKING:
-    from grader.engine.sandbox_target import Member
+    from grader.engine.node import SandboxNode
     from grader.nodes.node import Target
 
 RUN_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL)
@@ -61,7 +61,7 @@ class Broker:
         if not isinstance(target, SandboxTarget):
             raise TypeError("The broker is for sandboxes.")
         self._target = target
-        self._nodes: dict[str, Member] = {member.name: member for member in target.members}
+        self._nodes: dict[str, SandboxNode] = {node.name: node for node in target.sandbox.nodes}
         self._ours, self._theirs = socket.socketpair()
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -136,7 +136,7 @@ class Broker:
 
     def _answer(self, channel: socket.socket, request: dict[str, Any]) -> None:
         """Do what is asked; what went wrong is said. What is no request ends the channel."""
-        operations: dict[str, Callable[[socket.socket, Member, dict[str, Any]], None]] = {
+        operations: dict[str, Callable[[socket.socket, SandboxNode, dict[str, Any]], None]] = {
             "run": self._run,
             "execute": self._execute,
             "put": self._put,
@@ -159,7 +159,7 @@ class Broker:
             frames.send(channel, {"fault": [f"The grader could not do it: {error!r}", None, None]})
             raise frames.Ended("a request failed") from None
 
-    def _run(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
+    def _run(self, channel: socket.socket, node: SandboxNode, request: dict[str, Any]) -> None:
         asked: dict[str, Any] = {
             "argv": _words(request["argv"]),
             "timeout": _seconds(request["timeout"]),
@@ -168,33 +168,31 @@ class Broker:
             "keep": min(int(request["keep"]), MAX_KEEP),
             "given_up": lambda: self._over.is_set() or _gone(channel),
         }
-        done = commands.run(node.inner.outer, node.inner.container_id, **asked)
+        done = commands.run(node.outer, node.container_id, **asked)
         # Of what came in other encodings some characters may have become longer.
         said = done.out.encode("utf-8", errors="replace")[: frames.BODY_BYTES]
         frames.send(channel, {"rc": done.rc, "seconds": done.seconds}, said)
 
-    def _execute(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
+    def _execute(self, channel: socket.socket, node: SandboxNode, request: dict[str, Any]) -> None:
         from grader.engine import testinfra_host
 
         argv, seconds = _words(request["argv"]), _seconds(request["seconds"])
-        rc, out, err = testinfra_host.execute(
-            node.inner.outer, node.inner.container_id, argv, seconds=seconds
-        )
+        rc, out, err = testinfra_host.execute(node.outer, node.container_id, argv, seconds=seconds)
         frames.send(channel, {"rc": rc, "out": len(out)}, out + err)
 
-    def _put(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
+    def _put(self, channel: socket.socket, node: SandboxNode, request: dict[str, Any]) -> None:
         dest = _text(request["dest"])
         entries = [archive.Entry(*entry) for entry in request["entries"]]
         if len(entries) > MAX_FILES or sum(e.size or 0 for e in entries) > MAX_FILES_BYTES:
             raise ValueError("too much to put on a node")
         with channel.makefile("rb") as content, archive.pack_entries(entries, content) as tar:
-            node.inner.put_tar(tar, dest)
+            node.put_tar(tar, dest)
         frames.send(channel, {})
 
-    def _engine(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
-        self._connect(channel, node.inner.dial)
+    def _engine(self, channel: socket.socket, node: SandboxNode, request: dict[str, Any]) -> None:
+        self._connect(channel, node.dial)
 
-    def _open(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
+    def _open(self, channel: socket.socket, node: SandboxNode, request: dict[str, Any]) -> None:
         port, seconds = int(request["port"]), _seconds(request["timeout"])
         if not 0 < port < 65536:
             raise ValueError("no port")
@@ -217,7 +215,7 @@ class Broker:
                 frames.send(channel, {})
                 frames.hand_over(channel, made)
 
-    def _cut_off(self, channel: socket.socket, node: Member, request: dict[str, Any]) -> None:
+    def _cut_off(self, channel: socket.socket, node: SandboxNode, request: dict[str, Any]) -> None:
         """Until the channel says more, or is gone."""
         with node.cut_off():
             frames.send(channel, {})

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from grader import paths
-from grader.engine.node import Limits
+from grader.engine.node_limits import Limits
 from grader.grading import examples, progress, submission
 from grader.lab import labfile
 from grader.lab import model as labs

@@ -17,7 +17,6 @@ from grader.engine.client import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.mirror import config, making, origins, status
 from grader.engine.sandbox import Sandbox
-from grader.engine.sandbox_target import Member
 from grader.errors import EngineFault
 from grader.modules.image import build_image
 from grader.modules.packages import blame_the_network, come
@@ -50,7 +49,7 @@ def node(mirrored: Engine, image_set: ImageSet) -> Iterator[Node]:
 @contextlib.contextmanager
 def sandbox(engine: Engine, image_set: ImageSet) -> Iterator[Node]:
     with Sandbox.create(engine, image_set=image_set.volume) as made:
-        yield Member(made.nodes[0])
+        yield made.nodes[0]
 
 
 def build(node: Node, dockerfile: bytes, tag: str) -> Completed:

@@ -12,7 +12,7 @@ import pytest
 from grader.engine import disk, leftovers
 from grader.engine.client import Engine
 from grader.engine.images.sets import ImageSet
-from grader.engine.node import Limits
+from grader.engine.node_limits import Limits
 from grader.engine.sandbox import Sandbox
 from grader.grading import progress, submission
 from grader.lab import model as labs

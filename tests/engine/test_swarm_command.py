@@ -18,7 +18,7 @@ import pytest
 
 from grader.engine import engine_paths, reaper
 from grader.engine.client import Engine
-from grader.engine.node import Limits
+from grader.engine.node_limits import Limits
 from grader.engine.sandbox import Sandbox
 from tests.engine import kit
 

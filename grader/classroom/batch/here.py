@@ -16,7 +16,7 @@ from grader.classroom.batch.breaker import Trouble
 from grader.classroom.batch.job import Event, Job, happened
 from grader.classroom.batch.meter import Meter
 from grader.classroom.batch.turns import AHEAD, Turns
-from grader.engine import find, node
+from grader.engine import find, node_limits
 from grader.errors import KitError
 from grader.grading import progress, submission
 from grader.lab.model import Exercise
@@ -161,7 +161,7 @@ class Here:
 
     def _decide(self) -> capacity.Decision:
         need = capacity.learn(capacity.FIRST, self._meter.samples)
-        promised = node.promise(self._engine)
+        promised = node_limits.promise(self._engine)
         if promised is not None:
             need = replace(need, disk=promised)
         found = machine.read(self._engine, self._out)

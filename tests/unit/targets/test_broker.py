@@ -18,7 +18,8 @@ import pytest
 
 from grader.engine import archive
 from grader.engine.client import Engine
-from grader.engine.node import LIMITS, SandboxNode
+from grader.engine.node import SandboxNode
+from grader.engine.node_limits import LIMITS
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.errors import EngineFault
