@@ -194,12 +194,13 @@ class SandboxNode:
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
+        outer = self.outer.api
         try:
-            _freeze(self.outer.api, self.container_id)
+            _freeze(outer, self.container_id)
             try:
                 yield
             finally:
-                self.outer.api.unpause(self.container_id)
+                outer.unpause(self.container_id)
         except (DockerException, RequestException) as error:
             raise EngineFault(f"{self.name} cannot be stopped and started: {error}") from None
         self.wait_ready()
