@@ -1,12 +1,12 @@
 """The vocabulary of lab authors: what a file under labs/*/checks is written in.
 
-    from grader.checks import check, eventually, fail
+    from grader.checks import check, wait_until, fail
 
     @check(points=2, needs=["starts"], hint="Give redis a named volume for /data.")
     def check_counts_hits(web):
         \"\"\"Each visit to the counter counts one more.\"\"\"
         first = web.count()
-        eventually(lambda: web.count() > first, within=5) or fail(
+        wait_until(lambda: web.count() > first, within=5) or fail(
             "The counter does not count.", expected=f"more than {first}", actual=web.count())
 
 The docstring is the sentence that the student reads. A check ends in one of three ways:
@@ -19,7 +19,6 @@ The docstring is the sentence that the student reads. A check ends in one of thr
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -126,34 +125,3 @@ def needs_first(*names: str) -> NoReturn:
     As there, the points are lost with the first cause.
     """
     raise NeedsFirst(*names)
-
-
-def eventually(
-    what: Callable[[], T],
-    *,
-    within: float,
-    stable_for: float = 0.0,
-    every: float = 0.1,
-) -> T | None:
-    """Ask `what` until its answer is true, and stays so for `stable_for` seconds.
-
-    Returns that answer; after `within` seconds (to become true, all in seconds) the last
-    answer if it is false, None if it was true but did not last. Exceptions of `what` are
-    not swallowed: a question that may fail says so in its answer.
-    """
-    deadline = time.monotonic() + within
-    true_since: float | None = None
-    while True:
-        answer = what()
-        now = time.monotonic()
-        if not answer:
-            true_since = None
-            if now >= deadline:
-                return answer
-        else:
-            true_since = now if true_since is None else true_since
-            if now - true_since >= stable_for:
-                return answer
-            if now >= deadline + stable_for:
-                return None
-        time.sleep(every)

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grader.checks import eventually
 from grader.console import say
 from grader.engine.engine_paths import EnginePaths
 from grader.engine.sandbox import Sandbox
@@ -23,6 +22,7 @@ from grader.modules.rollout import Recorder
 from grader.modules.swarm import Swarm
 from grader.paths import KIT
 from grader.targets import providers
+from grader.waiting import wait_until
 
 Row = tuple[str, str, str]
 
@@ -84,7 +84,7 @@ def recorder(engine: Any, image_set: Any) -> list[Row]:
             *("--mode", "global", "--endpoint-mode", "dnsrr", "--update-delay", "2s"),
             *("--publish", "mode=host,published=8080,target=80", "drydock/demo:1.0"),
         )
-        if not eventually(lambda: swarm.converged("app"), within=120):
+        if not wait_until(lambda: swarm.converged("app"), within=120):
             raise SystemExit("The service did not come up.")
         ports = {node.name: 8080 for node in target.nodes}
         began = time.process_time()

@@ -16,6 +16,7 @@ from grader.console import say
 from grader.errors import KitError
 from grader.lab import labfile
 from grader.lab.model import Lab
+from grader.text.words import count
 
 if TYPE_CHECKING:
     from grader.classroom.batch.batch import Outcome, Planned
@@ -193,7 +194,7 @@ class _Grading:
 
     def _list(self, results: Results) -> None:
         """Everything that will not be graded is named: nothing is dropped in silence."""
-        parts = [_count(len(results.entries), "submission")]
+        parts = [count(len(results.entries), "submission")]
         if results.missing:
             parts.append(f"{len(results.missing)} of the roster handed nothing in")
         if results.unmatched:
@@ -210,7 +211,7 @@ class _Grading:
             self.show.line(f"{len(planned.kept)} graded already, their files are the same.")
         if planned.older:
             self.show.line(
-                f"Results of {_count(len(planned.older), 'submission')} are an earlier version's of"
+                f"Results of {count(len(planned.older), 'submission')} are an earlier version's of"
                 f" kit or lab, and stay: {_some(planned.older)}. --regrade shows what would change."
             )
 
@@ -353,10 +354,6 @@ class _Grading:
             print(f"\nNothing is replaced yet; the list: {file}")
             print("The same command with --replace lets the new results count.")
         return 3 if outcome.left else 0
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _some(students: Sequence[str], most: int = 10) -> str:

@@ -13,6 +13,7 @@ from grader.errors import KitError
 from grader.lab import labfile
 from grader.lab.model import Lab
 from grader.submission import pack
+from grader.text.words import count
 
 if TYPE_CHECKING:
     from grader.record import Record
@@ -72,12 +73,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _packed(lab: Lab, made: pack.HandIn) -> list[str]:
-    parts = [f"{exercise} {_count(files)}" for exercise, files in made.exercises.items() if files]
+    parts = [
+        f"{exercise} {count(files, 'file')}" for exercise, files in made.exercises.items() if files
+    ]
     more = made.files - sum(made.exercises.values())
     if more > 0:
-        parts.append(f"{_count(more)} besides")
+        parts.append(f"{count(more, 'file')} besides")
     lines = [
-        f"{lab.title}: {_count(made.files)}, {_size(made.size)}.",
+        f"{lab.title}: {count(made.files, 'file')}, {_size(made.size)}.",
         f"In it: {', '.join(parts)}.",
     ]
     none = [exercise for exercise, files in made.exercises.items() if not files]
@@ -118,10 +121,6 @@ def _graded(lab: Lab, who: str, workspace: Path, file: Path) -> list[str]:
     if stale:
         lines.append(f"nox -s {lab.id} grades what you hand in now.")
     return lines
-
-
-def _count(files: int) -> str:
-    return "1 file" if files == 1 else f"{files} files"
 
 
 def _size(size: int) -> str:

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from grader.text.words import count
+
 
 @dataclass(frozen=True)
 class Late:
@@ -52,8 +54,7 @@ def words(submitted: str | None, policy: Late | None) -> str:
     begun = days(moment, policy)
     if not begun:
         return ""
-    unit = "day" if begun == 1 else "days"
-    return f"{begun} {unit} late: minus {100 * penalty(submitted, policy):g} %"
+    return f"{count(begun, 'day')} late: minus {100 * penalty(submitted, policy):g} %"
 
 
 def read(moment: str | None) -> datetime | None:

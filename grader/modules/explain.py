@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from grader.cut import cut
+from grader.text.cut import cut
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grader.checks import eventually
 from grader.errors import EngineFault
 from grader.modules.container import Container
 from grader.modules.service import Service, Task, has_converged, task
+from grader.waiting import wait_until
 
 if TYPE_CHECKING:
     from grader.nodes.node import Node, Target
@@ -195,7 +195,7 @@ class Swarm:
         with ThreadPoolExecutor(max(1, len(others))) as pool:
             list(pool.map(join, others))
         wanted = {node.name for node in self.target.nodes}
-        if not eventually(lambda: self._ready() == wanted, within=READY_SECONDS):
+        if not wait_until(lambda: self._ready() == wanted, within=READY_SECONDS):
             told = "; ".join(node.in_words for node in self.nodes())
             raise EngineFault(f"The nodes did not become a swarm: {told}")
 

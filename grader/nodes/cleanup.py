@@ -22,8 +22,8 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from grader.checks import eventually
 from grader.errors import EngineFault
+from grader.waiting import wait_until
 
 if TYPE_CHECKING:
     from grader.nodes.node import Node
@@ -114,12 +114,12 @@ class Slate:
         def left() -> bool:
             return _swarm_state(node) == "inactive" and not _gossips(node)
 
-        if eventually(left, within=self._gone, every=0.3):
+        if wait_until(left, within=self._gone, every=0.3):
             return
         # Seldom an engine does not let go of a swarm's ports any more.
         if node.run(SYSTEMD, timeout=60).ok:
             node.run(["systemctl", "restart", "docker"], timeout=60 + self._gone)
-            if eventually(_safely(left), within=self._gone, every=0.3):
+            if wait_until(_safely(left), within=self._gone, every=0.3):
                 return
         raise EngineFault(
             f"{node.name} does not let go of its swarm.",
@@ -148,7 +148,7 @@ class Slate:
 
     def _insist(self, remove: Callable[[], object]) -> None:
         """Remove what may be in use for a moment yet; what stays in use is the student's."""
-        eventually(partial(_is_gone, remove), within=self._gone, every=0.3)
+        wait_until(partial(_is_gone, remove), within=self._gone, every=0.3)
 
     def _found(self, node: Node) -> Found:
         return _found(node, swarms=not self._member)
@@ -162,7 +162,7 @@ def sweep(nodes: Sequence[Node], within: float = GONE_SECONDS) -> None:
     """Take away what carries the grader's label: services, containers, networks."""
     managers = [node for node in nodes if _swarm(node).get("ControlAvailable")]
     for node, label in product(managers[:1], ROLES):
-        eventually(partial(_no_services, node, label), within=ASK_AGAIN_SECONDS, every=1)
+        wait_until(partial(_no_services, node, label), within=ASK_AGAIN_SECONDS, every=1)
     for node, label in product(nodes, ROLES):
         api = node.docker.api
         for entry in api.containers(all=True, filters={"label": label}):
@@ -175,7 +175,7 @@ def sweep(nodes: Sequence[Node], within: float = GONE_SECONDS) -> None:
                 continue
             # It is in use for as long as a task is.
             remove = partial(api.remove_network, entry["Id"])
-            eventually(partial(_is_gone, remove), within=within, every=0.3)
+            wait_until(partial(_is_gone, remove), within=within, every=0.3)
 
 
 def _no_services(node: Node, label: str) -> bool:

@@ -106,7 +106,6 @@ def environment() -> Environment:
         "value": text.value_text,
         "points": summary.points,
         "points_word": summary.points_word,
-        "checks_word": summary.checks_word,
         "moment": facts.moment,
         "seconds": facts.seconds,
         "together": facts.together,

@@ -8,6 +8,7 @@ from typing import Any
 from grader.modules.rollout.trace import Proof, Task, Trace, rows
 from grader.modules.rollout.updates import FOREVER, Batch, batches, counting, way_back
 from grader.reports.text import sentence, visible
+from grader.text.words import count
 
 SIGNS = {True: "✓", False: "✗", None: "–"}
 ANSWERS = {True: "kept", False: "broken", None: "not graded"}
@@ -54,7 +55,7 @@ def summary(trace: Trace) -> str:
     groups = batches(trace)
     if groups:
         pauses = [group.pause.by for group in groups if group.pause]
-        said.append(f"{_count(len(groups), 'batch', 'batches')} of {_sizes(groups)}")
+        said.append(f"{count(len(groups), 'batch', 'batches')} of {_sizes(groups)}")
         said[-1] += f"; the shortest pause was {span(min(pauses))}." if pauses else "."
     way = way_back(trace)
     if way in _WAYS:
@@ -70,7 +71,7 @@ def summary(trace: Trace) -> str:
     sent = [one for requests in trace.requests for one in requests.sent]
     if sent:
         failed = sum(not one.ok for one in sent)
-        said.append(f"{_count(len(sent), 'request')}, {failed or 'none'} failed.")
+        said.append(f"{count(len(sent), 'request')}, {failed or 'none'} failed.")
     return " ".join(said)
 
 
@@ -121,9 +122,9 @@ def lines(trace: Trace, unknown: str = ANSWERS[None]) -> list[str]:
         told.append(f"slot {row}" if tasks[0].slot else row)
         told += [f"    {story(task)}" for task in tasks]
     told += ["", *_answers(trace)]
-    looks = f"{_count(trace.looks, 'look')}, meant every {span(trace.interval)}"
+    looks = f"{count(trace.looks, 'look')}, meant every {span(trace.interval)}"
     longest = max((gap.width for gap in trace.gaps), default=0.0)
-    gaps = f"{_count(len(trace.gaps), 'gap')}, the longest {span(longest)}"
+    gaps = f"{count(len(trace.gaps), 'gap')}, the longest {span(longest)}"
     told.append(f"{looks}; {gaps}." if trace.gaps else f"{looks}; no gaps.")
     return [visible(line) for line in told]
 
@@ -169,7 +170,3 @@ def listed(names: Sequence[str]) -> str:
     """`1`, `1 and 2`, `1, 2 and 3`."""
     *most, last = names or ["none"]
     return f"{', '.join(most)} and {last}" if most else str(last)
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

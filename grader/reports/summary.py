@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from grader.record import Cause, CheckResult, ExerciseResult, Outcome, Record
+from grader.text.words import count
 
 HIDDEN = "A hidden check."
 WORDS: dict[Outcome, str] = {
@@ -50,11 +51,6 @@ def points(value: float) -> str:
 def points_word(value: float) -> str:
     """`1 point`, `1.5 points`."""
     return f"{points(value)} {'point' if value == 1 else 'points'}"
-
-
-def checks_word(count: int) -> str:
-    """`1 check`, `3 checks`."""
-    return f"{count} {'check' if count == 1 else 'checks'}"
 
 
 def counts(exercise: ExerciseResult) -> dict[Outcome, int]:
@@ -109,7 +105,7 @@ class Todo:
         if not self.unlocks:
             return ""
         verb = "waits" if self.unlocks == 1 else "wait"
-        more = f"{self.unlocks} more {'check' if self.unlocks == 1 else 'checks'}"
+        more = count(self.unlocks, "more check")
         return f"{more} ({points_word(self.unlocks_points)}) {verb} for this one."
 
 
@@ -155,7 +151,7 @@ class Unanswered:
     @property
     def what(self) -> str:
         """`3 checks (4 points) not graded`."""
-        subject = checks_word(self.count) if self.count else "The whole exercise"
+        subject = count(self.count, "check") if self.count else "The whole exercise"
         return f"{subject} ({points_word(self.points)}) not graded"
 
     @property

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from grader import record
-from grader.checks import eventually
 from grader.engine.client import Engine
+from grader.waiting import wait_until
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine
@@ -129,7 +129,7 @@ def test_ctrl_c_stops_and_cleans_up(place: Place, first: Any, objects: Any) -> N
     kept = place.record
     running = kit.Running("check", "lab4", *place.where, "--fresh", "--exercise", "compose")
     running.until("compose: grading")
-    assert eventually(objects, within=60), "its sandbox is there"
+    assert wait_until(objects, within=60), "its sandbox is there"
     assert running.interrupt() == 130
     assert "Stopped" in running.said
     assert "Traceback" not in running.said
@@ -142,7 +142,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
 ) -> None:
     running = kit.Running("check", "lab4", *place.where, "--fresh", "--exercise", "compose")
     running.until("compose: grading")
-    assert eventually(objects, within=60), "its sandbox is there"
+    assert wait_until(objects, within=60), "its sandbox is there"
     running.kill()
     assert objects(), "nothing could clean up"
     place.check("--fresh", "--exercise", "compose")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.modules.compose import ComposeProject
 from grader.modules.container import Container, events, log
 from grader.modules.http import connects
 from grader.modules.probe import reachable, run_probe
 from grader.nodes.node import Node
+from grader.waiting import wait_until
 from tests.engine import looked_at
 from tests.engine.looked_at import BARE, LISTENER
 
@@ -192,11 +192,11 @@ def test_restarts_ends_and_logs_are_seen(node: Node, project: Projects) -> None:
     def seen(service: str) -> Container:
         return three.containers(service)[0]
 
-    assert eventually(lambda: seen("ends").ended, within=20)
+    assert wait_until(lambda: seen("ends").ended, within=20)
     assert seen("ends").exit_code == 3
     assert "exit code 3" in seen("ends").in_words
     assert log(node, seen("ends")) == "last words\n"
-    assert eventually(lambda: seen("again").restarts >= 2, within=30)
+    assert wait_until(lambda: seen("again").restarts >= 2, within=30)
     assert not seen("again").runs_well
     assert len(log(node, seen("chatty"), lines=10_000_000)) <= 200_000
 
@@ -214,8 +214,8 @@ def test_a_killed_process_is_a_crash_to_restart_policies(node: Node, project: Pr
         (now,) = both.containers("back")
         return now.running and now.started_at > before["back"].started_at
 
-    assert eventually(came_back, within=30)
-    assert eventually(lambda: both.containers("gone")[0].ended, within=30)
+    assert wait_until(came_back, within=30)
+    assert wait_until(lambda: both.containers("gone")[0].ended, within=30)
 
 
 def test_probes_answer_whatever_happens_and_leave_nothing(node: Node) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
@@ -26,6 +25,7 @@ from grader.lab import model as labs
 from grader.nodes.node import Target
 from grader.record import ExerciseResult
 from grader.submission import files as submission
+from grader.waiting import wait_until
 from tests.unit import toy_lab
 
 pytestmark = [
@@ -273,7 +273,7 @@ def test_commands_end_with_their_checks(grade: Grade, sandbox: Sandbox) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     running = ["sh", "-c", "pgrep -f '^sleep 4321$'"]
-    assert eventually(lambda: node.run(running, timeout=20).ok, within=60)
+    assert wait_until(lambda: node.run(running, timeout=20).ok, within=60)
     stop.set()
     thread.join(60)
     assert ended == [Stopped]

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from grader import paths, record
-from grader.checks import eventually
 from grader.classroom.batch import cluster as batch_cluster
 from grader.engine import packages
 from grader.lab import labfile
 from grader.record import Record
+from grader.waiting import wait_until
 from tests.engine import kit
 from tests.engine.small_class import PARTS, THREE, Class
 
@@ -84,7 +84,7 @@ def begun(one: Class, cluster: Cluster, left: Callable[[], set[str]]) -> kit.Run
     """A batch of which a worker has begun something."""
     running = kit.Running(*one.where, "--cluster", cluster.address)
     running.until("submissions at once")
-    assert eventually(left, within=60), "the worker has begun"
+    assert wait_until(left, within=60), "the worker has begun"
     return running
 
 
@@ -230,7 +230,7 @@ def test_a_scheduler_asked_just_after_its_death_is_trouble_to_wait_for(image_set
                 assert "does not answer" in trouble.what
             bare.schedule()
             bare.worker()
-            assert eventually(lambda: workplace.mend(trouble) is None, within=60)
+            assert wait_until(lambda: workplace.mend(trouble) is None, within=60)
             assert workplace.ill() is None
     finally:
         bare.end()
@@ -268,7 +268,7 @@ def test_ctrl_c_ends_what_the_workers_do(
     running = begun(one, cluster, left)
     assert running.interrupt() == 130
     assert "Traceback" not in running.said
-    assert eventually(lambda: not left(), within=30), "long before the checks would have ended"
+    assert wait_until(lambda: not left(), within=30), "long before the checks would have ended"
 
 
 def test_no_scheduler_and_no_worker_are_said_with_what_to_do(

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from grader import record
-from grader.checks import eventually
 from grader.engine import engine_paths, engine_state, packages
 from grader.engine.client import Engine
 from grader.record import ExerciseResult
+from grader.waiting import wait_until
 from tests.engine import kit
 from tests.engine.small_class import PARTS, THREE, Class, kept
 
@@ -64,7 +64,7 @@ def test_a_second_ctrl_c_ends_it_as_well_and_the_next_run_clears_up(
     one = Class(tmp_path, THREE)
     running = kit.Running(*one.where)
     running.until("side by side")
-    assert eventually(left, within=60), "a sandbox is there"
+    assert wait_until(left, within=60), "a sandbox is there"
     os.killpg(running.process.pid, signal.SIGINT)
     running.until("Stopping")
     began = time.monotonic()
@@ -112,7 +112,7 @@ def test_killed_at_any_of_twenty_moments_it_goes_on_and_grades_each_exactly_once
     assert all(one.graded()[part] != result for part, result in replaced.items())
     assert one.files == one.written
     assert not left()
-    assert eventually(lambda: not of_checks(one.out), within=30), "checks end with their batch"
+    assert wait_until(lambda: not of_checks(one.out), within=30), "checks end with their batch"
 
 
 def of_checks(out: Path) -> list[str]:
@@ -133,7 +133,7 @@ def test_a_clock_that_was_set_back_between_two_runs_changes_nothing(
     one = Class(tmp_path, THREE)
     running = kit.Running(*one.where, "--jobs", "1")
     running.until("points, in")
-    assert eventually(left, within=60), "the next one's sandbox is there"
+    assert wait_until(left, within=60), "the next one's sandbox is there"
     running.kill()
     # What a clock that was two days ahead has written; the one that is right comes after it.
     ahead(one.out, engine_paths.current().home / "runs")
@@ -188,7 +188,7 @@ def test_an_engine_that_dies_pauses_the_batch_and_costs_nobody_points(
     one = Class(tmp_path, THREE)
     running = kit.Running(*one.where)
     running.until("side by side")
-    assert eventually(left, within=60), "a sandbox is there"
+    assert wait_until(left, within=60), "a sandbox is there"
     time.sleep(3)
     kill_engine()
     running.until("Paused: The Docker engine at")

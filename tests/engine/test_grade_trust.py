@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.checks import eventually
 from grader.engine import client, packages
+from grader.waiting import wait_until
 from tests.engine import small_class
 
 pytestmark = pytest.mark.engine
@@ -40,7 +40,7 @@ def plain_engine(engine: client.Engine, short_path: Path) -> Iterator[str]:
             env={"PATH": packages.SYSTEM_PATH},
         )
     try:
-        up = eventually(lambda: client.probe(url, "option"), within=60)
+        up = wait_until(lambda: client.probe(url, "option"), within=60)
         assert up, (short_path / "log").read_text("utf-8")
         yield url
     finally:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.modules.http import get
 from grader.modules.image import Build, Image, Running, WillNotStart, build_image
 from grader.nodes.node import Node
+from grader.waiting import wait_until
 from tests.engine import looked_at
 from tests.engine.looked_at import BARE, LISTENER
 
@@ -53,7 +53,7 @@ def test_a_build_without_end_is_ended(node: Node) -> None:
     assert done.done.timed_out
     assert done.image is None
     listed = lambda: node.run(["ps", "-e", "-o", "args="], timeout=20).out  # noqa: E731
-    assert eventually(lambda: "sleep 0.1" not in listed(), within=30)
+    assert wait_until(lambda: "sleep 0.1" not in listed(), within=30)
 
 
 def test_a_build_that_prints_gigabytes_is_kept_short(node: Node) -> None:
@@ -94,7 +94,7 @@ def test_what_an_image_says_of_itself(node: Node) -> None:
 def test_a_container_is_published_on_a_free_port_and_seen_inside(node: Node) -> None:
     running = Running.start(node, built(node, SERVER), port=80)
     try:
-        assert eventually(lambda: get(node.address, running.published), within=20)
+        assert wait_until(lambda: get(node.address, running.published), within=20)
         assert [s.port for s in running.listening()] == [80]
         assert [p.program for p in running.processes()] == ["perl"]
     finally:
@@ -104,7 +104,7 @@ def test_a_container_is_published_on_a_free_port_and_seen_inside(node: Node) -> 
 def test_output_and_error_are_told_apart(node: Node) -> None:
     running = Running.start(node, built(node, HEAD + "CMD echo out; echo err >&2; sleep 99"), 80)
     try:
-        assert eventually(lambda: running.log().count("\n") == 2, within=20)
+        assert wait_until(lambda: running.log().count("\n") == 2, within=20)
         assert running.log(err=False) == "out\n"
         assert running.log(out=False) == "err\n"
     finally:
@@ -115,9 +115,9 @@ def test_health_is_asked_often_whatever_the_image_says(node: Node) -> None:
     sick = 'HEALTHCHECK --interval=1h CMD echo "not well"; exit 1\n'
     running = Running.start(node, built(node, SERVER + sick), 80, health_interval=0.2)
     try:
-        assert eventually(lambda: running.failing_probes >= 3, within=30)
+        assert wait_until(lambda: running.failing_probes >= 3, within=30)
         assert running.last_probe["Output"] == "not well\n"
-        assert eventually(lambda: running.now().health == "unhealthy", within=10)
+        assert wait_until(lambda: running.now().health == "unhealthy", within=10)
     finally:
         running.remove()
 
@@ -127,7 +127,7 @@ def test_stopping_in_order_and_by_kill(node: Node) -> None:
         'CMD ["bash", "-c", "trap \'exit 5\' USR1; while :; do sleep 0.1; done"]'), 80)  # fmt: skip
     deaf = Running.start(node, built(node, HEAD + 'CMD ["sleep", "99"]'), 80)
     try:
-        assert eventually(lambda: len(listens.processes()) == 2, within=20)
+        assert wait_until(lambda: len(listens.processes()) == 2, within=20)
         stopped = listens.stop(grace=10)
         assert (stopped.exit_code, stopped.killed) == (5, False)
         stopped = deaf.stop(grace=1)

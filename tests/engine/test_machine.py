@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.modules.http import get
 from grader.modules.inside import Socket
 from grader.modules.machine import Machine
 from grader.modules.packages import SOURCES, blame_the_network, come
 from grader.modules.tree import changes, difference
 from grader.nodes.node import Completed, Node
+from grader.waiting import wait_until
 from tests.engine import looked_at
 from tests.engine.looked_at import BARE, LISTENER
 
@@ -51,10 +51,10 @@ def listener(machine: Machine) -> Iterator[None]:
         "perl /tmp/listener.pl 127.0.0.1 8124 > /dev/null 2>&1 &\n",
     )
     assert done.ok
-    assert eventually(lambda: get(machine.node.address, PORT), within=20)
+    assert wait_until(lambda: get(machine.node.address, PORT), within=20)
     yield
     run(machine, "kill $(grep -lz listener /proc/[0-9]*/cmdline | cut -d/ -f3); true")
-    assert eventually(lambda: not machine.listening(), within=20)
+    assert wait_until(lambda: not machine.listening(), within=20)
 
 
 def test_a_script_runs_as_root_in_its_folder_without_questions(machine: Machine) -> None:
@@ -103,7 +103,7 @@ def test_a_frozen_program_does_not_answer_and_then_does_again(
     with machine.frozen("listener") as held:
         assert [p.program for p in held] == ["listener"]
         assert get(address, PORT, timeout=0.5) is None
-    assert eventually(lambda: get(address, PORT), within=20)
+    assert wait_until(lambda: get(address, PORT), within=20)
 
 
 def test_freezing_what_is_not_there_holds_nothing(machine: Machine) -> None:
@@ -152,7 +152,7 @@ def test_a_machine_that_a_script_took_down_is_seen_to_be_down(node: Node) -> Non
     machine = Machine.start(node, BARE)
     try:
         run(machine, "kill -TERM 1; sleep 5")
-        assert eventually(lambda: not machine.now().running, within=20)
+        assert wait_until(lambda: not machine.now().running, within=20)
         assert machine.processes() == []
         assert machine.listening() == []
         assert machine.files(["/etc/hostname"]) != {}

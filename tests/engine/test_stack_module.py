@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from grader.checks import eventually
 from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.modules.stack import Stack
 from grader.modules.swarm import Swarm
+from grader.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -54,7 +54,7 @@ def test_it_is_deployed_and_told_of(swarm: Swarm, stack: Stack) -> None:
     assert stack.left(swarm.target.nodes) == []
     done = stack.deploy()
     assert done.ok, done.out
-    assert eventually(lambda: swarm.converged("fleet_page"), within=60)
+    assert wait_until(lambda: swarm.converged("fleet_page"), within=60)
     assert [service.name for service in stack.services()] == ["fleet_page"]
     assert {task.node for task in swarm.tasks("fleet_page")} == {"manager1", "worker1", "worker2"}
     left = stack.left(swarm.target.nodes)
@@ -83,7 +83,7 @@ def test_a_file_that_is_wrong_is_told(swarm: Swarm) -> None:
 
 def test_an_update_is_taken(swarm: Swarm, stack: Stack) -> None:
     assert stack.update("page", "--image", "drydock/demo:2.0").ok
-    assert eventually(lambda: swarm.service("fleet_page").update_state == "completed", within=60)
+    assert wait_until(lambda: swarm.service("fleet_page").update_state == "completed", within=60)
     assert [t.image for t in swarm.tasks("fleet_page") if t.runs] == ["drydock/demo:2.0"] * 3
 
 
@@ -99,14 +99,14 @@ def test_a_node_is_cut_off_and_comes_back(swarm: Swarm, stack: Stack) -> None:
     running = {c.id for c in worker.docker.containers.list()}
     assert running
     with worker.cut_off():
-        assert eventually(lambda: state() == "down", within=60)
-        assert eventually(lambda: swarm.converged("fleet_page"), within=60)
+        assert wait_until(lambda: state() == "down", within=60)
+        assert wait_until(lambda: swarm.converged("fleet_page"), within=60)
         assert worker.name not in {t.node for t in swarm.tasks("fleet_page") if t.runs}
     assert worker.docker.ping()
-    assert eventually(lambda: state() == "ready", within=60)
+    assert wait_until(lambda: state() == "ready", within=60)
 
 
 def test_it_is_removed_without_a_rest(swarm: Swarm, stack: Stack) -> None:
     assert stack.remove().ok
     nodes = swarm.target.nodes
-    assert eventually(lambda: not stack.left(nodes), within=60), stack.left(nodes)
+    assert wait_until(lambda: not stack.left(nodes), within=60), stack.left(nodes)

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.errors import Refused
 from grader.modules.submitted import PlacedCompose, place_compose, place_stack
 from grader.nodes.node import Node
 from grader.vetting import compose, stack
 from grader.vetting.resolved import Disagreement
+from grader.waiting import wait_until
 from tests.engine import looked_at
 from tests.hostile import differential
 
@@ -95,12 +95,12 @@ def test_a_link_that_one_service_makes_leads_no_other_out(
     app = placed(node, tmp_path / name, text, **{"data/mine.txt": "mine\n"})
     assert app.project.up("thief").ok
     linked = ["test", "-L", f"/drydock/{name}/data"]
-    assert eventually(lambda: node.run(linked, timeout=20).ok, within=30)
+    assert wait_until(lambda: node.run(linked, timeout=20).ok, within=30)
     # A folder that is gone cannot be mounted; one that was moved is the same one still.
     done = app.project.up("heir")
     assert done.ok == away.startswith("mv"), done.out
     if done.ok:
-        assert eventually(lambda: "mine.txt" in app.project.logs("heir"), within=30)
+        assert wait_until(lambda: "mine.txt" in app.project.logs("heir"), within=30)
     assert "docker.sock" not in app.project.logs("heir")
     app.project.down("--timeout", "1")
 
@@ -111,7 +111,7 @@ def test_back_slashes_lead_where_they_do_on_windows(node: Node, tmp_path: Path) 
     )
     app = placed(node, tmp_path / "slash", text, **{"site/page.txt": "here\n"})
     assert app.project.up().ok
-    assert eventually(lambda: "page.txt" in app.project.logs("web"), within=30)
+    assert wait_until(lambda: "page.txt" in app.project.logs("web"), within=30)
     app.project.down()
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.modules.swarm import TASK_HISTORY, NoManager, Swarm
+from grader.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -47,7 +47,7 @@ def app(swarm: Swarm) -> str:
     create = ["service", "create", "--detach", "--no-resolve-image", "--endpoint-mode", "dnsrr"]
     publish = ["--publish", "mode=host,published=8080,target=80"]
     docker(swarm, *create, *publish, "--name", "app", "--replicas", "3", "drydock/demo:1.0")
-    assert eventually(lambda: swarm.converged("app"), within=WITHIN)
+    assert wait_until(lambda: swarm.converged("app"), within=WITHIN)
     return "app"
 
 
@@ -110,36 +110,36 @@ def test_more_than_fit_has_not_converged_whatever_number_was_asked_for(
 ) -> None:
     """Each node has its port 8080 once: the fourth task waits."""
     docker(swarm, "service", "scale", "--detach", f"{app}=4")
-    assert eventually(lambda: len(swarm.tasks(app, current=True)) == 4, within=WITHIN)
+    assert wait_until(lambda: len(swarm.tasks(app, current=True)) == 4, within=WITHIN)
     service = swarm.service(app)
     assert service is not None
     assert service.replicas == 4
     assert not swarm.converged(app)
     waiting = [task for task in swarm.tasks(app) if not task.runs]
     assert [task.state for task in waiting] == ["pending"]
-    assert eventually(lambda: any(t.fits_nowhere for t in swarm.tasks(app)), within=WITHIN)
+    assert wait_until(lambda: any(t.fits_nowhere for t in swarm.tasks(app)), within=WITHIN)
     assert [task.slot for task in swarm.tasks(app) if task.fits_nowhere] == [waiting[0].slot]
     docker(swarm, "service", "scale", "--detach", f"{app}=3")
-    assert eventually(lambda: swarm.converged(app), within=WITHIN)
+    assert wait_until(lambda: swarm.converged(app), within=WITHIN)
 
 
 def test_a_promoted_worker_answers_too(swarm: Swarm, app: str) -> None:
     docker(swarm, "node", "promote", "worker1")
     worker = swarm.target.nodes[1]
-    assert eventually(lambda: swarm.member(worker).manager, within=WITHIN)
+    assert wait_until(lambda: swarm.member(worker).manager, within=WITHIN)
     node = swarm.node("worker1")
     assert node is not None
     assert node.role == "manager"
     docker(swarm, "node", "demote", "worker1")
-    assert eventually(lambda: not swarm.member(worker).manager, within=WITHIN)
+    assert wait_until(lambda: not swarm.member(worker).manager, within=WITHIN)
 
 
 def test_a_drained_node_keeps_no_container(swarm: Swarm, app: str) -> None:
     docker(swarm, "node", "update", "--availability", "drain", "worker2")
-    assert eventually(lambda: not swarm.containers(app)["worker2"], within=WITHIN)
+    assert wait_until(lambda: not swarm.containers(app)["worker2"], within=WITHIN)
     node = swarm.node("worker2")
     assert node is not None
     assert node.availability == "drain"
     assert all(task.node != "worker2" for task in swarm.tasks(app) if task.meant_to_run)
     docker(swarm, "node", "update", "--availability", "active", "worker2")
-    assert eventually(lambda: swarm.converged(app), within=WITHIN)
+    assert wait_until(lambda: swarm.converged(app), within=WITHIN)

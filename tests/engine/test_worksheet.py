@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.engine.sandbox import Sandbox
 from grader.grading import examples
 from grader.handout import worksheet
 from grader.lab import labfile
 from grader.lab.variant import variant
 from grader.nodes.node import Completed
+from grader.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -91,7 +91,7 @@ def wait_for_webs(node: Any) -> None:
     there = len(run(node, "docker compose ps --quiet web", "counter").out.split())
     health = _visit().replace("]/", "]/health")
     assert there
-    assert eventually(lambda: run(node, health).out.count("ok") == there, within=30)
+    assert wait_until(lambda: run(node, health).out.count("ok") == there, within=30)
 
 
 def wait_for_restart(node: Any) -> None:
@@ -103,12 +103,12 @@ def wait_for_restart(node: Any) -> None:
         )
         return bool(found.attrs["RestartCount"] == 1 and found.attrs["State"]["Running"])
 
-    assert eventually(back, within=30, stable_for=1)
+    assert wait_until(back, within=30, stable_for=1)
 
 
 def wait_for_promotion(manager: Any) -> None:
     """Until worker1 is a manager that the others can reach, as the text asks for."""
-    assert eventually(
+    assert wait_until(
         lambda: re.search(r"worker1.*Reachable", run(manager, "docker node ls").out), within=60
     )
 

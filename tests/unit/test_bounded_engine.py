@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.classroom.likeness.placeholders import Placeholders
-from grader.cut import MAX_LINE, MAX_TEXT, cut
 from grader.lab import labfile
 from grader.modules import buildlog, explain
 from grader.modules.runbook import parse
 from grader.modules.web import php_page
 from grader.modules.web.bare_html import without_tags
+from grader.text.cut import MAX_LINE, MAX_TEXT, cut
 from grader.vetting import composecli, dockercli, dockerfile
 from grader.vetting.commandline import NotAllowed
 

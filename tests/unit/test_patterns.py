@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from grader import cut
+from grader.text import cut
 
 try:
     from re import _parser as sre  # type: ignore[attr-defined]
@@ -53,7 +53,7 @@ SHORT: dict[str, str] = {}
 """Patterns that see short texts only, and which."""
 
 IN_LINES = {"grader/modules/explain.py", *(path for path in TABLES if path.endswith("_says.py"))}
-"""Those that see a text whose lines were cut (grader.cut)."""
+"""Those that see a text whose lines were cut (grader.text.cut)."""
 
 PLAIN = re.compile(r"(?:\w|\W)*")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.checks import eventually
+from grader.waiting import wait_until
 from tests.vms.room import Room
 
 # Only inside the namespaces that `python -m tests.vms` makes; `nox -s tests` leaves them out.
@@ -60,7 +60,7 @@ def web(room: Room) -> str:
             "web", "--replicas", "3", "--network", "inner", "--publish", "8080:80",
             "drydock/demo:1.0",
         )  # fmt: skip
-    assert eventually(lambda: room.swarm.converged("web"), within=300, every=2)
+    assert wait_until(lambda: room.swarm.converged("web"), within=300, every=2)
     return "web"
 
 

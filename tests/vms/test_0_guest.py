@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from grader import paths
-from grader.checks import eventually
 from grader.classroom.guest import disk, machine
+from grader.waiting import wait_until
 from tests.engine import kit
 from tests.engine.small_class import Class
 
@@ -109,12 +109,12 @@ def test_it_ends_when_the_kit_is_killed(tmp_path: Path) -> None:
     try:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
-        assert eventually(lambda: pid in qemus(), within=60)
+        assert wait_until(lambda: pid in qemus(), within=60)
         assert Path(f"/proc/{pid}").stat().st_uid != 0
     finally:
         starter.kill()
         starter.wait()
-    assert eventually(lambda: not qemus(), within=20)
+    assert wait_until(lambda: not qemus(), within=20)
 
 
 def test_one_that_dies_loses_nothing(tmp_path: Path, emulated: bool) -> None:

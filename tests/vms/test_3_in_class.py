@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.checks import eventually
 from grader.machines.link import Unreachable
 from grader.modules import http
 from grader.modules.rollout.trace import Trace
+from grader.waiting import wait_until
 from tests.vms.room import NAMES, Grading, Room, outcomes, reasons
 
 MACHINE = {
@@ -60,7 +60,7 @@ def test_the_mesh_answers_at_every_node_from_several_backends(
         return {match[1] for match in told if match}
 
     for name in NAMES:
-        assert eventually(lambda name=name: len(backends(name)) == 3, within=120, every=1), name
+        assert wait_until(lambda name=name: len(backends(name)) == 3, within=120, every=1), name
 
 
 def test_a_service_has_one_virtual_address_for_all_its_tasks(room: Room, web: str) -> None:
@@ -126,8 +126,8 @@ def test_a_node_without_power_is_replaced_and_both_workers_come_back(room: Room,
     with room.timed("power cut: node down, its tasks run elsewhere"):
         room.let_go()
         room.vagrant("halt", "--force", "worker2")
-        assert eventually(lambda: room.state("worker2") == "down", within=300, every=1)
-        assert eventually(
+        assert wait_until(lambda: room.state("worker2") == "down", within=300, every=1)
+        assert wait_until(
             lambda: room.running(web, "manager1", "worker1") == 3, within=300, every=1
         )
     missing = room.status()
@@ -142,14 +142,14 @@ def test_a_node_without_power_is_replaced_and_both_workers_come_back(room: Room,
         worker.wait_ready()
         room.let_go()
         for name in NAMES[1:]:
-            assert eventually(lambda name=name: room.state(name) == "ready", within=300, every=1)
+            assert wait_until(lambda name=name: room.state(name) == "ready", within=300, every=1)
 
     assert room.on("worker1", "cat", "/proc/sys/kernel/random/boot_id") != before
     assert room.target.node("worker1").host.service("docker").is_running
     # What they ran has moved; new tasks go to them.
     room.on("manager1", "docker", "service", "scale", "--detach", f"{web}=6")
     for name in NAMES[1:]:
-        assert eventually(lambda name=name: room.running(web, name) > 0, within=300, every=2), name
+        assert wait_until(lambda name=name: room.running(web, name) > 0, within=300, every=2), name
 
 
 def test_practical_1_ran_on_manager1_beside_all_this(room: Room, practical1: Grading) -> None:

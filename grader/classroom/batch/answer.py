@@ -15,10 +15,10 @@ from typing import Any
 
 from grader import __version__, paths, record
 from grader.classroom.batch.job import Job, Lost
-from grader.cut import cut
 from grader.errors import KitError
 from grader.lab.model import Exercise
 from grader.record import ExerciseResult, Record
+from grader.text.cut import cut
 
 MOST_BYTES = 16 * 1024**2
 """Of an answer. The largest records, with recorded rollouts, have less than a tenth of it."""

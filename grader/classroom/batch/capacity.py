@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grader.text.words import count
+
 MIB = 1024**2
 GIB = 1024**3
 
@@ -148,4 +150,4 @@ def next_step(wanted: int, now: int, idle: float | None) -> int:
 
 
 def _exercises(number: int) -> str:
-    return "1 exercise" if number == 1 else f"{number} exercises"
+    return count(number, "exercise")

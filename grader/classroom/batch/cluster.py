@@ -18,6 +18,7 @@ from grader.errors import KitError
 from grader.grading import submission
 from grader.lab.model import Lab
 from grader.record import Record
+from grader.text.words import count
 
 CONNECT_SECONDS = 30
 WORKERS_SECONDS = 60
@@ -93,7 +94,7 @@ class Cluster:
                 "These workers have another version of the kit: " + ", ".join(others) + ".",
                 remedy="Bring the kit to the same version on all machines and start them again.",
             )
-        workers = "1 worker takes" if len(kits) == 1 else f"{len(kits)} workers take"
+        workers = count(len(kits), "worker takes", "workers take")
         self._say(f"{workers} {self.side_by_side} submissions at once.")
 
     @property

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from grader.checks import eventually
 from grader.classroom.batch import worker
 from grader.classroom.guest import disk, machine
 from grader.console import say
@@ -25,6 +24,7 @@ from grader.engine.mirror import making
 from grader.errors import KitError
 from grader.grading import submission
 from grader.targets import frames, providers
+from grader.waiting import wait_until
 
 DEVICE = Path("/dev/virtio-ports") / machine.PORT
 DEVICE_SECONDS = 120
@@ -47,7 +47,7 @@ class Port:
 
 
 def main() -> int:
-    eventually(DEVICE.exists, within=DEVICE_SECONDS)
+    wait_until(DEVICE.exists, within=DEVICE_SECONDS)
     port = Port()
     told, _ = frames.receive(port)
     try:

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from grader.cut import cut
 from grader.engine import packages
 from grader.errors import EngineFault
 from grader.grading import jail
+from grader.text.cut import cut
 
 QEMU = "qemu-system-x86_64"
 PROGRAMS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "setpriv": "util-linux"}

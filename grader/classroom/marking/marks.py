@@ -17,6 +17,7 @@ from grader.classroom.results import Results
 from grader.classroom.spreadsheet import plain
 from grader.errors import KitError
 from grader.lab.rubric import Question
+from grader.text import words
 
 COLUMNS = ("student", "question", "max", "points", "comment")
 ALL = "all"
@@ -177,7 +178,7 @@ class _Reading:
         shown = "\n  ".join(self.wrong[:SHOWN])
         more = f"\n  … and {count - SHOWN} more." if count > SHOWN else ""
         raise KitError(
-            f"{count} {'cell is' if count == 1 else 'cells are'} wrong.\n  {shown}{more}",
+            f"{words.count(count, 'cell is', 'cells are')} wrong.\n  {shown}{more}",
             where=str(self.table.file),
             remedy="Mend them, save, and say the same again; no marks were taken.",
         )

@@ -149,8 +149,3 @@ def counts(everybody: Sequence[Row]) -> dict[Status, int]:
     """How many of the class are in which state; all four, zero where nobody is."""
     states = [row.status for row in everybody]
     return {status: states.count(status) for status in STATUS}
-
-
-def people_word(count: int) -> str:
-    """`1 student`, `30 students`."""
-    return f"{count} {'student' if count == 1 else 'students'}"

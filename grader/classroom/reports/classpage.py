@@ -25,6 +25,7 @@ from grader.files.private import write_text
 from grader.lab.model import Lab
 from grader.reports import feedback, summary
 from grader.reports.text import sentence
+from grader.text.words import count
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -179,7 +180,7 @@ def _environment() -> Environment:
     environment.globals = {
         **environment.globals,
         "reasons_of": classchecks.reasons,
-        "people_word": classfacts.people_word,
+        "count": count,
         "histogram": histogram.draw,
     }
     return environment

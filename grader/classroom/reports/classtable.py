@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.classroom.reports import classfacts
-from grader.classroom.reports.classfacts import Row, people_word
+from grader.classroom.reports.classfacts import Row
 from grader.classroom.results import Results
 from grader.reports import facts, summary, text
+from grader.text.words import count
 
 SMALL = 40
 """Up to so many students there is a line for each."""
@@ -76,7 +77,7 @@ def _summary(results: Results, everybody: Sequence[Row]) -> list[str]:
     ]
     if results.unmatched:
         parts.append(f"{len(results.unmatched)} of nobody known")
-    lines = ["", f"{people_word(len(everybody))}: {', '.join(parts)}."]
+    lines = ["", f"{count(len(everybody), 'student')}: {', '.join(parts)}."]
     spread = classfacts.spread(everybody)
     if spread:
         of = f" of {summary.points(spread.top)}" if spread.unit == "points" else ""
@@ -85,9 +86,8 @@ def _summary(results: Results, everybody: Sequence[Row]) -> list[str]:
             f" {spread.text(spread.quarter)} to {spread.text(spread.three_quarters)}."
         )
     if results.likenesses:
-        found = len(results.likenesses)
-        what = "hint" if found == 1 else "hints"
-        lines.append(f"{found} {what} at shared values or files: see the class page.")
+        hints = count(len(results.likenesses), "hint")
+        lines.append(f"{hints} at shared values or files: see the class page.")
     return lines
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from grader.classroom.reports.classfacts import Spread, people_word
+from grader.classroom.reports.classfacts import Spread
 from grader.reports.summary import points
 from grader.reports.svg import words
+from grader.text.words import count as counted
 
 _HEIGHT = 150
 _TOP = 22
@@ -61,7 +62,7 @@ def _quartiles(spread: Spread, y: float) -> list[str]:
 def _said(spread: Spread) -> str:
     tenths = [
         f"{points(round(spread.top * n / 10, 1))} to {points(round(spread.top * (n + 1) / 10, 1))}:"
-        f" {people_word(count)}"
+        f" {counted(count, 'student')}"
         for n, count in enumerate(spread.bins)
         if count
     ]

@@ -21,6 +21,7 @@ from grader.modules.rollout.updates import (
     replacements,
     way_back,
 )
+from grader.text import words
 
 BLIND = 1.0
 """Seconds. Where counts are known no better for longer than this, nothing is said of them."""
@@ -38,7 +39,7 @@ WAYS = {
 
 def final_version_and_count(trace: Trace, version: str, count: int) -> Proof:
     """At the end exactly `count` tasks run, one a slot, all of `version`."""
-    promise = f"At the end {tasks_in_words(count)} of version {version} run, and no others."
+    promise = f"At the end {words.count(count, 'task')} of version {version} run, and no others."
     alive = alive_at_end(trace)
     found = ", ".join(
         f"{sum(task.version == one for task in alive)} of version {one}"
@@ -55,7 +56,7 @@ def final_version_and_count(trace: Trace, version: str, count: int) -> Proof:
 
 def parallelism_kept(trace: Trace, most: int, version: str | None = None) -> Proof:
     """Never more than `most` slots are updated at a time."""
-    promise = f"At most {slots_in_words(most)} at a time."
+    promise = f"At most {_updated(most)} at a time."
     found = replacements(trace, version)
     if not found:
         return Proof("parallelism", None, promise, _nothing(version), level=most)
@@ -64,12 +65,12 @@ def parallelism_kept(trace: Trace, most: int, version: str | None = None) -> Pro
     seen = max(span.least for span in spans)
     if over:
         rows = [one.row for one in found if _surely(one, over)]
-        told = f"{slots_in_words(seen)} at a time: {_list(rows)}, at {_s(over.begin)}."
+        told = f"{_updated(seen)} at a time: {_list(rows)}, at {_s(over.begin)}."
         return Proof("parallelism", False, promise, told, over.begin, over.end, most)
     unsure = _longest(spans, lambda span: span.most > most)
     if unsure and unsure.end - unsure.begin > BLIND:
         return _blind("parallelism", promise, unsure, most)
-    told = f"{slots_in_words(max(seen, 1))} at a time, in all {len(found)}."
+    told = f"{_updated(max(seen, 1))} at a time, in all {len(found)}."
     return Proof("parallelism", True, promise, told + _sharpness(unsure), level=most)
 
 
@@ -141,12 +142,14 @@ def order_kept(trace: Trace, order: str, version: str | None = None) -> Proof:
 
 def never_below(trace: Trace, least: int) -> Proof:
     """At no moment fewer than `least` tasks count (run, and are not told to stop)."""
-    promise = f"At every moment at least {tasks_in_words(least)} {'runs' if least == 1 else 'run'}."
+    promise = (
+        f"At every moment at least {words.count(least, 'task')} {'runs' if least == 1 else 'run'}."
+    )
     spans = counting(trace)
     below = _longest(spans, lambda span: span.most < least)
     if below:
         fewest = min(span.most for span in spans)
-        told = f"Only {tasks_in_words(fewest)} ran, at {_s(below.begin)}"
+        told = f"Only {words.count(fewest, 'task')} ran, at {_s(below.begin)}"
         told += f" for {_s(below.end - below.begin)} or longer."
         return Proof("available", False, promise, told, below.begin, below.end, least)
     unsure = _longest(spans, lambda span: span.least < least)
@@ -239,12 +242,8 @@ def rescheduled_within(trace: Trace, node: str, seconds: float, since: float) ->
     return Proof("failover", True, promise, told.capitalize(), since, last.by)
 
 
-def tasks_in_words(number: int) -> str:
-    return f"{number} task" if number == 1 else f"{number} tasks"
-
-
-def slots_in_words(number: int) -> str:
-    return "1 slot is updated" if number == 1 else f"{number} slots are updated"
+def _updated(slots: int) -> str:
+    return words.count(slots, "slot is updated", "slots are updated")
 
 
 def _nothing(version: str | None) -> str:
@@ -306,4 +305,4 @@ def _between(window: Window) -> str:
 
 
 def _list(rows: list[str]) -> str:
-    return f"slot {rows[0]}" if len(rows) == 1 else f"slots {', '.join(rows[:-1])} and {rows[-1]}"
+    return f"slot{'s' if len(rows) > 1 else ''} {words.both(rows)}"

@@ -22,11 +22,11 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from grader.checks import eventually
 from grader.errors import EngineFault
 from grader.modules.rollout import requests as driving
 from grader.modules.rollout.observe import Observed, epoch
 from grader.modules.rollout.trace import Event, Task, Trace, rows
+from grader.waiting import wait_until
 
 if TYPE_CHECKING:
     from grader.nodes.node import Node
@@ -119,7 +119,7 @@ class Recorder:
 
     def until(self, what: Callable[[], Any], within: float, stable_for: float = 0.0) -> bool:
         """Record on until `what()` is true (and for `stable_for` seconds); False if it is not."""
-        return bool(eventually(what, within=within, stable_for=stable_for))
+        return bool(wait_until(what, within=within, stable_for=stable_for))
 
     def settled(self) -> bool:
         """An update or rollback that began since the recording began has come to its end."""

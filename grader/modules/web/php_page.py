@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from grader.checks import eventually, fail
+from grader.checks import fail
 from grader.errors import EngineFault
 from grader.modules.http import Answer, connects, get, request_inside
 from grader.modules.inside import Inside
 from grader.modules.own_machine import OwnMachine
 from grader.modules.web.bare_html import without_tags
+from grader.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -51,10 +52,10 @@ class Page:
         return get(self.node.address, port, path, {"n": n}, timeout=timeout, follow=True)
 
     def wait(self, what: Callable[[], T], within: float, every: float = 0.1) -> T | None:
-        """`eventually`, with the patience that the target needs."""
+        """`wait_until`, with the patience that the target needs."""
         if self.live:
             within = min(within, SETTLES_WITHIN)
-        return eventually(what, within=within * self.patience, every=every)
+        return wait_until(what, within=within * self.patience, every=every)
 
     def wait_for(
         self, port: Callable[[], int], n: int, alive: Callable[[], bool] = lambda: True

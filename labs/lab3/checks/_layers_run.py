@@ -18,11 +18,12 @@ from _building import build as build_folder
 from _building import seconds_of
 from _building import vetted as vetted_dockerfile
 
-from grader.checks import CheckFailed, eventually, fail, needs_first
+from grader.checks import CheckFailed, fail, needs_first
 from grader.handout import rendering, workspace
 from grader.modules.image import Build, Image
 from grader.nodes.node import Completed
 from grader.vetting.dockerfile import Vetted
+from grader.waiting import wait_until
 
 CONTEXT = "/drydock/layers"
 """The student's folder on the node, where the image is built."""
@@ -152,7 +153,7 @@ def said(bench: Bench, image: Image) -> Said:
     said = bench.ask(image)
     # The time of compilation has whole seconds: what is compiled from now on has another one.
     now = time.monotonic()
-    eventually(lambda: time.monotonic() > now + 1.1, within=3)
+    wait_until(lambda: time.monotonic() > now + 1.1, within=3)
     return said
 
 

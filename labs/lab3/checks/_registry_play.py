@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grader.checks import eventually
 from grader.modules import registry
 from grader.modules.confined import confined
 from grader.modules.container import Container
@@ -17,6 +16,7 @@ from grader.modules.runbook import scenario
 from grader.modules.runbook.scenario import Judge, Ran
 from grader.modules.runbook.vetted import Allowed, Book, Part
 from grader.vetting.imagecli import Vetted
+from grader.waiting import wait_until
 
 FILE = "registry/runbook.txt"
 HOST = "laptop"
@@ -54,7 +54,7 @@ class Scene(scenario.Scene[Vetted]):
 
     def wait_for_registry(self) -> State:
         """How things stand once the registry answers, or when it has had its time."""
-        found = eventually(
+        found = wait_until(
             lambda: state if (state := self.now).registry.answers else None,
             within=ANSWERS_WITHIN * self.play.patience,
             every=0.5,

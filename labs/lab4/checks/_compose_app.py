@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from _compose_says import explained
 
-from grader.checks import eventually, fail
+from grader.checks import fail
 from grader.engine.images import catalogue
 from grader.modules import http
 from grader.modules.compose import ComposeProject
@@ -22,6 +22,7 @@ from grader.targets.local import hands_off
 from grader.vetting import compose as vetting
 from grader.vetting.resolved import Disagreement
 from grader.vetting.yamlfile import Refused
+from grader.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ def settle(look: Callable[[], tuple[T, float | None]], within: float) -> T | Non
         since = None if patience is None else (since or now)
         return (None,) if since is not None and now - since >= (patience or 0) else None
 
-    found = eventually(once, within=within)
+    found = wait_until(once, within=within)
     return found[0] if found else None
 
 
@@ -195,7 +196,7 @@ class App:
         def runs_on() -> bool:
             return start in {(c.id, c.started_at) for c in self.containers() if c.running}
 
-        return bool(eventually(runs_on, within=0, stable_for=LASTS))
+        return bool(wait_until(runs_on, within=0, stable_for=LASTS))
 
     def one(self, service: str) -> Container:
         """The container of a service, or the end of the check if there is none."""

@@ -11,12 +11,13 @@ from typing import Any
 
 from _compose_app import App, settle
 
-from grader.checks import eventually, fail
+from grader.checks import fail
 from grader.modules.container import Container, Event, Published, events
 from grader.modules.http import Answer, connects, redirect
 from grader.modules.probe import run_probe
 from grader.modules.web.bare_html import without_tags
 from grader.nodes.node import Completed
+from grader.waiting import wait_until
 
 DATABASE_PORT = 3306
 PAGE_SECONDS = 20.0
@@ -64,7 +65,7 @@ class Blog(App):
             found = self.containers("wordpress", "db")
             return len(found) >= 2 and all(runs_on(c) for c in found)
 
-        if not eventually(both, within=SETTLE + 1):
+        if not wait_until(both, within=SETTLE + 1):
             fail(
                 "Not all containers run on.",
                 expected="wordpress and db run, and were started once",

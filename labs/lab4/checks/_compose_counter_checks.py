@@ -8,7 +8,8 @@ from typing import Any
 from _compose_app import read, refuse_foreign_images, require_services
 from _compose_counter import Counter, shown_count
 
-from grader.checks import check, eventually, fail
+from grader.checks import check, fail
+from grader.waiting import wait_until
 
 # The counter: its files ---------------------------------------------------------------------
 
@@ -152,7 +153,7 @@ def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
             actual=counter.state("web"),
         )
     for web in webs:
-        answer = eventually(lambda web=web: counter.answer(web), within=30)
+        answer = wait_until(lambda web=web: counter.answer(web), within=30)
         page = answer.text.strip() if answer else ""
         count = shown_count(answer)
         if count is None or web.hostname not in page:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from _compose_life import Files, Judge, Scene, State
 
-from grader.checks import eventually
 from grader.modules import http
 from grader.modules.container import Container, log
+from grader.waiting import wait_until
 
 KILLED = 137
 """The exit code of what SIGKILL ended: 128 and 9."""
@@ -137,7 +137,7 @@ def rebuilt(scene: Scene) -> None:
     scene.wants(bool(running(before.pages)), "No page ran before this step.")
     if not running(now.pages):
         scene.fail("No page runs now.", expected="page runs", actual=now.in_words)
-    told = eventually(lambda: shows(scene, "second edition"), within=10)
+    told = wait_until(lambda: shows(scene, "second edition"), within=10)
     if not told:
         scene.fail(
             "The page shows its old text.",

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from _rollout_says import explained
 
-from grader.checks import eventually, fail
+from grader.checks import fail
 from grader.engine.images import catalogue
 from grader.errors import EngineFault
 from grader.modules import http
@@ -21,6 +21,7 @@ from grader.nodes.node import Completed
 from grader.vetting import stack as vetting
 from grader.vetting.resolved import Disagreement
 from grader.vetting.yamlfile import Refused
+from grader.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -168,9 +169,9 @@ class Deployed:
     def wait(
         self, what: Callable[[], T], within: float, stable_for: float = 0.0, every: float = 0.1
     ) -> T | None:
-        """`eventually`, with the patience that the target needs."""
+        """`wait_until`, with the patience that the target needs."""
         within *= self.patience
-        return eventually(what, within=within, stable_for=stable_for, every=every)
+        return wait_until(what, within=within, stable_for=stable_for, every=every)
 
     def deploy(self) -> None:
         """`docker stack deploy`, or the end of the check with what it said.

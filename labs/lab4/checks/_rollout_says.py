@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from grader.cut import cut
 from grader.nodes.node import Completed
+from grader.text.cut import cut
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     (

@@ -16,13 +16,14 @@ from _scientific_data import DataSet, data_set
 from _scientific_pins import plain
 from _scientific_says import meaning, must_have_worked
 
-from grader.checks import eventually, fail
+from grader.checks import fail
 from grader.errors import EngineFault
 from grader.modules.files import text_of
 from grader.modules.image import Build, Image, Running, build_image
 from grader.modules.packages import blame_the_network
 from grader.nodes.node import Completed
 from grader.vetting.dockerfile import Vetted, vet
+from grader.waiting import wait_until
 
 CONTEXT = "/drydock/scientific"
 DATA = "/drydock/scientific-data"
@@ -167,7 +168,7 @@ def inside(node: Any, image: Image, target: Any) -> Inside:
             said = container.out
             continue
         try:
-            answer = eventually(
+            answer = wait_until(
                 lambda running=container: _answer(running), within=30 * target.patience
             )
             if answer and answer != "ended":

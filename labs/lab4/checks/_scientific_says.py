@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from grader.checks import fail
-from grader.cut import cut
 from grader.modules.explain import explain
 from grader.nodes.node import Completed
+from grader.text.cut import cut
 
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (

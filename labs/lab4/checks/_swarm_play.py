@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 from _swarm_book import Allowed, Book, Part, argv
 from _swarm_probe import Probe
 
-from grader.checks import eventually
 from grader.modules.confined import confined
 from grader.modules.runbook import scenario
 from grader.modules.runbook.scenario import Ran
 from grader.modules.service import Service
 from grader.modules.swarm import NoManager, Swarm, SwarmNode
 from grader.vetting.dockercli import Vetted
+from grader.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -74,8 +74,8 @@ class Scene(scenario.Scene[Vetted]):
         stable_for: float = 0.0,
         every: float = 0.1,
     ) -> T | None:
-        """`eventually`, with the patience that the target needs."""
-        return eventually(what, within=self.seconds(within), stable_for=stable_for, every=every)
+        """`wait_until`, with the patience that the target needs."""
+        return wait_until(what, within=self.seconds(within), stable_for=stable_for, every=every)
 
     def seconds(self, usual: float) -> int:
         """So long here, where in a sandbox it would be `usual` seconds."""

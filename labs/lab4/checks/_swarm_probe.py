@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from grader.checks import cannot_show, eventually
+from grader.checks import cannot_show
 from grader.engine.testinfra_host import execute
 from grader.errors import EngineFault
 from grader.modules import http
 from grader.modules.container import Container
 from grader.modules.swarm import Swarm
+from grader.waiting import wait_until
 
 NAME = "drydock-probe"
 MESH = "drydock-mesh"
@@ -56,7 +57,7 @@ class Probe:
 
     def everywhere(self) -> bool:
         """Wait until it runs on every ready and active node; whether it does."""
-        return bool(eventually(lambda: self.swarm.converged(NAME), within=SECONDS * self.patience))
+        return bool(wait_until(lambda: self.swarm.converged(NAME), within=SECONDS * self.patience))
 
     def needs_its_image(self) -> None:
         """End the check if nodes of a student's own lack the image; elsewhere they have it."""
@@ -84,7 +85,7 @@ class Probe:
             left[:] = [pair for pair in left if not self._asks(tasks, *pair)]
             return not left
 
-        eventually(all_answer, within=within, every=0.3)
+        wait_until(all_answer, within=within, every=0.3)
         return left
 
     def mesh_works(self) -> bool:
@@ -100,7 +101,7 @@ class Probe:
         nodes = self.swarm.target.nodes
         try:
             return bool(
-                eventually(
+                wait_until(
                     lambda: all(
                         http.get(n.address, MESH_PORT, timeout=3 * self.patience) for n in nodes
                     ),

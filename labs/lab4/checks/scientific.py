@@ -16,11 +16,12 @@ from _scientific_pins import is_pinned, stated
 from _scientific_run import GIVEN, JUPYTER_PORT, Analysis, Inside, Rebuilt
 from _scientific_says import meaning, must_have_worked
 
-from grader.checks import check, eventually, fail
+from grader.checks import check, fail
 from grader.errors import EngineFault
 from grader.modules.http import Answer, get, post
 from grader.modules.image import Build, Image, Running
 from grader.vetting.dockerfile import SCRATCH, Vetted
+from grader.waiting import wait_until
 
 pytest_plugins = ["_scientific_run"]
 
@@ -261,7 +262,7 @@ def check_jupyter_answers(
     def settled() -> Answer | bool | None:
         return get(node.address, port, "/api", timeout=5) or not jupyter.now().running
 
-    eventually(settled, within=within, every=0.3)
+    wait_until(settled, within=within, every=0.3)
     answer = get(node.address, port, "/api/status", headers=known, timeout=20 * target.patience)
     if answer is None:
         _silent(jupyter, port, within)

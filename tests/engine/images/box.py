@@ -10,9 +10,9 @@ from typing import Any
 from docker import DockerClient
 from docker.models.containers import Container
 
-from grader.checks import eventually
 from grader.engine.sandbox import Sandbox
 from grader.modules import http
+from grader.waiting import wait_until
 from tests.engine import execs
 
 ports = itertools.count(18000)
@@ -69,7 +69,7 @@ class Running:
 
     def get(self, path: str = "/", within: float = 20) -> http.Answer:
         """The first answer to a request for the published port."""
-        answer = eventually(lambda: http.get(self.address, self.port, path), within=within)
+        answer = wait_until(lambda: http.get(self.address, self.port, path), within=within)
         assert answer, f"no answer; the container says:\n{self.log()}"
         return answer
 

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from grader.checks import eventually
+from grader.waiting import wait_until
 from tests.engine.images.box import Box, Running
 
 pytestmark = pytest.mark.engine
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.engine
 def ready(db: Running) -> None:
     """Until the server that stays answers on its port."""
     healthy = ("healthcheck.sh", "--connect", "--innodb_initialized")
-    assert eventually(lambda: db.execute(*healthy)[0] == 0, within=60), db.log()
+    assert wait_until(lambda: db.execute(*healthy)[0] == 0, within=60), db.log()
 
 
 def query(db: Running, statement: str, *options: str) -> str:
@@ -132,7 +132,7 @@ def test_healthcheck_script_knows_that_the_server_is_still_being_made(box: Box) 
         environment={"MARIADB_ROOT_PASSWORD": "r"},
         volumes={"/slow": {"bind": "/docker-entrypoint-initdb.d", "mode": "ro"}},
     ) as db:
-        assert eventually(lambda: "sourcing /docker-entrypoint-initdb.d" in db.log(), within=60)
+        assert wait_until(lambda: "sourcing /docker-entrypoint-initdb.d" in db.log(), within=60)
         # The classic trap: the temporary server answers on its socket.
         assert db.execute("mariadb-admin", "ping", "-pr")[0] == 0
         assert db.execute("healthcheck.sh", "--connect", "--innodb_initialized")[0] == 1
@@ -146,7 +146,7 @@ def test_redis_answers_everybody_and_keeps_its_data_when_stopped(box: Box) -> No
     volume = box.docker.volumes.create("redis-data")
     options = {"volumes": {volume.name: {"bind": "/data"}}}
     with box.running("redis:7", **options) as redis:
-        assert eventually(lambda: redis.execute("redis-cli", "ping")[1] == "PONG\n", within=10)
+        assert wait_until(lambda: redis.execute("redis-cli", "ping")[1] == "PONG\n", within=10)
         address = redis.out("hostname", "-i")
         other = box.output("redis:alpine", ["redis-cli", "-h", address, "incrby", "hits", "41"])
         assert other.strip() == "41"
@@ -154,7 +154,7 @@ def test_redis_answers_everybody_and_keeps_its_data_when_stopped(box: Box) -> No
         assert redis.out("cat", "/proc/1/comm") == "redis-server"
         assert redis.stop() == 0
     with box.running("redis", **options) as redis:
-        assert eventually(
+        assert wait_until(
             lambda: redis.execute("redis-cli", "incr", "hits")[1] == "42\n", within=10
         )
     volume.remove()
@@ -185,7 +185,7 @@ def test_redis_takes_options_and_files_as_usual(
         "redis:7", command, volumes={"/redis-conf": {"bind": "/conf", "mode": "ro"}}
     ) as redis:
         ask = ["redis-cli", "--no-auth-warning", "-a", "x", "config", "get", asked]
-        found = eventually(
+        found = wait_until(
             lambda: redis.execute(*ask)[1].strip().splitlines()[-2:] == [asked, told], within=10
         )
         assert found, redis.execute(*ask)[1]

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.engine import images, packages
 from grader.engine.images import catalogue, sets
 from grader.engine.sandbox import Sandbox
 from grader.engine.sources import pull
 from grader.modules import http
+from grader.waiting import wait_until
 from tests.engine.images.box import Box
 
 pytestmark = pytest.mark.engine
@@ -51,7 +51,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
     try:
-        assert eventually(lambda: http.get("127.0.0.1", port, "/v2/"), within=20)
+        assert wait_until(lambda: http.get("127.0.0.1", port, "/v2/"), within=20)
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from grader.checks import eventually
 from grader.modules import http
+from grader.waiting import wait_until
 from tests.engine.images.box import Box, Running
 
 pytestmark = pytest.mark.engine
@@ -34,7 +34,7 @@ def test_nginx_serves_pages_and_sites_where_they_are_expected(box: Box) -> None:
 def test_nginx_logs_to_the_container_and_stops_in_order(box: Box) -> None:
     with box.running("nginx:1.22", port=80) as web:
         assert web.get("/nowhere").status == 404
-        assert eventually(lambda: "GET /nowhere" in web.log(stderr=False), within=5)
+        assert wait_until(lambda: "GET /nowhere" in web.log(stderr=False), within=5)
         assert "No such file" in web.log(stdout=False)
         assert web.container.attrs["Config"]["StopSignal"] == "SIGQUIT"
         assert web.stop() == 0
@@ -72,8 +72,8 @@ def test_php_fpm_answers_on_port_9000_with_the_environment(box: Box, php: Runnin
     address = php.out("hostname", "-i")
     with box.running(image, port=80, extra_hosts={"php": address}) as web:
         assert web.get().text == "blue fpm-fcgi 42"
-    assert eventually(lambda: "seen" in php.log(stdout=False), within=5)
-    assert eventually(lambda: '"GET /" 200' in php.log(stdout=False), within=5)
+    assert wait_until(lambda: "seen" in php.log(stdout=False), within=5)
+    assert wait_until(lambda: '"GET /" 200' in php.log(stdout=False), within=5)
 
 
 def test_php_has_a_command_line_and_its_settings_under_usr_local(php: Running) -> None:
@@ -94,7 +94,7 @@ def test_php_extensions_are_installed_by_the_official_script(box: Box) -> None:
 
 def test_php_fpm_stops_in_order(box: Box) -> None:
     with box.running("php:8.2-fpm") as php:
-        assert eventually(lambda: "ready to handle connections" in php.log(), within=10)
+        assert wait_until(lambda: "ready to handle connections" in php.log(), within=10)
         assert php.container.attrs["Config"]["StopSignal"] == "SIGQUIT"
         assert php.stop() == 0
 
@@ -119,7 +119,7 @@ def blog(
             box.running("wordpress", port=80, environment=web, **options) as site,
         ):
             # Until the database answers, the visitor is told so, as by the official image.
-            assert eventually(lambda: site.get("/wp-admin/install.php").status == 200, within=60), (
+            assert wait_until(lambda: site.get("/wp-admin/install.php").status == 200, within=60), (
                 store.log() + site.log()
             )
             yield store, site

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from grader.checks import eventually
 from grader.lab import labfile
 from grader.paths import KIT
 from grader.vetting import compose, stack
 from grader.vetting.yamlfile import Refused
+from grader.waiting import wait_until
 from tests.hostile import cases as corpus
 from tests.hostile import judge, layout, makers
 from tests.hostile.run import Ran
@@ -240,7 +240,7 @@ def test_services_of_the_host_note_who_comes(tmp_path: Path) -> None:
         assert heard.endswith(b"canary4711")
         with socket.socket(type=socket.SOCK_DGRAM) as sender:
             sender.sendto(b"knock", ("127.0.0.1", services.loop_port))
-        assert eventually(lambda: len(services.visits) == 2, within=10)
+        assert wait_until(lambda: len(services.visits) == 2, within=10)
         assert ["hello" in services.visits[0], "knock" in services.visits[1]] == [True, True]
     finally:
         services.close()

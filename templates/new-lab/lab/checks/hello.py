@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from grader.checks import check, eventually, fail
+from grader.checks import check, fail
 from grader.engine.images import catalogue
 from grader.modules import http
 from grader.modules.image import Build, Running, WillNotStart, build_image
 from grader.vetting.dockerfile import Vetted, vet
+from grader.waiting import wait_until
 
 CONTEXT = "/drydock/hello"
 
@@ -69,7 +70,7 @@ def check_says_the_word(node: Any, build: Build, variant: dict[str, Any]) -> Non
     except WillNotStart as error:
         fail("The container does not start.", actual=error.reason)
     try:
-        answer = eventually(
+        answer = wait_until(
             lambda: http.get(node.address, running.published) if running.published else None,
             within=20,
         )

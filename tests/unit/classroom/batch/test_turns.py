@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from grader.checks import eventually
 from grader.classroom.batch.turns import Turns
 from grader.grading.exercise import Stopped
 from grader.lab.model import Exercise
+from grader.waiting import wait_until
 
 
 def exercise(nodes: int = 1) -> Exercise:
@@ -38,7 +38,7 @@ class Run:
 
 
 def soon(condition: Callable[[], bool]) -> bool:
-    return eventually(condition, within=10)
+    return wait_until(condition, within=10)
 
 
 def never(*events: threading.Event) -> bool:

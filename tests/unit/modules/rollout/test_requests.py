@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from grader.checks import eventually
 from grader.modules.rollout import requests
 from grader.modules.rollout.requests import Driver
 from grader.modules.rollout.trace import Request
+from grader.waiting import wait_until
 from tests.unit.modules.test_http import GENEROUS, HEAD, SHORT, SLOW
 from tests.unit.raw_server import page, serving
 
@@ -18,7 +18,7 @@ from tests.unit.raw_server import page, serving
 def first_request(port: int) -> Request:
     driver = Driver("manager1", "127.0.0.1", port, time.monotonic, every=60)
     driver.start()
-    assert eventually(lambda: driver.result().sent, within=30)
+    assert wait_until(lambda: driver.result().sent, within=30)
     driver.stop()
     return driver.result().sent[0]
 
