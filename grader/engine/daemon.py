@@ -108,7 +108,7 @@ def _launch(where: EnginePaths, owner: tuple[int, int]) -> None:
     kernel_limits.raise_shared()
     started = leftovers.start_time(process.pid)
     state = State(process.pid, started or 0, pool, owner)
-    _write(where.state, json.dumps(asdict(state)))
+    private.write(where.state, json.dumps(asdict(state)).encode(), mode=0o644)
     firewall.up(where.key, pool)
     deadline = time.monotonic() + START_SECONDS
     while not answers(where.url, 5):
@@ -123,13 +123,6 @@ def _launch(where: EnginePaths, owner: tuple[int, int]) -> None:
         sealed.attach_all(where)
     os.chown(where.socket, owner[0], owner[1])
     where.socket.chmod(0o600)
-
-
-def _write(path: Path, text: str) -> None:
-    new = path.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    new.chmod(0o644)
-    new.replace(path)
 
 
 def log_tail(where: EnginePaths, lines: int = 12) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grader.engine import packages
+from grader.waiting import wait_until
 
 
 def start_time(pid: int) -> int | None:
@@ -44,12 +45,7 @@ def end(pid: int, started: int, seconds: float) -> None:
 
 def wait_gone(pid: int, started: int, seconds: float) -> bool:
     """Whether that process ends within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while start_time(pid) == started:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+    return bool(wait_until(lambda: start_time(pid) != started, within=seconds, every=0.05))
 
 
 def kill_all(folder: str, containers: Iterable[str]) -> None:

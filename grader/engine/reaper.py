@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from grader.engine import disk, engine_paths, leftovers, mirror, node_socket
 from grader.errors import EngineFault
+from grader.files import private
 
 if TYPE_CHECKING:
     import docker
@@ -174,10 +175,7 @@ def _note(run_id: str) -> dict[str, Any]:
 
 def _write_note(run_id: str, note: Mapping[str, Any]) -> None:
     """At once or not at all: a half-written note would make a living swarm a dead run."""
-    path = _folder() / f"{run_id}.json"
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(note), encoding="utf-8")
-    new.replace(path)
+    private.write_text(_folder() / f"{run_id}.json", json.dumps(note))
 
 
 def _forget(run_id: str) -> None:

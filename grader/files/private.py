@@ -36,14 +36,17 @@ def folder(path: Path) -> None:
     _set(path, FOLDER)
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file so that readers see the old or the new one, never a part. OSError."""
+def write(path: Path, content: bytes, mode: int = FILE) -> None:
+    """Write a file so that readers see the old or the new one, never a part. OSError.
+
+    `mode` is for what is no secret: a state that others must read.
+    """
     folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        _set(Path(temporary), FILE)
+        _set(Path(temporary), mode)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from grader import paths
 from grader.console import say
 from grader.errors import KitError
+from grader.files import private
 from grader.machines.provider import Options
 
 WAIT_SECONDS = 1800
@@ -38,11 +39,7 @@ def recall() -> Remembered | None:
 
 def remember(kind: str, options: Options) -> None:
     hosts = str(options.hosts_file.resolve()) if options.hosts_file else None
-    path = _file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(asdict(Remembered(kind, hosts))), encoding="utf-8")
-    new.replace(path)
+    private.write_text(_file(), json.dumps(asdict(Remembered(kind, hosts))))
 
 
 def forget() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from grader.engine import locks, node_image
 from grader.engine.mirror import making
 from grader.errors import EngineFault
+from grader.waiting import wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -136,11 +136,13 @@ def _used(found: Mapping[str, Any]) -> bool:
 
 def _others(client: docker.DockerClient) -> str:
     """The one that another data directory's run is making."""
-    deadline = time.monotonic() + making.SECONDS
-    while time.monotonic() < deadline:
+
+    def usable() -> Mapping[str, Any] | None:
         found = making.find(client)
-        if found is not None and _usable(found):
-            making.wait(client, found["Id"])
-            return str(found["Id"])
-        time.sleep(0.1)
-    raise EngineFault("The class mirror is made by another run and does not start.")
+        return found if found is not None and _usable(found) else None
+
+    found = wait_until(usable, within=making.SECONDS)
+    if found is None:
+        raise EngineFault("The class mirror is made by another run and does not start.")
+    making.wait(client, found["Id"])
+    return str(found["Id"])
