@@ -22,6 +22,7 @@ from grader.engine import disk, firewall, kernel_limits, leftovers, packages, po
 from grader.engine.engine_paths import EnginePaths
 from grader.engine.engine_state import REMEDY, State, answers, read_state
 from grader.errors import EngineFault, KitError, NoEngine
+from grader.files.private import write
 
 START_SECONDS = 90.0
 STOP_SECONDS = 30
@@ -108,7 +109,7 @@ def _launch(where: EnginePaths, owner: tuple[int, int]) -> None:
     kernel_limits.raise_shared()
     started = leftovers.start_time(process.pid)
     state = State(process.pid, started or 0, pool, owner)
-    private.write(where.state, json.dumps(asdict(state)).encode(), mode=0o644)
+    write(where.state, json.dumps(asdict(state)).encode(), mode=0o644)
     firewall.up(where.key, pool)
     deadline = time.monotonic() + START_SECONDS
     while not answers(where.url, 5):

@@ -179,8 +179,10 @@ def _write_note(run_id: str, note: Mapping[str, Any]) -> None:
 
 
 def _forget(run_id: str) -> None:
-    for end in (".json", ".new", ".lock"):
-        (_folder() / f"{run_id}{end}").unlink(missing_ok=True)
+    # With a dot before it: what a killed process had begun to write.
+    for pattern in (f"{run_id}.json", f".{run_id}.json.*", f"{run_id}.lock"):
+        for path in _folder().glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def clean(client: docker.DockerClient, run_id: str) -> None:
