@@ -96,7 +96,8 @@ def test_what_compose_says_is_put_into_words(node: Node, case: str) -> None:
     done = project.up(timeout=60)
     try:
         assert not done.ok, done.out
-        reason, hint = explained(done, "up -d", "counter")
+        known = explained(done, "up -d", "counter")
+        reason, hint = known.reason, known.hint
         assert words in reason, done.out
         assert "{" not in reason + hint
     finally:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from grader.checks import fail
-from grader.modules.explain import explain
+from grader.modules.explain import Explainer
 from grader.modules.image import Image, Running, WillNotStart
 from grader.modules.web.php_page import Page, a_number, running_programs
 
@@ -22,13 +22,17 @@ STOPS_WITHIN = 10
 
 
 def must_start(
-    node: Node, image: Image, port: int, environment: Mapping[str, str] | None = None
+    node: Node,
+    image: Image,
+    port: int,
+    explainer: Explainer,
+    environment: Mapping[str, str] | None = None,
 ) -> Running:
     """A container of it (see Running.start)."""
     try:
         return Running.start(node, image, port, environment=environment)
     except WillNotStart as error:
-        known = explain(error.reason)
+        known = explainer.explain(error.reason)
         fail(
             known.reason if known else "A container of the image cannot be started.",
             expected="a container that runs",
@@ -37,14 +41,14 @@ def must_start(
         )
 
 
-def must_serve(container: Running, image: Image, page: Page) -> None:
+def must_serve(container: Running, image: Image, page: Page, explainer: Explainer) -> None:
     """The container runs, and serves the page at its port."""
     port, n = container.port, a_number()
     page.wait_for(lambda: container.published, n, alive=lambda: container.now().running)
     state = container.now()
     log = container.log(lines=60)
     if not state.running:
-        known = explain(log)
+        known = explainer.explain(log)
         fail(
             known.reason if known else "The container ended by itself.",
             expected="a container that goes on running",
@@ -69,7 +73,7 @@ def must_serve(container: Running, image: Image, page: Page) -> None:
     page.must_be_mine(answer, port, at=container.published, log=log)
 
 
-def must_become_healthy(container: Running, image: Image, page: Page) -> None:
+def must_become_healthy(container: Running, image: Image, page: Page, explainer: Explainer) -> None:
     """The image's own HEALTHCHECK finds it well."""
     where = "http://localhost" + (f":{container.port}" if container.port != 80 else "")
     if not image.healthcheck:
@@ -89,7 +93,7 @@ def must_become_healthy(container: Running, image: Image, page: Page) -> None:
     if container.now().health != "healthy":
         probe = container.last_probe
         said = str(probe.get("Output", "")).strip()
-        known = explain(said)
+        known = explainer.explain(said)
         fail(
             "The page answers, but the HEALTHCHECK fails.",
             expected="healthy",

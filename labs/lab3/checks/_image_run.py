@@ -11,6 +11,7 @@ import pytest
 from _building import build as build_folder
 from _building import seconds_of
 from _building import vetted as vetted_dockerfile
+from _image_says import EXPLAINER
 
 from grader.modules.image import Build, Image, Running
 from grader.modules.web.php_page import Page
@@ -88,6 +89,6 @@ def other_build(
 
 @pytest.fixture(scope="session")
 def container(node: Any, image: Image, variant: dict[str, Any]) -> Iterator[Running]:
-    running = must_start(node, image, int(variant["page_port"]))
+    running = must_start(node, image, int(variant["page_port"]), EXPLAINER)
     yield running
     running.remove()

@@ -10,6 +10,7 @@ import secrets
 from typing import Any
 
 from _image_run import RELEASE
+from _image_says import EXPLAINER, TOO_SLOW
 
 from grader.checks import check, fail
 from grader.errors import EngineFault
@@ -34,7 +35,7 @@ def check_dockerfile(vetted: Vetted) -> None:
 @check(points=1, needs=["dockerfile"])
 def check_builds(build: Build, build_seconds: float) -> None:
     """It builds an image with nginx and PHP-FPM in it (RUN)."""
-    must_have_built(build.done, build_seconds)
+    must_have_built(build.done, build_seconds, EXPLAINER, TOO_SLOW)
     assert build.image is not None
     missing = [name for name in ("nginx", "php-fpm") if not _has(build.image, name)]
     if missing:
@@ -59,7 +60,7 @@ def _has(image: Image, program: str) -> bool:
 @check(points=3, needs=["builds"])
 def check_page(container: Running, page: Page, image: Image) -> None:
     """A container of the image serves your page on your port (COPY, CMD)."""
-    must_serve(container, image, page)
+    must_serve(container, image, page, EXPLAINER)
 
 
 @check(points=2, needs=["page"])
@@ -84,7 +85,7 @@ def check_greeting(
         )
     _must_greet(page, container, usual)
     other = f"Greetings number {secrets.randbelow(90_000) + 10_000}"
-    second = must_start(node, image, port, environment={"GREETING": other})
+    second = must_start(node, image, port, EXPLAINER, environment={"GREETING": other})
     try:
         page.wait_for(lambda: second.published, a_number(), alive=lambda: second.now().running)
         _must_greet(page, second, other)
@@ -134,6 +135,8 @@ def check_argument(other_build: Build, other_release: str, build_seconds: float)
         f"docker build --build-arg {RELEASE}={other_release}",
         build_seconds,
         "Without --build-arg it builds: look at where RELEASE is used.",
+        EXPLAINER,
+        TOO_SLOW,
     )
     assert other_build.image is not None
     said = other_build.image.labels
@@ -218,7 +221,7 @@ def check_not_root(container: Running) -> None:
 @check(points=1.5, needs=["page"])
 def check_healthy(container: Running, image: Image, page: Page) -> None:
     """The container becomes healthy by the image's own HEALTHCHECK."""
-    must_become_healthy(container, image, page)
+    must_become_healthy(container, image, page, EXPLAINER)
 
 
 @check(points=1.5, needs=["page"])

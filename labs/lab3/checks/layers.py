@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from _layers_run import Rebuilt, Said, must_say
+from _layers_says import EXPLAINER
 
 from grader.checks import check, fail
 from grader.engine.images import catalogue
@@ -32,6 +33,7 @@ def check_works(build: Build, build_seconds: float, request: Any, variant: dict[
         "docker build",
         build_seconds,
         "The Dockerfile that was handed out builds: compare yours with it.",
+        EXPLAINER,
     )
     said: Said = request.getfixturevalue("said")
     must_say(
@@ -103,6 +105,7 @@ def _must_be_built(rebuilt: Rebuilt, what: str, seconds: float) -> None:
         f"docker build after a change of {what}",
         seconds,
         f"Nothing but {what} has changed.",
+        EXPLAINER,
     )
 
 
@@ -146,6 +149,7 @@ def check_notes(other_notes: Build, image: Image, mark: str, build_seconds: floa
         "docker build after a change of notes/",
         build_seconds,
         "Nothing but notes/ has changed.",
+        EXPLAINER,
     )
     assert other_notes.image is not None
     places = _containing(image, (mark,))

@@ -167,8 +167,8 @@ class App:
             self.at_rest = command.startswith(("up", "start", "restart"))
             return
         blame_the_network(self.node, done)
-        reason, hint = explained(done, command, self.folder)
-        fail(reason + self.note(), actual=done.tail(), hint=hint, log=self.story(done))
+        known = explained(done, command, self.folder)
+        fail(known.reason + self.note(), actual=done.tail(), hint=known.hint, log=self.story(done))
 
     def clear(self) -> None:
         """Take the project away with all its containers, so that its ports are free again.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from grader.modules.explain import explain
+from grader.modules.explain import Explained, Explainer
 from grader.nodes.node import Completed
 from grader.text.cut import cut
 
@@ -140,35 +140,34 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
-_COMPILED = tuple((re.compile(p, re.IGNORECASE), r, h) for p, r, h in _SAID)
+FOLDERS = ("counter", "blog", "compose")
+_BUILD = {folder: Explainer(folder) for folder in FOLDERS}
+_COMPOSE = {folder: Explainer(folder, patterns=_SAID) for folder in FOLDERS}
+EXPLAINERS = (*_BUILD.values(), *_COMPOSE.values())
 
 
-def explained(done: Completed, command: str, folder: str) -> tuple[str, str]:
-    """(reason, hint) of a compose command that did not work in a folder of the workspace."""
+def explained(done: Completed, command: str, folder: str) -> Explained:
+    """Why a compose command did not work in a folder of the workspace."""
     typed = f"`docker compose {command}`"
     if done.timed_out:
-        return (
+        return Explained(
             f"{typed} was not ready after {done.seconds:.0f} seconds and was ended.",
             "Run it yourself and watch what it waits for: a build that asks something, a container"
             " that does not stop when told to, a health check that is never content.",
         )
     if "failed to solve" in done.out or "failed to build" in done.out.lower():
-        known = explain(done.out)
+        known = _BUILD[folder].explain(done.out)
         if known:
-            return f"The image cannot be built: {known.reason}", known.hint
-        return (
+            return Explained(f"The image cannot be built: {known.reason}", known.hint)
+        return Explained(
             "The image cannot be built.",
             f"Run `docker compose build` in {folder}/: the first line with an error counts.",
         )
-    said = cut(done.out)
-    for pattern, reason, hint in _COMPILED:
-        found = pattern.search(said)
-        if found:
-            for number, word in enumerate(found.groups(), 1):
-                reason = reason.replace(f"{{{number}}}", (word or "").strip())
-            return reason, hint
-    errors = re.findall(r"^Error response from daemon: (.+)$", said, re.MULTILINE)
-    return (
+    known = _COMPOSE[folder].explain(done.out)
+    if known:
+        return known
+    errors = re.findall(r"^Error response from daemon: (.+)$", cut(done.out), re.MULTILINE)
+    return Explained(
         f"{typed} does not work" + (f": {errors[-1].rstrip('.')[:300]}." if errors else "."),
         f"Run it yourself in {folder}/ and read its last lines.",
     )

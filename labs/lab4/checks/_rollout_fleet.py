@@ -189,8 +189,8 @@ class Deployed:
             return
         done = self.unreadable or self.stack.deploy()
         if not done.ok:
-            reason, hint = explained(done)
-            fail(reason, actual=done.tail(), hint=hint, log=done.out)
+            known = explained(done)
+            fail(known.reason, actual=done.tail(), hint=known.hint, log=done.out)
 
     def all_run(self, within: float = SETTLE, stable_for: float = 1.0) -> bool:
         """Whether every service has come to what the file asks for, and stays so."""

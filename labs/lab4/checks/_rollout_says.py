@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
+from grader.modules.explain import Explained, Explainer
 from grader.nodes.node import Completed
-from grader.text.cut import cut
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     (
@@ -64,24 +62,18 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
-_COMPILED = tuple((re.compile(p, re.IGNORECASE), r, h) for p, r, h in _SAID)
+EXPLAINER = Explainer("rollout", patterns=_SAID)
+EXPLAINERS = (EXPLAINER,)
 
 
-def explained(done: Completed) -> tuple[str, str]:
-    """(reason, hint) of a `docker stack deploy` that did not work."""
+def explained(done: Completed) -> Explained:
+    """Why a `docker stack deploy` did not work."""
     if done.timed_out:
-        return (
+        return Explained(
             f"`docker stack deploy` was not ready after {done.seconds:.0f} seconds.",
             "Run it yourself and watch what it waits for.",
         )
-    said = cut(done.out)
-    for pattern, reason, hint in _COMPILED:
-        found = pattern.search(said)
-        if found:
-            for number, word in enumerate(found.groups(), 1):
-                reason = reason.replace(f"{{{number}}}", (word or "").strip())
-            return reason, hint
-    return (
+    return EXPLAINER.explain(done.out) or Explained(
         "`docker stack deploy` does not work.",
         "Run it yourself in rollout/ and read its last line.",
     )

@@ -14,12 +14,14 @@ from typing import Any, Literal, NoReturn
 import pytest
 from _scientific_data import DataSet, data_set
 from _scientific_pins import plain
-from _scientific_says import meaning, must_have_worked
+from _scientific_says import EXPLAINER
 
 from grader.checks import fail
 from grader.errors import EngineFault
+from grader.modules.explain import Explained
 from grader.modules.files import text_of
 from grader.modules.image import Build, Image, Running, build_image
+from grader.modules.outcomes import must_have_worked
 from grader.modules.packages import blame_the_network
 from grader.nodes.node import Completed
 from grader.vetting.dockerfile import Vetted, vet
@@ -182,11 +184,16 @@ def inside(node: Any, image: Image, target: Any) -> Inside:
 
 def _no_python(said: str) -> NoReturn:
     """End the check: there is no Python in it that could be asked."""
-    reason, hint = meaning(said) or (
+    known = EXPLAINER.explain(said) or Explained(
         "The image runs no Python 3.",
         "docker run --rm IMAGE python3 --version shows what is wrong.",
     )
-    fail(reason, expected="an image whose python3 runs", actual=said.strip()[-300:], hint=hint)
+    fail(
+        known.reason,
+        expected="an image whose python3 runs",
+        actual=said.strip()[-300:],
+        hint=known.hint,
+    )
 
 
 Told = tuple[frozenset[str], dict[str, str], dict[str, str]]
@@ -282,7 +289,9 @@ def jupyter(node: Any, image: Image, variant: Mapping[str, Any]) -> Iterator[Run
     options = ["--publish", f"{port}:{JUPYTER_PORT}", "--env", f"JUPYTER_TOKEN={token}"]
     container = _start(node, options, [])
     if isinstance(container, Completed):
-        must_have_worked(container, "docker run", 60, "docker run says the same: try it.")
+        must_have_worked(
+            container, "docker run", 60, "docker run says the same: try it.", EXPLAINER
+        )
         raise EngineFault("docker run did not tell which container it started.")
     yield container
     container.remove()

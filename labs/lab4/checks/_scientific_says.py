@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from grader.modules.explain import GENERAL, Explainer
 
-from grader.checks import fail
-from grader.modules.explain import explain
-from grader.nodes.node import Completed
-from grader.text.cut import cut
-
-_PATTERNS: tuple[tuple[str, str, str], ...] = (
+_SAID: tuple[tuple[str, str, str], ...] = (
     (
         r"externally-managed-environment",
         "Debian's own Python lets pip install into virtual environments only.",
@@ -34,15 +29,9 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "apt-cache policy {2} shows the version there is (run apt-get update before it).",
     ),
     (
-        r"E: Unable to locate package (\S+)",
-        "apt-get knows no package {1}.",
-        "Run apt-get update in the same RUN before it, and check the spelling: python3-numpy,"
-        " python3-scipy, python3-pandas, python3-matplotlib, jupyter-notebook.",
-    ),
-    (
         r"\"/?([^\s\"]+)\": not found|failed to compute cache key:.*\"/?([^\"\n]+)\": not found",
-        "COPY finds no {1}{2} in the folder scientific/.",
-        "Paths of COPY count from the folder that is built, scientific/, and cannot lead out of"
+        "COPY finds no {1}{2} in the folder {folder}/.",
+        "Paths of COPY count from the folder that is built, {folder}/, and cannot lead out of"
         " it. Does a .dockerignore leave it out?",
     ),
     (
@@ -72,41 +61,17 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
-_COMPILED = tuple((re.compile(p, re.MULTILINE), r, h) for p, r, h in _PATTERNS)
+EXPLAINER = Explainer(
+    "scientific",
+    patterns=(*_SAID, *GENERAL),
+    packages=(
+        *("python3-numpy", "python3-scipy", "python3-pandas", "python3-matplotlib"),
+        "jupyter-notebook",
+    ),
+)
+EXPLAINERS = (EXPLAINER,)
 
-
-def meaning(output: str) -> tuple[str, str] | None:
-    """Why it went wrong and what to do, in words for a student; None for what is not known."""
-    output = cut(output)
-    for pattern, reason, hint in _COMPILED:
-        found = pattern.search(output)
-        if found:
-            for number, word in enumerate(found.groups(), 1):
-                reason = reason.replace(f"{{{number}}}", word or "")
-                hint = hint.replace(f"{{{number}}}", word or "")
-            return reason, hint
-    known = explain(output)
-    return (known.reason, known.hint) if known else None
-
-
-def must_have_worked(done: Completed, what: str, limit: float, otherwise: str) -> None:
-    """Fail if a command did not end well within `limit` seconds, with the likely cause."""
-    if done.ok:
-        return
-    if done.timed_out:
-        fail(
-            f"{what} had not ended after {limit:.0f} s and was stopped.",
-            expected=f"an end within {limit:.0f} s",
-            actual=f"its last words: {done.tail(1) or 'none'}",
-            hint="Install less, or ready-made packages (pip's wheels, Debian's) instead of building"
-            " from source; look for a command that waits or never ends.",
-            log=done.tail(60),
-        )
-    reason, hint = meaning(done.out) or (f"{what} ended with exit code {done.rc}.", otherwise)
-    fail(
-        reason,
-        expected="exit code 0",
-        actual=f"exit code {done.rc}",
-        hint=hint,
-        log=done.tail(60),
-    )
+TOO_SLOW = (
+    "Install less, or ready-made packages (pip's wheels, Debian's) instead of building from source;"
+    " look for a command that waits or never ends."
+)

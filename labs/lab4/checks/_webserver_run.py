@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _webserver_says import EXPLAINER
 
 from grader.checks import CheckFailed, cannot_show, fail
 from grader.engine.images import catalogue
@@ -178,7 +179,7 @@ def image(build: Build) -> Image:
 
 @pytest.fixture(scope="session")
 def container(node: Any, image: Image) -> Iterator[Running]:
-    running = must_start(node, image, port=80)
+    running = must_start(node, image, 80, EXPLAINER)
     yield running
     running.remove()
 

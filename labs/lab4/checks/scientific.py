@@ -14,12 +14,14 @@ from _scientific_data import wrong
 from _scientific_picture import NoPicture, decode
 from _scientific_pins import is_pinned, stated
 from _scientific_run import GIVEN, JUPYTER_PORT, Analysis, Inside, Rebuilt
-from _scientific_says import meaning, must_have_worked
+from _scientific_says import EXPLAINER, TOO_SLOW
 
 from grader.checks import check, fail
 from grader.errors import EngineFault
+from grader.modules.explain import Explained
 from grader.modules.http import Answer, get, post
 from grader.modules.image import Build, Image, Running
+from grader.modules.outcomes import must_have_worked
 from grader.vetting.dockerfile import SCRATCH, Vetted
 from grader.waiting import wait_until
 
@@ -43,6 +45,8 @@ def check_image_builds(build: Build, build_seconds: float, request: Any) -> None
         "docker build",
         build_seconds,
         "Read the output's end: the step that failed is repeated there.",
+        EXPLAINER,
+        TOO_SLOW,
     )
     inside: Inside = request.getfixturevalue("inside")
     missing = [name for name in LIBRARIES if name not in inside.modules]
@@ -79,6 +83,8 @@ def check_results_right(analysis: Analysis) -> None:
         f"python3 {GIVEN}",
         analysis.done.seconds,
         "Run it with the data in the folder data/, as the Dockerfile's first lines say.",
+        EXPLAINER,
+        TOO_SLOW,
     )
     if analysis.results is None:
         fail(
@@ -175,6 +181,8 @@ def check_rebuilds_from_cache(rebuilt: Rebuilt, image: Image, build_seconds: flo
         "docker build after a change of analysis.py",
         build_seconds,
         "analysis.py has one comment line more than before, and nothing else has changed.",
+        EXPLAINER,
+        TOO_SLOW,
     )
     assert rebuilt.build.image is not None
     again = rebuilt.build.image
@@ -294,10 +302,11 @@ def _silent(jupyter: Running, port: int, within: float) -> None:
     state, log = jupyter.now(), jupyter.log()
     heard = jupyter.listening()
     if not state.running:
-        reason, hint = meaning(log) or (
+        known = EXPLAINER.explain(log) or Explained(
             "The container ended by itself.",
             'CMD must start Jupyter in the foreground: CMD ["jupyter", "lab", "--ip=0.0.0.0"]',
         )
+        reason, hint = known.reason, known.hint
     elif any(s.port == JUPYTER_PORT and not s.from_outside for s in heard):
         reason = "Jupyter answers inside the container only."
         hint = "By itself it listens on 127.0.0.1. Let it take visitors from outside: --ip=0.0.0.0"

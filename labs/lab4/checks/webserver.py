@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from _webserver_run import BARE, NOT_RUN, Second, vetted_dockerfile
+from _webserver_says import EXPLAINER, TOO_SLOW
 
 from grader.checks import cannot_show, check, fail
-from grader.modules.explain import explain
 from grader.modules.files import text_of
 from grader.modules.image import Build, Image, Running
 from grader.modules.machine import Machine
@@ -30,13 +30,13 @@ def check_script_present(folder: Path) -> None:
     text = text_of(folder, "provision.sh")
     lines = [line for line in text.split("\n") if line.strip()]
     if all(line.endswith("\r") for line in lines):
-        known = explain("\\r: command not found")
+        known = EXPLAINER.explain("\\r: command not found")
         assert known is not None
         fail(
             "provision.sh has Windows line ends (CRLF), which bash takes for part of each command.",
             expected="lines that end with LF",
             actual="lines that end with CR LF",
-            hint=known.hint.replace("FILE", "provision.sh"),
+            hint=known.hint,
         )
 
 
@@ -61,7 +61,14 @@ def check_packages_installed(machine: Machine, first_run: Completed, build_secon
             hint="Run your provision.sh there, as root: sudo bash provision.sh",
         )
     if missing:
-        must_have_worked(first_run, "provision.sh", build_seconds, "Read the end of its output.")
+        must_have_worked(
+            first_run,
+            "provision.sh",
+            build_seconds,
+            "Read the end of its output.",
+            EXPLAINER,
+            TOO_SLOW,
+        )
         fail(
             f"The script ran through without installing {' and '.join(missing)}.",
             expected="the packages nginx and php-fpm",
@@ -82,6 +89,8 @@ def check_provision_succeeds(first_run: Completed, build_seconds: float) -> None
         build_seconds,
         "The script's exit code is that of its last command, or with set -e of the first that"
         " failed. bash -x provision.sh shows each command.",
+        EXPLAINER,
+        TOO_SLOW,
     )
 
 
@@ -91,7 +100,7 @@ def check_nginx_config_valid(machine: Machine, first_run: Completed) -> None:
     tested = machine.host.run("nginx -t")
     if tested.rc != 0:
         said = tested.stderr or tested.stdout
-        known = explain(said)
+        known = EXPLAINER.explain(said)
         fail(
             known.reason if known else "nginx refuses its configuration.",
             expected="test is successful",
@@ -165,6 +174,8 @@ def check_second_run(
         "The second run of provision.sh",
         build_seconds,
         "What is there already must not be an error: mkdir -p, ln -sf, cp, rm -f.",
+        EXPLAINER,
+        TOO_SLOW,
     )
     if second_run.changed:
         more = len(second_run.changed) - 5
@@ -200,19 +211,19 @@ def check_base_allowed(folder: Path, lab: Any) -> None:
 @check(points=1, needs=["base_allowed"])
 def check_image_builds(build: Build, build_seconds: float) -> None:
     """The image builds."""
-    must_have_built(build.done, build_seconds)
+    must_have_built(build.done, build_seconds, EXPLAINER, TOO_SLOW)
 
 
 @check(points=1.5, needs=["image_builds"])
 def check_container_page(container: Running, page: Page, image: Image) -> None:
     """A container of the image serves your page on its port 80."""
-    must_serve(container, image, page)
+    must_serve(container, image, page, EXPLAINER)
 
 
 @check(points=1, needs=["container_page"])
 def check_becomes_healthy(container: Running, image: Image, page: Page) -> None:
     """The container becomes healthy by the image's own HEALTHCHECK."""
-    must_become_healthy(container, image, page)
+    must_become_healthy(container, image, page, EXPLAINER)
 
 
 @check(points=1, needs=["container_page"])

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from grader.modules.explain import explain, unreachable
+from grader.modules.explain import NGINX, PHP, SCRIPT, Explainer, unreachable
+
+explain = Explainer(
+    "webserver",
+    about=(SCRIPT, NGINX, PHP),
+    packages=("nginx", "php-fpm"),
+    script="provision.sh",
+).explain
 
 
 @pytest.mark.parametrize(
@@ -13,11 +20,11 @@ from grader.modules.explain import explain, unreachable
         ("provision.sh: line 2: $'\\r': command not found", "Windows line ends", "LF"),
         (
             "After this operation, 40 MB will be used.\nDo you want to continue? [Y/n] Abort.",
-            "nobody was there to answer",
+            "runs unattended",
             "install -y",
         ),
         ("E: Unable to locate package ngnix", "knows no package ngnix.", "update"),
-        ("provision.sh: line 9: systemctl: command not found", "no systemd", "service nginx"),
+        ("provision.sh: line 9: systemctl: command not found", "no systemd", "service NAME"),
         ("provision.sh: line 3: sudo: command not found", "uses sudo", "leave sudo out"),
         ("php-fpm: unrecognized service", "no service named php-fpm", "/etc/init.d"),
         ("mkdir: cannot create directory ‘/var/www/x’: File exists", "/var/www/x is there", "-p"),

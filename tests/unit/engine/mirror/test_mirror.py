@@ -13,7 +13,7 @@ import pytest
 from grader.engine import packages
 from grader.engine.mirror import config, links, origins, status
 from grader.engine.mirror.origins import Origin, Origins, Public, Unusable
-from grader.modules.explain import explain, not_fetched, unreachable
+from grader.modules.explain import Explainer, not_fetched, unreachable
 
 DEB = "http://deb.dist.test/debian"
 SECURITY = "http://deb.dist.test/debian-security"
@@ -299,14 +299,16 @@ def test_requests_are_counted_by_where_the_answer_came_from() -> None:
     ],
 )
 def test_the_feedback_names_who_was_asked_and_what_can_be_had(output: str, host: str) -> None:
-    known = explain(output)
+    known = Explainer("counter").explain(output)
     assert known is not None
     assert f"from {host}, which cannot be reached" in known.reason
     assert "Debian's and Python's packages, and nothing else" in known.reason
 
 
 def test_a_students_own_server_that_does_not_answer_is_another_matter() -> None:
-    known = explain("curl: (7) Failed to connect to localhost port 80 after 0 ms")
+    known = Explainer("counter").explain(
+        "curl: (7) Failed to connect to localhost port 80 after 0 ms"
+    )
     assert known is None or "packages" not in known.reason
 
 
