@@ -217,7 +217,7 @@ class _Grading:
 
     def _grade(self, results: Results, planned: Planned) -> Outcome:
         from grader.classroom.batch.batch import Batch, Outcome
-        from grader.classroom.batch.here import Here
+        from grader.classroom.batch.local_executor import Here
 
         if not planned.jobs:
             return Outcome(kept=[*planned.kept], older=[*planned.older], left={**planned.left})
@@ -241,7 +241,7 @@ class _Grading:
             with self.show.aside():
                 inside.prepare()
             return inside
-        from grader.classroom.batch.here import Here
+        from grader.classroom.batch.local_executor import Here
         from grader.targets import providers
 
         with self.show.aside():
@@ -261,8 +261,8 @@ class _Grading:
         """
         from rich.console import Console
 
-        from grader.classroom import likeness
-        from grader.classroom.batch import here
+        from grader.classroom import similarity
+        from grader.classroom.batch import local_executor as here
         from grader.classroom.batch.batch import write_pages
         from grader.classroom.exports import plain
         from grader.classroom.reports import classpage, classtable
@@ -285,7 +285,7 @@ class _Grading:
         with self.show.stage("report") as stage:
             found = made(
                 "What submissions share",
-                lambda: likeness.find(self.lab, results, stage.update),
+                lambda: similarity.find(self.lab, results, stage.update),
             )
             if found is not None:
                 results = results.with_likenesses(found)

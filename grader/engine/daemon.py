@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from grader.console import say, task
-from grader.engine import disk, firewall, kernel_limits, leftovers, packages, pools, sealed
+from grader.engine import disk, firewall, kernel_limits, orphans, packages, pools, sealed
 from grader.engine.engine_paths import EnginePaths
 from grader.engine.engine_state import REMEDY, State, answers, read_state
 from grader.errors import EngineFault, KitError, NoEngine
@@ -107,7 +107,7 @@ def _launch(where: EnginePaths, owner: tuple[int, int]) -> None:
         )
     kernel_limits.halve_pending(process.pid)
     kernel_limits.raise_shared()
-    started = leftovers.start_time(process.pid)
+    started = orphans.start_time(process.pid)
     state = State(process.pid, started or 0, pool, owner)
     write(where.state, json.dumps(asdict(state)).encode(), mode=0o644)
     firewall.up(where.key, pool)
@@ -136,8 +136,8 @@ def log_tail(where: EnginePaths, lines: int = 12) -> str:
 
 def stop_as_root(where: EnginePaths) -> None:
     state = read_state(where)
-    if state is not None and leftovers.start_time(state.pid) == state.started:
-        leftovers.end(state.pid, state.started, STOP_SECONDS)
+    if state is not None and orphans.start_time(state.pid) == state.started:
+        orphans.end(state.pid, state.started, STOP_SECONDS)
     clean(where)
     shutil.rmtree(where.run, ignore_errors=True)
 
@@ -145,13 +145,13 @@ def stop_as_root(where: EnginePaths) -> None:
 def clean(where: EnginePaths) -> None:
     """Take away what an engine that is not running (or hangs) left on the host."""
     state = read_state(where)
-    leftovers.kill_all(str(where.run), _container_ids(where))
+    orphans.kill_all(str(where.run), _container_ids(where))
     firewall.down(where.key)
     if state is not None:
         pools.remove_blackhole(state.pool)
         pools.remove_bridges(state.pool)
     for place in ("disks", "engine/images"):
-        leftovers.detach_loops(where.home / place)
+        orphans.detach_loops(where.home / place)
     for path in (where.socket, where.state, where.run / "engine.pid"):
         path.unlink(missing_ok=True)
     for folder in (where.run / "exec", where.run / "images", where.nodes):

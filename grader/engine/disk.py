@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.console import say
-from grader.engine import engine_paths, leftovers, locks, packages
+from grader.engine import engine_paths, locks, orphans, packages
 from grader.errors import EngineFault
 
 MIB = 1024**2
@@ -171,7 +171,7 @@ def run(argv: list[str | Path], good: tuple[int, ...] = (0,)) -> str:
 def remove_all(run_id: str) -> None:
     """Detach and delete the disks of a run, if it had any."""
     if folder(run_id).exists():
-        leftovers.detach_loops(folder(run_id))
+        orphans.detach_loops(folder(run_id))
         shutil.rmtree(folder(run_id), ignore_errors=True)
 
 
@@ -179,7 +179,7 @@ def remove(run_id: str, name: str) -> None:
     """Detach and delete the disks of one node, if it had any."""
     for path in (folder(run_id) / f"{one}.img" for one in (name, files(name))):
         if path.exists():
-            leftovers.detach_loops(path)
+            orphans.detach_loops(path)
             path.unlink(missing_ok=True)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grader.console import say
-from grader.engine import firewall, mirror, outer, pools
+from grader.engine import firewall, mirror, pools, uplink_network
 
 if TYPE_CHECKING:
     import docker
@@ -59,7 +59,7 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
         _say_once(f"Sandboxes have an ordinary network, without the class mirror: {reason}.")
         return open_network(engine, client, run)
     firewall.ensure(engine)
-    options = outer.options(engine, client.info(), closed=True)
+    options = uplink_network.options(engine, client.info(), closed=True)
     made = client.api.create_network(
         _name(run),
         driver="bridge",
@@ -67,8 +67,8 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
         options=options,
         labels=run.labels("network"),
     )
-    if outer.BRIDGE_NAME in options:
-        firewall.harden(options[outer.BRIDGE_NAME])
+    if uplink_network.BRIDGE_NAME in options:
+        firewall.harden(options[uplink_network.BRIDGE_NAME])
     leg = mirror.attach(engine, made["Id"])
     return Network(str(made["Id"]), leg.address, leg.pip)
 
@@ -76,7 +76,7 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
 def open_network(engine: Engine, client: docker.DockerClient, run: Run) -> Network:
     """A network of a run whose nodes reach what this machine reaches."""
     firewall.ensure(engine)
-    return Network(outer.make(engine, client, _name(run), run.labels("network")))
+    return Network(uplink_network.make(engine, client, _name(run), run.labels("network")))
 
 
 def _name(run: Run) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from grader.engine import leftovers
+from grader.engine import orphans
 from grader.engine.engine_paths import EnginePaths
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def health(where: EnginePaths, timeout: float | None = None) -> Health:
     left is there; `hung`: the process lives and its API does not answer, or somebody has removed
     its data."""
     state = read_state(where)
-    alive = state is not None and leftovers.start_time(state.pid) == state.started
+    alive = state is not None and orphans.start_time(state.pid) == state.started
     if alive and there(where.data) and answers(where.url, timeout or HUNG_SECONDS):
         return "running"
     if alive:

@@ -64,7 +64,7 @@ class SandboxNode:
         """A connection to a port of this node, made from inside of it; raises OSError."""
         from docker.errors import DockerException
 
-        from grader.engine import dial
+        from grader.engine import stdio_transport as dial
 
         try:
             return dial.tcp(self.outer, self.container_id, self.address, port, timeout)
@@ -108,7 +108,8 @@ class SandboxNode:
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
-        from grader.engine import bounded, dial
+        from grader.engine import bounded
+        from grader.engine import stdio_transport as dial
 
         try:
             return dial.stream(self.outer, self.container_id)

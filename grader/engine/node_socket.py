@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader.engine import leftovers
+from grader.engine import orphans
 from grader.errors import EngineFault
 
 NAME = "engine.sock"
@@ -42,7 +42,7 @@ class Process:
 
     @staticmethod
     def of(pid: int) -> Process | None:
-        started = leftovers.start_time(pid) if pid > 0 else None
+        started = orphans.start_time(pid) if pid > 0 else None
         return None if started is None else Process(pid, started)
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from grader.engine import disk, engine_paths, leftovers, mirror, node_socket
+from grader.engine import disk, engine_paths, mirror, node_socket, orphans
 from grader.errors import EngineFault
 from grader.files import private
 
@@ -161,7 +161,7 @@ def give_up(one: Kept) -> None:
 
 
 def _this_process() -> dict[str, Any]:
-    return {"pid": os.getpid(), "process_started": leftovers.start_time(os.getpid())}
+    return {"pid": os.getpid(), "process_started": orphans.start_time(os.getpid())}
 
 
 def _note(run_id: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import disk, engine_paths, engine_state, leftovers, locks, packages
+from grader.engine import disk, engine_paths, engine_state, locks, orphans, packages
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
@@ -174,14 +174,14 @@ def _held(name: str, where: EnginePaths) -> Path:
 def _inside(where: EnginePaths) -> list[str | Path]:
     """Before a command that is to see the engine's mounts. EngineFault if it does not run."""
     state = engine_state.read_state(where)
-    if state is None or leftovers.start_time(state.pid) != state.started:
+    if state is None or orphans.start_time(state.pid) != state.started:
         raise EngineFault("The engine does not run.")
     return ["nsenter", f"--mount=/proc/{state.pid}/ns/mnt", "--"]
 
 
 def _attach(path: Path, to: Path, *, read_only: bool) -> None:
     # One that was killed before it had made the link has left a device.
-    there = (d for d in leftovers.loops(path) if _leads_to(d, path, read_only=read_only))
+    there = (d for d in orphans.loops(path) if _leads_to(d, path, read_only=read_only))
     device = next(there, None) or disk.attach(path, read_only=read_only)
     disk.run(["mkdir", "-p", to.parent])
     disk.run(["ln", "-sfnT", device, to])
@@ -270,7 +270,7 @@ def _detach(name: str) -> None:
     _let_go(name, engine_paths.current())
     if os.path.lexists(link(name)):
         disk.run(["rm", "-f", link(name)])
-    leftovers.detach_loops(file(name))
+    orphans.detach_loops(file(name))
 
 
 def identity(path: Path) -> str:

@@ -11,7 +11,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from grader.machines.status_model import Mesh, Passage, Way
-from grader.modules import wire
+from grader.modules import packet_probe
 from grader.nodes import reach
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ def _round(
     def ports(dest: Node) -> list[str]:
         return [port for port in PORTS if port != MANAGEMENT or dest.name in managers]
 
-    def exchange(node: Node) -> wire.Heard | None:
+    def exchange(node: Node) -> packet_probe.Heard | None:
         others = [other for other in nodes if other is not node]
         knocks = [_knock(known[other.name].address, p) for other in others for p in ports(other)]
         wanted = [(f"udp/{n}", words[other.name]) for other in others for n in (7946, 4789)]
         began = time.monotonic()
         try:
-            return wire.exchange(
+            return packet_probe.exchange(
                 node,
                 seconds,
                 ears=("tcp", "udp"),
@@ -82,15 +82,17 @@ def _round(
                 word=words[node.name],
                 linger=1,
             )
-        except wire.Deaf:
+        except packet_probe.Deaf:
             # Without root there: what TCP answers is seen all the same.
             only = [knock for knock in knocks if knock[0] == "tcp"]
-            return wire.Heard(None, wire.exchange(node, seconds, knocks=only).answers)
+            return packet_probe.Heard(
+                None, packet_probe.exchange(node, seconds, knocks=only).answers
+            )
         finally:
             took.append(time.monotonic() - began)
 
     heard = {
-        name: answer if isinstance(answer, wire.Heard) else None
+        name: answer if isinstance(answer, packet_probe.Heard) else None
         for name, answer in together(nodes, exchange, 4 * seconds + 10).items()
     }
     late = max(took, default=0.0) - seconds
@@ -112,7 +114,7 @@ def _passage(
     port: str,
     source: Node,
     dest: Node,
-    heard: Mapping[str, wire.Heard | None],
+    heard: Mapping[str, packet_probe.Heard | None],
     words: Mapping[str, str],
     known: Mapping[str, NodeStatus],
 ) -> Passage:

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import docker
 
 from grader.checks import cannot_show
-from grader.engine import personal
+from grader.engine import user_engine
 from grader.engine.client import Engine
 from grader.errors import KitError
 from grader.nodes.node import Completed, Node
@@ -55,7 +55,7 @@ class OwnComputer:
     def docker(self) -> docker.DockerClient:
         with self._lock:
             if self._client is None:
-                self._client = personal.looking(self.engine, hands_off)
+                self._client = user_engine.looking(self.engine, hands_off)
             return self._client
 
     @property
@@ -104,7 +104,7 @@ class LocalTarget:
     def __init__(self, engine: Engine, workspace: Path, address: str | None = None) -> None:
         self.engine = engine
         self.workspace = workspace
-        self.address = address or personal.address(engine)
+        self.address = address or user_engine.address(engine)
         self._here = OwnComputer(engine, self.address, workspace)
         self.nodes: list[Node] = [self._here]
 

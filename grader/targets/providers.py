@@ -141,10 +141,10 @@ class Local:
 
 def provide_local(engine_url: str | None, workspace: Path) -> Provider:
     """The student's own engine, found as their docker command finds it; none is started."""
-    from grader.engine import personal
+    from grader.engine import user_engine
 
     try:
-        return Local(personal.find_personal(engine_url), workspace)
+        return Local(user_engine.find_personal(engine_url), workspace)
     except (NoEngine, EngineFault) as error:
         return NoTargets(error)
 

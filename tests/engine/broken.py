@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 STAGES = {
-    "unpack": ("grader.classroom.intake.laying", "lay"),
+    "unpack": ("grader.classroom.intake.unpacking", "lay"),
     "plan": ("grader.grading.submission", "plan"),
     "copy": ("grader.grading.exercise", "ExerciseRun._in_target"),
     "sandbox": ("grader.engine.sandbox", "_start_all"),

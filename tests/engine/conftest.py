@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.engine import embedded, engine_paths, find, images, leftovers, packages
+from grader.engine import embedded, engine_paths, find, images, orphans, packages
 from tests import lanes
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def left(engine: Engine) -> Callable[[], set[str]]:
             *(c["Names"][0] for c in client.api.containers(all=True, filters=mine)),
             *(n["Name"] for n in client.api.networks(filters=mine)),
             *(v["Name"] for v in client.api.volumes(filters=mine)["Volumes"] or []),
-            *leftovers.loops(place.home / "disks"),
+            *orphans.loops(place.home / "disks"),
             *(str(path) for path in (place.home / "runs").glob("*.json")),
             *(str(path) for path in (place.home / "disks").glob("*")),
             *(str(path) for path in place.nodes.glob("*")),

@@ -22,7 +22,7 @@ from grader.engine import (
     engine_state,
     find,
     firewall,
-    leftovers,
+    orphans,
     packages,
 )
 from grader.engine.engine_paths import EnginePaths
@@ -111,22 +111,22 @@ def test_a_killed_engine_is_replaced_with_all_it_left(
     before = _pid(own_place)
     containerd = [
         pid
-        for pid in leftovers.processes(str(own_place.run), set())
+        for pid in orphans.processes(str(own_place.run), set())
         if Path(f"/proc/{pid}/comm").read_text() == "containerd\n"
     ]
     assert len(containerd) == 1
-    started = leftovers.start_time(before)
+    started = orphans.start_time(before)
     assert started is not None
     for pid in [before, *(containerd if "containerd" in victims else [])]:
         os.kill(pid, signal.SIGKILL)
-    leftovers.wait_gone(before, started, 10)
+    orphans.wait_gone(before, started, 10)
     assert engine_state.health(own_place) == "dead"
-    assert leftovers.start_time(process) is not None, "the container outlives the daemon"
+    assert orphans.start_time(process) is not None, "the container outlives the daemon"
 
     again = find.ensure(find.EMBEDDED)
 
     assert _pid(own_place) != before
-    assert leftovers.start_time(process) is None
+    assert orphans.start_time(process) is None
     with contextlib.closing(again.client()) as client:
         assert client.containers.get(container).status == "exited"
         client.containers.get(container).remove()
@@ -140,7 +140,7 @@ def test_one_that_hangs_is_replaced(
     os.kill(before, signal.SIGSTOP)
     assert engine_state.health(own_place) == "hung"
     find.ensure(find.EMBEDDED)
-    assert leftovers.start_time(before) is None
+    assert orphans.start_time(before) is None
     assert _daemons(own_place) == [_pid(own_place)]
 
 
@@ -208,7 +208,7 @@ def test_stopping_leaves_nothing_on_the_machine(own: client.Engine, own_place: E
     assert not own_place.run.exists()
     assert state.pool not in subprocess.run(routes, capture_output=True, text=True).stdout
     assert not firewall.present(own_place.key)
-    assert list(leftovers.processes(str(own_place.run), set())) == []
+    assert list(orphans.processes(str(own_place.run), set())) == []
     assert engine_state.health(own_place) == "stopped"
     assert not embedded.shut_down(), "there is nothing to stop any more"
 

@@ -16,7 +16,7 @@ import yaml
 
 from grader import record
 from grader.checks import CannotShow
-from grader.engine import personal
+from grader.engine import user_engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.grading import examples
@@ -190,7 +190,7 @@ def test_stopped_elsewhere_and_twice(own: Own, tmp_path: Path) -> None:
 
 def test_the_client_asks_and_nothing_else(own: Own) -> None:
     before = own.everything()
-    target = LocalTarget(personal.find_personal(), own.workspace)
+    target = LocalTarget(user_engine.find_personal(), own.workspace)
     here: Any = target.nodes[0]
     api = here.docker.api
     (some, *_) = api.containers()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grader.engine import disk, leftovers
+from grader.engine import disk, orphans
 from grader.engine.client import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.node_limits import Limits
@@ -56,7 +56,7 @@ def test_no_node_sees_where_the_files_of_other_runs_lie(sandbox: Sandbox) -> Non
         .out
     )
     assert sandbox.id not in seen
-    devices = leftovers.loops(disk.folder(sandbox.id))
+    devices = orphans.loops(disk.folder(sandbox.id))
     assert len(devices) == 2
     for device in devices:
         shown = Path("/sys/block", Path(device).name, "loop/backing_file").read_text()
@@ -67,13 +67,13 @@ def test_devices_are_found_when_their_files_are_gone(sandbox: Sandbox, engine: E
     place = disk.folder("a-test")
     device = disk.make("a-test", "manager1", 64, engine.mapped_uid)
     try:
-        assert leftovers.loops(place) == [device]
+        assert orphans.loops(place) == [device]
         (place / "manager1.img").unlink()
-        assert leftovers.loops(place) == [device]
+        assert orphans.loops(place) == [device]
     finally:
-        leftovers.detach_loops(place)
+        orphans.detach_loops(place)
         disk.remove_all("a-test")
-    assert leftovers.loops(place) == []
+    assert orphans.loops(place) == []
 
 
 class Full(Sandboxes):

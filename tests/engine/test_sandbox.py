@@ -18,7 +18,7 @@ import pytest
 from docker.errors import APIError, ContainerError
 
 from grader import paths
-from grader.engine import disk, engine_paths, leftovers, packages, reaper
+from grader.engine import disk, engine_paths, orphans, packages, reaper
 from grader.engine.client import Engine
 from grader.engine.images import ImageSet
 from grader.engine.sandbox import Limits, Sandbox, SandboxNode
@@ -392,7 +392,7 @@ def test_disks_take_no_space_until_used(engine: Engine) -> None:
     finally:
         run.end()
     assert not disk.folder(run.id).exists()
-    assert leftovers.loops(disk.folder(run.id)) == []
+    assert orphans.loops(disk.folder(run.id)) == []
 
 
 def test_kept_output_is_bounded_in_memory() -> None:

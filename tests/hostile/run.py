@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader import paths
-from grader.engine import engine_paths, leftovers
+from grader.engine import engine_paths, orphans
 from grader.engine.client import Engine
 from grader.lab import model as labs
 from tests.hostile import layout
@@ -218,7 +218,7 @@ class Watched:
             *place.nodes.glob("*"),
         ]
         names = [str(path) for path in files]
-        names += leftovers.loops(place.home / "disks")
+        names += orphans.loops(place.home / "disks")
         names += Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
         return found + [f"{name}" for name in names if any(run in name for run in self.runs)]
 

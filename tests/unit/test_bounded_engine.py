@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.classroom.likeness.placeholders import Placeholders
+from grader.classroom.similarity.placeholders import Placeholders
 from grader.lab import labfile
 from grader.modules import buildlog, explain
 from grader.modules.runbook import parse

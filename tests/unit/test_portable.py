@@ -29,7 +29,7 @@ RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)|[<>:\"|?*\\]|[.
 
 LINUX_ONLY = {
     "grader/engine/daemon.py": "the kit's own engine runs on Linux",
-    "grader/engine/leftovers.py": "the kit's own engine runs on Linux",
+    "grader/engine/orphans.py": "the kit's own engine runs on Linux",
     "grader/engine/node.py": "sockets of nodes: only where the kit is root on its own engine",
     "grader/grading/jail.py": "entered where the kit is root on Linux",
     "grader/engine/packages.py": "asks with hasattr whether there is such a thing as root",

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader import record
-from grader.classroom.batch import health, here
+from grader.classroom.batch import health, local_executor
 from grader.classroom.batch.breaker import Breaker, Trouble
 from grader.classroom.batch.forecast import Forecast, spoken
 from grader.classroom.batch.job import Event, Job, Lost, SetAside, Workplace
@@ -107,7 +107,7 @@ def plan(
             planned = submission.plan(request)
         except Exception as error:
             # Whatever it is, it is this submission's alone.
-            left[student] = here.why(error)
+            left[student] = local_executor.why(error)
             continue
         if planned.older:
             older.append(student)
@@ -237,8 +237,10 @@ class Batch:
             except Exception as error:
                 # Whatever it is: it costs this submission its turn, and nobody else anything.
                 full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-                self._fault(job.student, here.why(error), _no_room(error) if full else None)
-                self._ungraded(job, here.why(error))
+                self._fault(
+                    job.student, local_executor.why(error), _no_room(error) if full else None
+                )
+                self._ungraded(job, local_executor.why(error))
                 continue
             if found.gradable:
                 self._graded(job, found)
@@ -264,7 +266,7 @@ class Batch:
         try:
             planned = submission.plan(job.request)
         except Exception as error:
-            self._leave(job, here.why(error))
+            self._leave(job, local_executor.why(error))
             return
         again = Job(job.request, planned, job.rank)
         for exercise in planned.to_run:
@@ -291,7 +293,9 @@ class Batch:
             write_page(self.results, student, found)
         except Exception as error:
             # All pages are made again at the end; here it is a sign of what is to come.
-            self.show.line(f"{student}: the page cannot be written yet: {here.why(error)}")
+            self.show.line(
+                f"{student}: the page cannot be written yet: {local_executor.why(error)}"
+            )
 
     def _watch(self) -> None:
         """Room on the machine, and while it pauses: is it mended?"""
@@ -357,7 +361,9 @@ def reason(result: ExerciseResult) -> str:
 
 
 def _no_room(error: BaseException) -> Trouble:
-    return Trouble("disk", f"A record could not be written: {here.why(error)}.", "Free some space.")
+    return Trouble(
+        "disk", f"A record could not be written: {local_executor.why(error)}.", "Free some space."
+    )
 
 
 def write_page(results: Results, student: str, found: Record) -> None:
@@ -380,6 +386,6 @@ def write_pages(
             if found is not None:
                 write_page(results, student, found)
         except Exception as error:
-            failed[student] = here.why(error)
+            failed[student] = local_executor.why(error)
         progress(number, len(entries))
     return failed

@@ -1,7 +1,7 @@
 """How much is graded side by side: what an exercise needs against what the machine has.
 
-Pure functions; `grader.classroom.batch.machine` reads the machine, `grader.classroom.batch.meter`
-measures the need.
+Pure functions; `grader.classroom.batch.machine` reads the machine,
+`grader.classroom.batch.usage_sampler` measures the need.
 """
 
 from __future__ import annotations

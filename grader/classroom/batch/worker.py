@@ -26,8 +26,8 @@ from typing import Any
 
 from grader import paths, record
 from grader.classroom.batch import lock
-from grader.classroom.batch.here import Here
 from grader.classroom.batch.job import Job
+from grader.classroom.batch.local_executor import Here
 from grader.console import say
 from grader.errors import KitError
 from grader.grading import submission

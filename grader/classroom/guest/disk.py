@@ -27,7 +27,7 @@ import yaml
 from grader import paths
 from grader.console import task
 from grader.engine import find, images, locks, node_image, packages, sealed
-from grader.engine.images import catalogue, export, sets, work
+from grader.engine.images import catalogue, export, image_builder, sets
 from grader.errors import EngineFault, KitError
 from grader.release.box import debian, disk, preload, tools
 from grader.release.box.recipe import FOLDER
@@ -274,7 +274,7 @@ def _node_images() -> Iterator[preload.Images]:
     """The images of the node and of the mirror, as the host's engine has them."""
     engine = find.ensure(find.EMBEDDED)
     names = [node_image.ensure(engine), node_image.ensure_mirror(engine)]
-    with contextlib.closing(engine.client(timeout=work.SECONDS)) as client:
+    with contextlib.closing(engine.client(timeout=image_builder.SECONDS)) as client:
         ids = {name: str(client.images.get(name).id) for name in names}
         yield preload.Images(ids, lambda: contextlib.nullcontext(export.several(client, names)))
 

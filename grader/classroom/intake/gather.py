@@ -24,10 +24,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from grader.classroom import results
-from grader.classroom.intake import labels, laying, layouts, seen
+from grader.classroom.intake import fingerprint, labels, layouts, unpacking
 from grader.classroom.intake import roster as rosters
-from grader.classroom.intake.handed import Handed
 from grader.classroom.intake.matching import Matcher
+from grader.classroom.intake.raw_submission import Handed
 from grader.classroom.results import Entry, Person, Results, Unmatched
 from grader.errors import KitError
 from grader.files import private
@@ -96,11 +96,11 @@ def gather(
     before = _previous(out, lab)
     with _own(out) as scratch:
         progress(0, 0, source.name)
-        signature = seen.signature(source, lab, roster, out)
-        if before is not None and seen.before(out) == signature and _as_listed(before):
+        signature = fingerprint.signature(source, lab, roster, out)
+        if before is not None and fingerprint.before(out) == signature and _as_listed(before):
             return before
         # From here to the end the folder may be between two states.
-        seen.forget(out)
+        fingerprint.forget(out)
         leave = [out, *([roster] if roster else [])]
         found, unmatched = layouts.find(source, lab, scratch / "class", leave)
         matcher = Matcher(lab, known.people if known else None)
@@ -137,7 +137,7 @@ def gather(
         replace(listed, folder=scratch).save()
         (scratch / listed.file.name).replace(listed.file)
         if not faults:
-            seen.remember(out, signature, scratch)
+            fingerprint.remember(out, signature, scratch)
     return listed
 
 
@@ -220,7 +220,7 @@ def _no_folder(out: Path, error: OSError) -> KitError:
 def _lay(handed: Handed, lab: Lab, scratch: Path) -> _One:
     one = _One(handed)
     try:
-        laid = laying.lay(handed, lab, scratch)
+        laid = unpacking.lay(handed, lab, scratch)
     except NotUnpacked as error:
         shutil.rmtree(scratch, ignore_errors=True)
         one.refused = str(error)

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grader.classroom.intake import git, labels, workspace
-from grader.classroom.intake.handed import Handed
 from grader.classroom.intake.labels import Label
+from grader.classroom.intake.raw_submission import Handed
 from grader.classroom.results import Unmatched
 from grader.errors import KitError
 from grader.files import private

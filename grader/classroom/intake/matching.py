@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from grader.classroom.intake.handed import Handed
+from grader.classroom.intake.raw_submission import Handed
 from grader.classroom.intake.roster import as_id
 from grader.classroom.results import Person
 from grader.lab.model import Lab

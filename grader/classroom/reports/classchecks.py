@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from grader.classroom.likeness.placeholders import Placeholders
 from grader.classroom.reports.classfacts import Row
 from grader.classroom.reports.people import People
+from grader.classroom.similarity.placeholders import Placeholders
 from grader.errors import KitError
 from grader.lab.model import Lab
 from grader.lab.variant import variant

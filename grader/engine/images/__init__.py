@@ -93,12 +93,12 @@ def build(
 def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -> ImageSet:
     from grader.console import task
     from grader.engine import node_image, reaper
-    from grader.engine.images import carry, work
+    from grader.engine.images import carry, image_builder
     from grader.engine.sandbox import builder
     from grader.engine.sources import host_package_config, pull
 
     entries = catalogue.load()
-    with contextlib.closing(engine.client(timeout=work.SECONDS)) as client:
+    with contextlib.closing(engine.client(timeout=image_builder.SECONDS)) as client:
         # While this one waited for the lock, another run may have made it.
         found = sets.complete(client, entries.version)
         if found is not None and not (fresh or again):
@@ -122,7 +122,7 @@ def _build(engine: Engine, source: Source | None, *, fresh: bool, again: bool) -
             with builder(engine, volume) as node:
                 if old is not None and old.kind == "open":
                     carry.over(engine, old, node, detail)
-                made = work.Work(entries, here, source, node, client, detail).run()
+                made = image_builder.Work(entries, here, source, node, client, detail).run()
             detail("finishing the set")
             image_set = ImageSet(volume, entries.version, made, here.digest)
             image_set = sets.seal(engine, client, image_set)

@@ -22,7 +22,7 @@ from requests.exceptions import RequestException
 
 from grader.console import task
 from grader.engine import node_image, reaper
-from grader.engine.images import catalogue, export, locked, sets, work
+from grader.engine.images import catalogue, export, image_builder, locked, sets
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import builder
 from grader.errors import EngineFault, KitError
@@ -50,7 +50,7 @@ def save(engine: Engine, image_set: ImageSet, path: Path) -> None:
     try:
         with task(f"Writing {path.name}") as detail:
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
-                with contextlib.closing(engine.client(timeout=work.SECONDS)) as client:
+                with contextlib.closing(engine.client(timeout=image_builder.SECONDS)) as client:
                     node_tag = node_image.ensure(engine)
                     detail("the node image")
                     node_sum = _write(bundle, NODE, client.api.get_image(node_tag))
@@ -165,7 +165,7 @@ def _load(
 ) -> ImageSet:
     version = str(manifest["version"])
     with (
-        contextlib.closing(engine.client(timeout=work.SECONDS)) as client,
+        contextlib.closing(engine.client(timeout=image_builder.SECONDS)) as client,
         task(f"Loading {path.name}") as detail,
     ):
         detail("the node image")
@@ -178,7 +178,7 @@ def _load(
         sets.prepare(engine, client, version, None)
         with builder(engine, volume) as node:
             detail("the images")
-            with contextlib.closing(node.connect(timeout=work.SECONDS)) as nested:
+            with contextlib.closing(node.connect(timeout=image_builder.SECONDS)) as nested:
                 stream = _read(bundle, IMAGES, manifest["sha256"], path)
                 nested.images.load(stream)
                 _compare(nested, manifest, path)

@@ -15,7 +15,7 @@ from docker.errors import DockerException, ImageNotFound
 from requests.exceptions import RequestException
 
 from grader.console import say
-from grader.engine.images import export, work
+from grader.engine.images import export, image_builder
 from grader.engine.images.sets import ImageSet
 from grader.errors import EngineFault
 
@@ -32,7 +32,7 @@ def over(engine: Engine, old: ImageSet, node: SandboxNode, detail: Callable[[str
     detail("taking over the images of an older version of the kit")
     known = {image["id"] for image in old.images.values()}
     try:
-        with contextlib.closing(node.connect(timeout=work.SECONDS)) as client:
+        with contextlib.closing(node.connect(timeout=image_builder.SECONDS)) as client:
             with export.opened(engine, old) as nested:
                 names = sorted(
                     name
@@ -44,7 +44,7 @@ def over(engine: Engine, old: ImageSet, node: SandboxNode, detail: Callable[[str
             _leave_out(client, known)
     except (DockerException, RequestException, EngineFault) as error:
         say(f"The images of the older set cannot be taken over, and are built: {error}")
-        with contextlib.closing(node.connect(timeout=work.SECONDS)) as client:
+        with contextlib.closing(node.connect(timeout=image_builder.SECONDS)) as client:
             _leave_out(client, set())
 
 

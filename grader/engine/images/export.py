@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from grader.engine.images import work
+from grader.engine.images import image_builder
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineFault
@@ -37,7 +37,7 @@ def opened(engine: Engine, image_set: ImageSet) -> Iterator[DockerClient]:
     """An engine that has the set's images."""
     with (
         Sandbox.create(engine, image_set=image_set.volume) as sandbox,
-        contextlib.closing(sandbox.nodes[0].connect(work.SECONDS)) as nested,
+        contextlib.closing(sandbox.nodes[0].connect(image_builder.SECONDS)) as nested,
     ):
         yield nested
 

@@ -11,7 +11,7 @@ from docker import DockerClient
 from docker.errors import APIError, ContainerError, ImageNotFound
 
 from grader.engine.client import Engine
-from grader.engine.images import catalogue, work
+from grader.engine.images import catalogue, image_builder
 from grader.engine.images.catalogue import Image
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox
@@ -48,7 +48,7 @@ def _problem(client: DockerClient, image: Image, image_set: ImageSet) -> str | N
             return f"{tag} is not there"
         if found.id != noted["id"]:
             return f"{tag} is another image ({found.id}) than the set's list says ({noted['id']})"
-        if found.labels.get(work.RECIPE) != noted["recipe"]:
+        if found.labels.get(image_builder.RECIPE) != noted["recipe"]:
             return f"{tag} was made from another recipe than the set's list says"
     return _smoke(client, image)
 

@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import archive, firewall, node_image, outer
+from grader.engine import archive, firewall, node_image, uplink_network
 from grader.engine.mirror import config, origins
 from grader.errors import EngineFault
 
@@ -72,7 +72,7 @@ def make(engine: Engine, client: docker.DockerClient) -> str:
     try:
         remove(client)
         client.api.create_volume(CACHE, labels={ROLE: "mirror-cache"})
-        network = outer.make(engine, client, NETWORK, {ROLE: "mirror-network"})
+        network = uplink_network.make(engine, client, NETWORK, {ROLE: "mirror-network"})
         made = client.api.create_container(
             image,
             name=NAME,

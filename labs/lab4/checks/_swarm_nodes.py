@@ -9,7 +9,7 @@ from typing import Any
 from _swarm_play import Scene
 
 from grader.checks import cannot_show
-from grader.modules import wire
+from grader.modules import packet_probe
 from grader.modules.service import Service
 from grader.modules.swarm import NoManager, SwarmNode
 
@@ -130,14 +130,16 @@ def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
     with ThreadPoolExecutor(2 * len(members)) as pool:
         ears = {
             node.name: pool.submit(
-                wire.listen,
+                packet_probe.listen,
                 node,
                 scene.listening(LISTEN_SECONDS),
                 [(kind, a.address) for kind, a, b in said if b is node],
             )
             for node in members
         }
-        knocks = {node.name: pool.submit(wire.knock, node, asked[node.name]) for node in members}
+        knocks = {
+            node.name: pool.submit(packet_probe.knock, node, asked[node.name]) for node in members
+        }
         silent = scene.play.probe.exchange(within=scene.listening(LISTEN_SECONDS))
         for name, ear in ears.items():
             heard |= {(packet.kind, packet.source, name) for packet in ear.result()}

@@ -6,7 +6,7 @@ from typing import Any
 
 from _swarm_play import Scene
 
-from grader.modules import wire
+from grader.modules import packet_probe
 from grader.modules.service import Service, Task
 from grader.modules.swarm import Swarm
 from grader.vetting.dockercli import RESERVED
@@ -67,7 +67,7 @@ def pings(scene: Scene) -> None:
     others = [n.address for n in on if n is not node]
     # The node's own tasks are heard under addresses of their own.
     own = [a for container in found[node.name] for a in container.networks.values() if a]
-    packets = wire.listen(
+    packets = packet_probe.listen(
         node, scene.listening(PING_SECONDS), [("ping", a) for a in (*others, *own)]
     )
     sources = {p.source for p in packets if p.kind == "ping" and p.dest == node.address}

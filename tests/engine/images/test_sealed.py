@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from grader.engine import disk, engine_paths, leftovers, node_image, sealed
+from grader.engine import disk, engine_paths, node_image, orphans, sealed
 from grader.engine.images import sets
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox, builder
@@ -141,7 +141,7 @@ with Sandbox.create(find.find("embedded"), image_set=sys.argv[1]) as sandbox:
 def test_a_detached_set_is_attached_once_by_several_processes(as_file: ImageSet) -> None:
     # As after a restart of the machine.
     sealed._detach(as_file.volume)
-    assert leftovers.loops(sealed.file(as_file.volume)) == []
+    assert orphans.loops(sealed.file(as_file.volume)) == []
     started = [
         subprocess.Popen(
             [sys.executable, "-c", CREATE, as_file.volume],
@@ -154,14 +154,14 @@ def test_a_detached_set_is_attached_once_by_several_processes(as_file: ImageSet)
     for process in started:
         said, _ = process.communicate(timeout=300)
         assert (process.returncode, said.strip()) == (0, "first")
-    assert len(leftovers.loops(sealed.file(as_file.volume))) == 1
+    assert len(orphans.loops(sealed.file(as_file.volume))) == 1
 
 
 def test_a_killed_process_leaves_a_device_that_the_next_one_uses(as_file: ImageSet) -> None:
     path, link = sealed.file(as_file.volume), sealed.link(as_file.volume)
     link.unlink()
     sealed.attach(as_file.volume, read_only=True)
-    assert leftovers.loops(path) == [str(link.readlink())]
+    assert orphans.loops(path) == [str(link.readlink())]
 
 
 def test_a_device_that_goes_with_its_last_user_is_not_counted_on(
@@ -170,7 +170,7 @@ def test_a_device_that_goes_with_its_last_user_is_not_counted_on(
     before = sealed.link(as_file.volume).readlink()
     with Sandbox.create(engine, image_set=as_file.volume):
         # In use: the kernel detaches it later.
-        leftovers.detach_loops(sealed.file(as_file.volume))
+        orphans.detach_loops(sealed.file(as_file.volume))
         with Sandbox.create(engine, image_set=as_file.volume) as second:
             assert note(second) == "first"
     assert sealed.link(as_file.volume).readlink() != before

@@ -71,10 +71,10 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
     },
     "names that the system has listed: one name each, no path": {
-        "grader/classroom/intake/laying.py": {"root / path.name"},
+        "grader/classroom/intake/unpacking.py": {"root / path.name"},
         "grader/submission/archives/members.py": {"PurePosixPath(*below.parts)", "Path(path.name)"},
-        "grader/classroom/intake/seen.py": {"Path(folder, f)", "Path(folder, name)"},
-        "grader/classroom/likeness/texts.py": {
+        "grader/classroom/intake/fingerprint.py": {"Path(folder, f)", "Path(folder, name)"},
+        "grader/classroom/similarity/texts.py": {
             "Path(entry.path)",
             "PurePosixPath(path.relative_to(folder).as_posix())",
         },
@@ -89,7 +89,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
     "the lab's own names": {
         "grader/modules/files.py": {"folder / name"},
         "grader/submission/pack.py": {"folder / name(lab, student)", "workspace / folder"},
-        "grader/classroom/intake/laying.py": {"root / name"},
+        "grader/classroom/intake/unpacking.py": {"root / name"},
         "grader/classroom/intake/workspace.py": {"root / name", "root / f'.{name}.renamed'"},
         "grader/handout/pictures.py": {"posixpath.join(posixpath.dirname(name), picture.path)"},
         "grader/modules/runbook/vetted.py": {"submission / file"},
@@ -121,7 +121,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
             "scratch / str(number)",
         },
         "grader/classroom/intake/git.py": {"Path(own)", "clone / objects"},
-        "grader/classroom/intake/laying.py": {"self.scratch / f'open-{self.archives}'"},
+        "grader/classroom/intake/unpacking.py": {"self.scratch / f'open-{self.archives}'"},
         "grader/grading/plugin.py": {
             "collector.path.with_name(f'_{collector.path.stem}_hidden.py')"
         },
@@ -149,11 +149,11 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
     },
     "shown to a person or compared, never opened": {
-        "grader/classroom/intake/laying.py": {"Path(error.where)"},
+        "grader/classroom/intake/unpacking.py": {"Path(error.where)"},
         "grader/modules/compose_projects.py": {"Path(other.folder)", "Path(told)"},
     },
     "arithmetic": {
-        "grader/classroom/likeness/values.py": {"count / size"},
+        "grader/classroom/similarity/values.py": {"count / size"},
         "labs/lab4/checks/_scientific_picture.py": {"max(seen.values()) / (width * height)"},
     },
 }

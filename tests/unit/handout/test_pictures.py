@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from grader import paths
-from grader.classroom.likeness import texts
+from grader.classroom.similarity import texts
 from grader.errors import KitError
 from grader.handout import pictures, worksheet, workspace
 from grader.handout.pictures import SVG

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.classroom.intake import labels
-from grader.classroom.intake.handed import Handed
 from grader.classroom.intake.matching import Matcher
+from grader.classroom.intake.raw_submission import Handed
 from grader.classroom.results import Person
 from grader.submission.manifest import Manifest
 from tests.unit import made_class, toy_lab

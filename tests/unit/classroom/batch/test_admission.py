@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from grader.classroom.batch.turns import Turns
+from grader.classroom.batch.admission import Turns
 from grader.grading.exercise import Stopped
 from grader.lab.model import Exercise
 from grader.waiting import wait_until

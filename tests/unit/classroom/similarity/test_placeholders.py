@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.classroom.likeness.placeholders import Placeholders
+from grader.classroom.similarity.placeholders import Placeholders
 
 NAMED = Placeholders(
     {"port": 9120, "last": 9129, "count": 4, "greeting": "Ahoy from Bergen", "site": "red-crab"}

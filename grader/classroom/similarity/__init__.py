@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from grader.classroom.likeness.files import Files
-from grader.classroom.likeness.texts import read
-from grader.classroom.likeness.values import Values
 from grader.classroom.results import Likeness, Results
+from grader.classroom.similarity.files import Files
+from grader.classroom.similarity.texts import read
+from grader.classroom.similarity.values import Values
 from grader.lab.model import Lab
 
 Progress = Callable[[int, int], None]

@@ -15,9 +15,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from grader.classroom.likeness.placeholders import Placeholders
-from grader.classroom.likeness.texts import TextFile, text_file
-from grader.classroom.likeness.values import Values
+from grader.classroom.similarity.placeholders import Placeholders
+from grader.classroom.similarity.texts import TextFile, text_file
+from grader.classroom.similarity.values import Values
 from grader.grading import examples
 from grader.handout import workspace
 from grader.handout.rendering import render

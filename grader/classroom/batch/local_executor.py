@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from grader.classroom.batch import capacity, health, machine
+from grader.classroom.batch.admission import AHEAD, Turns
 from grader.classroom.batch.breaker import Trouble
 from grader.classroom.batch.job import Event, Job, happened
-from grader.classroom.batch.meter import Meter
-from grader.classroom.batch.turns import AHEAD, Turns
+from grader.classroom.batch.usage_sampler import Meter
 from grader.engine import find, node_limits
 from grader.errors import KitError
 from grader.grading import progress, submission

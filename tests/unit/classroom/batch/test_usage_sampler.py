@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grader.classroom.batch.capacity import MIB, Sample
-from grader.classroom.batch.meter import Meter
+from grader.classroom.batch.usage_sampler import Meter
 
 
 class Api:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.classroom.intake import labels, workspace
-from grader.classroom.intake.handed import Handed
+from grader.classroom.intake.raw_submission import Handed
 from grader.errors import KitError
 from grader.files import private
 from grader.lab.model import Lab

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.classroom import likeness
-from grader.classroom.likeness import values as likeness_values
-from grader.classroom.likeness.values import Values, bound
+from grader.classroom import similarity
 from grader.classroom.results import Entry, Person, Results
+from grader.classroom.similarity import values as likeness_values
+from grader.classroom.similarity.values import Values, bound
 from grader.handout import workspace
 from grader.handout.rendering import render, render_tree
 from grader.lab import labfile
@@ -65,7 +65,7 @@ def put(results: Results, student: str, name: str, content: str | bytes) -> Path
 
 
 def told(results: Results) -> list[tuple[str, tuple[str, ...]]]:
-    return [(one.kind, one.students) for one in likeness.find(LAB, results)]
+    return [(one.kind, one.students) for one in similarity.find(LAB, results)]
 
 
 def test_a_class_that_all_hand_in_the_same_solution_is_not_accused(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_class_that_hands_in_its_starters_is_not_accused(tmp_path: Path) -> No
 def test_another_s_file_is_told_with_its_values_and_as_one_file(tmp_path: Path) -> None:
     results = a_class(tmp_path)
     copy(results, IDS[1], IDS[4], "blog/compose.yaml")
-    found = likeness.find(LAB, results)
+    found = similarity.find(LAB, results)
     assert [(one.kind, one.students) for one in found] == [
         ("values", (IDS[4], IDS[1])),
         ("file", (IDS[1], IDS[4])),
@@ -92,7 +92,7 @@ def test_another_s_file_is_told_with_its_values_and_as_one_file(tmp_path: Path) 
 def test_details_hold_no_value_from_which_an_id_could_be_computed(tmp_path: Path) -> None:
     results = a_class(tmp_path)
     copy(results, IDS[1], IDS[4], "blog/compose.yaml")
-    detail = likeness.find(LAB, results)[0].detail
+    detail = similarity.find(LAB, results)[0].detail
     theirs = variant(LAB, IDS[1])
     assert not any(str(theirs[p.name]) in detail for p in LAB.parameters if p.size > 100)
 
@@ -113,7 +113,7 @@ def test_one_file_of_three_is_told_once_whatever_its_blanks(tmp_path: Path) -> N
     put(results, IDS[0], "counter/Dockerfile", PECULIAR)
     put(results, IDS[2], "counter/Dockerfile", PECULIAR.replace("\n", "\r\n\r\n"))
     put(results, IDS[5], "counter/Dockerfile.mine", PECULIAR.replace(" ", "  ") + "\n\n")
-    found = likeness.find(LAB, results)
+    found = similarity.find(LAB, results)
     assert [(one.kind, one.students) for one in found] == [("file", (IDS[0], IDS[2], IDS[5]))]
     assert found[0].detail == "counter/Dockerfile"
 
@@ -238,7 +238,7 @@ def test_progress_counts_every_submission_and_the_order_is_stable(tmp_path: Path
     put(results, IDS[3], "x/Dockerfile", PECULIAR)
     put(results, IDS[5], "x/Dockerfile", PECULIAR)
     seen: list[tuple[int, int]] = []
-    first = likeness.find(LAB, results, lambda done, total: seen.append((done, total)))
+    first = similarity.find(LAB, results, lambda done, total: seen.append((done, total)))
     assert seen == [(n, 6) for n in range(1, 7)]
     backwards = Results(tmp_path, LAB.id, results.entries[::-1])
-    assert likeness.find(LAB, backwards) == first
+    assert similarity.find(LAB, backwards) == first
