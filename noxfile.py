@@ -27,14 +27,14 @@ def install(session: nox.Session, extras: str = "") -> None:
 
 
 def kit(
-    session: nox.Session, *args: str, ok: tuple[int, ...] = (0,), patience: float = 0.3
+    session: nox.Session, *args: str, ok: tuple[int, ...] = (0,), interrupt_seconds: float = 0.3
 ) -> None:
-    """`patience`: seconds after Ctrl-C until it is killed."""
+    """`interrupt_seconds`: seconds after Ctrl-C until it is killed."""
     session.run(
         *("python", "-m", "grader", *args),
         success_codes=list(ok),
         silent=False,
-        interrupt_timeout=patience,
+        interrupt_timeout=interrupt_seconds,
     )
 
 
@@ -49,8 +49,8 @@ def practical(lab: str) -> Callable[[nox.Session], None]:
     def graded(session: nox.Session) -> None:
         install(session)
         # Ctrl-C is the usual end of --watch.
-        patience = 60 if "--watch" in session.posargs else 0.3
-        kit(session, "check", lab, *session.posargs, ok=(0, 1), patience=patience)
+        interrupt_seconds = 60 if "--watch" in session.posargs else 0.3
+        kit(session, "check", lab, *session.posargs, ok=(0, 1), interrupt_seconds=interrupt_seconds)
 
     graded.__doc__ = f"Hand out and grade your {lab}: nox -s {lab} [-- --exercise NAME --watch]."
     return graded
@@ -81,14 +81,14 @@ def grade(session: nox.Session) -> None:
     extras = "[cluster]" if clustered else ""
     install(session, extras)
     # After Ctrl-C all sandboxes are removed before it ends.
-    kit(session, "grade", *session.posargs, ok=(0,), patience=120)
+    kit(session, "grade", *session.posargs, ok=(0,), interrupt_seconds=120)
 
 
 @nox.session
 def worker(session: nox.Session) -> None:
     """Grade for another machine's batch: nox -s worker -- ADDRESS (or --scheduler)."""
     install(session, "[cluster]")
-    kit(session, "worker", *session.posargs, patience=120)
+    kit(session, "worker", *session.posargs, interrupt_seconds=120)
 
 
 @nox.session
@@ -109,7 +109,7 @@ def swarm(session: nox.Session) -> None:
     elif words[0] == "ssh" and "--" not in words:
         ok = tuple(range(256))  # a login ends with the code of whatever was typed last
     # Ctrl-C is the usual end of `watch`: what was seen is drawn then.
-    kit(session, "swarm", *words, ok=ok, patience=60 if words[0] == "watch" else 0.3)
+    kit(session, "swarm", *words, ok=ok, interrupt_seconds=60 if words[0] == "watch" else 0.3)
 
 
 @nox.session

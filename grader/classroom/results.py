@@ -78,7 +78,7 @@ class Unmatched:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Similarity:
     """Students whose submissions have something in common that their variants do not give them.
 
     `kind` is `values` (the first student's files use the second one's values: `detail` names
@@ -99,7 +99,7 @@ class Results:
     entries: tuple[Entry, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     missing: tuple[Person, ...] = ()
-    likenesses: tuple[Likeness, ...] = ()
+    similarities: tuple[Similarity, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -127,8 +127,8 @@ class Results:
         for entry in sorted(self.entries, key=lambda entry: entry.person.id):
             yield entry, self.record(entry.person.id)
 
-    def with_likenesses(self, found: tuple[Likeness, ...]) -> Results:
-        return replace(self, likenesses=found)
+    def with_similarities(self, found: tuple[Similarity, ...]) -> Results:
+        return replace(self, similarities=found)
 
     def save(self) -> None:
         """Write class.json, whole or not at all."""
@@ -162,9 +162,10 @@ def load(folder: Path) -> Results:
             entries=tuple(_entry(entry) for entry in data["entries"]),
             unmatched=tuple(Unmatched(**one) for one in data["unmatched"]),
             missing=tuple(Person(**person) for person in data["missing"]),
-            likenesses=tuple(
-                Likeness(**{**one, "students": tuple(one["students"])})
-                for one in data["likenesses"]
+            similarities=tuple(
+                Similarity(**{**one, "students": tuple(one["students"])})
+                # Results of before call them likenesses.
+                for one in data.get("similarities", data.get("likenesses", ()))
             ),
         )
         if not _LAB.fullmatch(found.lab) or found.lab in (".", ".."):

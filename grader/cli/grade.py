@@ -217,18 +217,18 @@ class _Grading:
 
     def _grade(self, results: Results, planned: Planned) -> Outcome:
         from grader.classroom.batch.batch import Batch, Outcome
-        from grader.classroom.batch.local_executor import Here
+        from grader.classroom.batch.local_executor import LocalExecutor
 
         if not planned.jobs:
             return Outcome(kept=[*planned.kept], older=[*planned.older], left={**planned.left})
-        with self._workplace(planned) as workplace:
+        with self._executor(planned) as executor:
             pages = not self.args.regrade
-            outcome = Batch(results, workplace, self.show, pages=pages).run(planned)
-            if isinstance(workplace, Here) and workplace.need:
-                self.show.line(workplace.need)
+            outcome = Batch(results, executor, self.show, pages=pages).run(planned)
+            if isinstance(executor, LocalExecutor) and executor.need:
+                self.show.line(executor.need)
             return outcome
 
-    def _workplace(self, planned: Planned) -> Any:
+    def _executor(self, planned: Planned) -> Any:
         exercises = [exercise for job in planned.jobs for exercise in job.planned.to_run]
         if self.args.cluster:
             from grader.classroom.batch.cluster import Cluster
@@ -241,7 +241,7 @@ class _Grading:
             with self.show.aside():
                 inside.prepare()
             return inside
-        from grader.classroom.batch.local_executor import Here
+        from grader.classroom.batch.local_executor import LocalExecutor
         from grader.targets import providers
 
         with self.show.aside():
@@ -250,7 +250,7 @@ class _Grading:
             error = KitError(provider.unavailable.reason, remedy=provider.unavailable.remedy)
             error.exit_code = 3
             raise error
-        here = Here(provider, exercises, self.out, self.args.jobs)
+        here = LocalExecutor(provider, exercises, self.out, self.args.jobs)
         self.show.line(here.decision.because)
         return here
 
@@ -288,7 +288,7 @@ class _Grading:
                 lambda: similarity.find(self.lab, results, stage.update),
             )
             if found is not None:
-                results = results.with_likenesses(found)
+                results = results.with_similarities(found)
             results.save()
             pages = made("Feedback", lambda: write_pages(results, results.entries, stage.update))
             faults += [f"The feedback page of {s}: {why}" for s, why in (pages or {}).items()]

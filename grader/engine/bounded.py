@@ -246,9 +246,9 @@ class Api(docker.APIClient):
     def _raise_for_status(self, response: Any) -> None:
         if response.status_code < 400:
             return
-        meter = _meter(response)
-        if meter is not None:
-            meter.allow(LINE, time.monotonic() + 10)
+        sampler = _sampler(response)
+        if sampler is not None:
+            sampler.allow(LINE, time.monotonic() + 10)
         said = _text(response.content)
         with contextlib.suppress(ValueError, RecursionError):
             told = json.loads(said)
@@ -274,9 +274,9 @@ class Api(docker.APIClient):
 
     def _stream_helper(self, response: Any, decode: bool = False) -> Iterator[Any]:
         if not getattr(response.raw, "chunked", False):
-            meter = _meter(response)
-            if meter is not None:
-                meter.allow(ANSWER, meter.deadline)
+            sampler = _sampler(response)
+            if sampler is not None:
+                sampler.allow(ANSWER, sampler.deadline)
             yield self._result(response, json=decode)
             return
         pieces = _pieces(response, response.raw.read_chunked(PART, decode_content=False))
@@ -318,9 +318,9 @@ class Api(docker.APIClient):
         output: Iterator[Any] = (demux_adaptor(*frame) if demux else frame[1] for frame in numbered)
         if stream:
             return _pieces(response, output)
-        meter = _meter(response)
-        if meter is not None:
-            meter.allow(ANSWER, meter.deadline or time.monotonic() + EXEC_SECONDS)
+        sampler = _sampler(response)
+        if sampler is not None:
+            sampler.allow(ANSWER, sampler.deadline or time.monotonic() + EXEC_SECONDS)
         try:
             take: Any = consume_socket_output
             return take(output, demux=demux)
@@ -331,12 +331,12 @@ class Api(docker.APIClient):
 
     def _wait_for_ever(self, response: Any) -> None:
         """For what an engine streams: it may say nothing for long. `within` still holds."""
-        meter = _meter(response)
-        if meter is not None:
-            meter.settimeout(None)
+        sampler = _sampler(response)
+        if sampler is not None:
+            sampler.settimeout(None)
 
 
-def _meter(response: Any) -> Metered | None:
+def _sampler(response: Any) -> Metered | None:
     """The connection that an answer comes from; None where it has come."""
     source = getattr(getattr(response.raw, "_fp", None), "fp", None)
     sock = getattr(getattr(source, "raw", None), "_sock", None)
@@ -347,9 +347,9 @@ def _pieces(response: Any, source: Iterator[Any]) -> Iterator[Any]:
     """What `source` makes of the answer, with so much to be read for each piece."""
     try:
         while True:
-            meter = _meter(response)
-            if meter is not None:
-                meter.left = PIECE
+            sampler = _sampler(response)
+            if sampler is not None:
+                sampler.left = PIECE
             piece = next(source, None)
             if piece is None:
                 return

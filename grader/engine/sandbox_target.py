@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from grader.engine.sandbox import Sandbox
 from grader.errors import KitError
-from grader.nodes.cleanup import Slate
+from grader.nodes.cleanup import Cleanup
 from grader.nodes.node import Node
 
 
@@ -25,14 +25,14 @@ class NodesTarget:
         *,
         live: bool = False,
         kept: bool = False,
-        patience: float = 1.0,
+        timeout_factor: float = 1.0,
     ) -> None:
         self.kind = kind
         self.nodes: list[Node] = list(nodes)
         self.live = live
         self.kept = kept or live
-        self.patience = patience
-        self._slate = Slate(self.nodes, patience)
+        self.timeout_factor = timeout_factor
+        self._cleanup = Cleanup(self.nodes, timeout_factor)
         self._closable = list(nodes)
 
     def node(self, name: str) -> Node:
@@ -43,11 +43,11 @@ class NodesTarget:
 
     def prepare(self) -> None:
         if self.kept and not self.live:
-            self._slate.wipe()
+            self._cleanup.wipe()
 
     def restore(self) -> None:
         if self.kept and not self.live:
-            self._slate.restore()
+            self._cleanup.restore()
 
     def close(self) -> None:
         for node in self._closable:
@@ -68,10 +68,10 @@ class SandboxTarget(NodesTarget):
         kind: str = "sandbox",
         live: bool = False,
         kept: bool = False,
-        patience: float = 1.0,
+        timeout_factor: float = 1.0,
     ) -> None:
         self.sandbox = sandbox
-        super().__init__(kind, sandbox.nodes, live=live, kept=kept, patience=patience)
+        super().__init__(kind, sandbox.nodes, live=live, kept=kept, timeout_factor=timeout_factor)
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> SandboxTarget:
@@ -81,7 +81,7 @@ class SandboxTarget(NodesTarget):
             kind=description["kind"],
             live=description["live"],
             kept=description["kept"],
-            patience=description["patience"],
+            timeout_factor=description["timeout_factor"],
         )
 
     def describe(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class SandboxTarget(NodesTarget):
             "sandbox": self.sandbox.describe(),
             "live": self.live,
             "kept": self.kept,
-            "patience": self.patience,
+            "timeout_factor": self.timeout_factor,
         }
 
     def describe_brokered(self, handle: int) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class SandboxTarget(NodesTarget):
             "nodes": [{"name": node.name, "address": node.address} for node in self.nodes],
             "live": self.live,
             "kept": self.kept,
-            "patience": self.patience,
+            "timeout_factor": self.timeout_factor,
         }
 
     def facts(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Stopped(Exception):
     """The user asked to stop."""
 
 
-class Turns(Protocol):
+class Admission(Protocol):
     """Says when an exercise may take room on the machine: both wait until there is some.
 
     `sandbox` is held as long as its target is there, `checks` while its checks run: so a target
@@ -102,7 +102,7 @@ class ExerciseRun:
     provider: Provider
     progress: Progress
     stop: threading.Event
-    turns: Turns = FREE
+    admission: Admission = FREE
     scratch: Path | None = None
     _checks: list[CheckResult] = field(default_factory=list)
     _results: dict[str, CheckResult] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class ExerciseRun:
         if self.stop.is_set():
             raise Stopped
         with (
-            self.turns.sandbox(self.exercise, self.student, self.stop),
+            self.admission.sandbox(self.exercise, self.student, self.stop),
             tempfile.TemporaryDirectory(
                 prefix="drydock-", dir=self.scratch, ignore_cleanup_errors=True
             ) as folder,
@@ -164,7 +164,7 @@ class ExerciseRun:
                     unavailable = Unavailable("grader", error.what, error.remedy)
                     return self._run_checks(folder, None, unavailable)
                 self._seconds["sandbox"] = time.monotonic() - started
-                with self.turns.checks(self.exercise, self.student, self.stop):
+                with self.admission.checks(self.exercise, self.student, self.stop):
                     facts.update(target.facts())
                     self._sandbox = getattr(getattr(target, "sandbox", None), "id", None)
                     fault = self._run_checks(folder, target, None, facts)
@@ -207,7 +207,7 @@ class ExerciseRun:
     ) -> str | None:
         # The folder itself is this process's; `work` is all that the checks may change.
         work = folder / "work"
-        seconds = self.exercise.seconds * (target.patience if target else 1.0)
+        seconds = self.exercise.seconds * (target.timeout_factor if target else 1.0)
         limits = Limits.of(seconds)
         with contextlib.ExitStack() as stack:
             broker = None
@@ -247,8 +247,12 @@ class ExerciseRun:
                     broker.started()
                 fault = self._follow(process, seconds)
             finally:
-                patience = target.patience if target and target.kept else None
-                _end(process, TIDY_SECONDS * patience if patience else END_SECONDS, confined)
+                timeout_factor = target.timeout_factor if target and target.kept else None
+                _end(
+                    process,
+                    TIDY_SECONDS * timeout_factor if timeout_factor else END_SECONDS,
+                    confined,
+                )
                 self._seconds["checks"] = time.monotonic() - started
             if fault is None and process.returncode != 0 and self._unconfined is None:
                 if self.stop.wait(INTERRUPT_SECONDS):

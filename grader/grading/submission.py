@@ -25,7 +25,7 @@ from grader.record import ExerciseResult, Record
 from grader.submission import files as submission
 
 if TYPE_CHECKING:
-    from grader.grading.exercise import Turns
+    from grader.grading.exercise import Admission
     from grader.targets.providers import Provider
 
 
@@ -181,11 +181,11 @@ def grade(
     provider: Provider,
     progress: Progress,
     stop: Stop,
-    turns: Turns | None = None,
+    admission: Admission | None = None,
 ) -> Record:
     """Run what the plan says and write the record, after each exercise; returns the last one.
 
-    `turns` says when each exercise may begin; without it all begin at once, `jobs` at a time.
+    `admission` says when each exercise may begin; without it all begin at once, `jobs` at a time.
     On Ctrl-C (KeyboardInterrupt) all that is under way is ended and removed first.
     """
     from grader.grading.exercise import FREE, ExerciseRun
@@ -203,7 +203,7 @@ def grade(
             provider=provider,
             progress=progress,
             stop=stop.event,
-            turns=turns or FREE,
+            admission=admission or FREE,
             scratch=request.scratch,
         )
         for exercise in planned.to_run

@@ -21,7 +21,7 @@ from grader.errors import EngineFault, KitError
 from grader.machines.access import Access
 from grader.machines.link import Link, Unreachable
 from grader.nodes import reach
-from grader.nodes.cleanup import Slate
+from grader.nodes.cleanup import Cleanup
 from grader.nodes.node import Completed, Node
 
 BACK_SECONDS = 600
@@ -150,7 +150,7 @@ class MachinesTarget:
         *,
         live: bool,
         power: Power | None = None,
-        patience: float | None = None,
+        timeout_factor: float | None = None,
     ) -> None:
         self.kind = kind
         self.live = live
@@ -158,8 +158,8 @@ class MachinesTarget:
             each if isinstance(each, Absent) else Remote(Link(each), power) for each in machines
         ]
         self._open()
-        self.patience = self._measure() if patience is None else patience
-        self._slate = Slate(self.present, self.patience)
+        self.timeout_factor = self._measure() if timeout_factor is None else timeout_factor
+        self._cleanup = Cleanup(self.present, self.timeout_factor)
 
     @property
     def present(self) -> list[Node]:
@@ -201,7 +201,7 @@ class MachinesTarget:
             machines,
             live=description["live"],
             power=power,
-            patience=description["patience"],
+            timeout_factor=description["timeout_factor"],
         )
 
     def describe(self) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class MachinesTarget:
             "kind": self.kind,
             "machines": told,
             "live": self.live,
-            "patience": self.patience,
+            "timeout_factor": self.timeout_factor,
         }
 
     def node(self, name: str) -> Any:
@@ -226,11 +226,11 @@ class MachinesTarget:
 
     def prepare(self) -> None:
         if not self.live:
-            self._slate.wipe()
+            self._cleanup.wipe()
 
     def restore(self) -> None:
         if not self.live:
-            self._slate.restore()
+            self._cleanup.restore()
 
     def facts(self) -> dict[str, Any]:
         engines = sorted({str(node.docker.version()["Version"]) for node in self.present})
@@ -254,7 +254,7 @@ COUNTING = (
 )
 USUAL_SECONDS = 0.03
 """What the shell of an ordinary computer needs at most for COUNTING."""
-MOST_PATIENCE = 8.0
+MOST_TIMEOUT_FACTOR = 8.0
 
 
 def slowness(node: Node) -> float:
@@ -264,4 +264,4 @@ def slowness(node: Node) -> float:
     """
     told = node.run(["sh", "-c", COUNTING], timeout=60).out.strip()
     seconds = int(told) / 1e9 if told.isdigit() else USUAL_SECONDS
-    return min(MOST_PATIENCE, max(1.0, seconds / USUAL_SECONDS))
+    return min(MOST_TIMEOUT_FACTOR, max(1.0, seconds / USUAL_SECONDS))

@@ -2,7 +2,7 @@
 
     >>> run_probe(node, "alpine:3", ["nc", "-w", "1", "db", "3306"], network="blog_back").ok
     True
-    >>> reachable(node, "blog_front", [("wordpress", 80), ("db", 3306)], patience=5)
+    >>> reachable(node, "blog_front", [("wordpress", 80), ("db", 3306)], wait_seconds=5)
     {('wordpress', 80): True, ('db', 3306): False}
 
 A probe that finds something closed proves it only beside one that finds something open.
@@ -27,7 +27,7 @@ Place = tuple[str, int]
 
 _SCRIPT = """
 for place in "$@"; do
-  host=${place%:*} port=${place##*:} end=$(($(date +%s) + PATIENCE))
+  host=${place%:*} port=${place##*:} end=$(($(date +%s) + WAIT_SECONDS))
   # A connection is enough: what a server then says, or keeps open, is not waited for.
   until timeout 5 nc -w 1 "$host" "$port" -e /bin/true </dev/null >/dev/null 2>&1; do
     [ "$(date +%s)" -lt "$end" ] || { echo "closed $place"; continue 2; }
@@ -89,12 +89,12 @@ def run_probe(
 
 
 def reachable(
-    node: Node, network: str, places: Collection[Place], *, patience: int = 0
+    node: Node, network: str, places: Collection[Place], *, wait_seconds: int = 0
 ) -> dict[Place, bool]:
     """Which hosts and TCP ports answer to a newcomer in a network.
 
-    A place that is closed is asked again for `patience` seconds, each on its own. Where nothing
-    may be started, it tells which hosts the network knows that run.
+    A place that is closed is asked again for `wait_seconds` seconds, each on its own. Where
+    nothing may be started, it tells which hosts the network knows that run.
     """
     if node.workspace is not None:
         known = _known_in(node, network)
@@ -105,8 +105,8 @@ def reachable(
         IMAGE,
         argv,
         network=network,
-        environment={"PATIENCE": str(patience)},
-        timeout=15 + len(places) * (patience + 5),
+        environment={"WAIT_SECONDS": str(wait_seconds)},
+        timeout=15 + len(places) * (wait_seconds + 5),
     )
     return {place: f"open {place[0]}:{place[1]}" in probe.out.splitlines() for place in places}
 

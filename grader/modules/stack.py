@@ -33,19 +33,19 @@ TRIES = 20
 class Stack:
     """See the module's docstring. `folder` is a path on the manager, `file` lies in it.
 
-    Each command returns as `Completed`, whatever came of it, after `timeout` seconds at most,
-    which `patience` multiplies. Deploying and removing do not wait, which is what every docker
-    CLI does that is not told otherwise (older ones have no flag for it).
+    Each command returns as `Completed`, whatever came of it, after `timeout` seconds at most, which
+    `timeout_factor` multiplies. Deploying and removing do not wait, which is what every docker CLI
+    does that is not told otherwise (older ones have no flag for it).
     """
 
     def __init__(
-        self, manager: Node, name: str, folder: str, file: str, patience: float = 1.0
+        self, manager: Node, name: str, folder: str, file: str, timeout_factor: float = 1.0
     ) -> None:
         self.manager = manager
         self.name = name
         self.folder = folder
         self.file = file
-        self.patience = patience
+        self.timeout_factor = timeout_factor
 
     def deploy(self, *arguments: str, timeout: float = 90) -> Completed:
         """`docker stack deploy`: returns when the swarm has taken the file, not when all runs."""
@@ -105,4 +105,4 @@ class Stack:
 
     def _run(self, *arguments: str, timeout: float) -> Completed:
         argv = ["docker", *arguments]
-        return confined(self.manager, argv, timeout=timeout * self.patience, cwd=self.folder)
+        return confined(self.manager, argv, timeout=timeout * self.timeout_factor, cwd=self.folder)

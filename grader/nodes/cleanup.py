@@ -1,9 +1,9 @@
 """Nodes that are not thrown away: cleared for an exercise, and left without what it made.
 
-    slate = Slate(target.nodes)
-    slate.wipe()       # no node is in a swarm any more
+    cleanup = Cleanup(target.nodes)
+    cleanup.wipe()       # no node is in a swarm any more
     …                  # the exercise is played
-    slate.restore()    # what is there now and was not there before is gone
+    cleanup.restore()    # what is there now and was not there before is gone
 
 An exercise on one node is none about swarms: a node that is in one then stays a member, and what
 the swarm runs on it meanwhile is let be.
@@ -63,12 +63,12 @@ class Found:
     volumes: frozenset[str]
 
 
-class Slate:
-    """See the module's docstring. `patience` multiplies the waits."""
+class Cleanup:
+    """See the module's docstring. `timeout_factor` multiplies the waits."""
 
-    def __init__(self, nodes: Sequence[Node], patience: float = 1.0) -> None:
+    def __init__(self, nodes: Sequence[Node], timeout_factor: float = 1.0) -> None:
         self.nodes = list(nodes)
-        self.patience = patience
+        self.timeout_factor = timeout_factor
         self._before: dict[str, Found] = {}
         self._member = False
 
@@ -98,7 +98,7 @@ class Slate:
 
     def _leave_all(self) -> None:
         """One after the other, managers last: engines that leave at once wait for each other."""
-        sweep(self.nodes, GONE_SECONDS * self.patience)
+        sweep(self.nodes, GONE_SECONDS * self.timeout_factor)
         if self._member:
             return
         manages = [bool(_swarm(node).get("ControlAvailable")) for node in self.nodes]
@@ -155,7 +155,7 @@ class Slate:
 
     @property
     def _gone(self) -> float:
-        return GONE_SECONDS * self.patience
+        return GONE_SECONDS * self.timeout_factor
 
 
 def sweep(nodes: Sequence[Node], within: float = GONE_SECONDS) -> None:

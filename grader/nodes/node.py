@@ -111,7 +111,7 @@ class Target(Protocol):
     """The nodes are there after grading: what the grader made is taken away. So it is with live
     ones; the others are given up to the exercise by `prepare`."""
 
-    patience: float
+    timeout_factor: float
     """How many times longer than in a sandbox things may take: 1.0 there, more where machines are
     emulated. Waits are multiplied by it, times that are promised are not."""
 

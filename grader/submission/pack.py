@@ -74,11 +74,11 @@ def pack(lab: Lab, student: str, workspace: Path, folder: Path) -> HandIn:
     try:
         private.folder(folder)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".submit-") as scratch:
-            tray, junk = _snapshot(workspace, Path(scratch) / "files")
-            files = _write(lab, student, tray.folder, packed := Path(scratch) / "archive.zip")
+            writer, junk = _snapshot(workspace, Path(scratch) / "files")
+            files = _write(lab, student, writer.folder, packed := Path(scratch) / "archive.zip")
             _see_it_taken(packed, Path(scratch) / "again")
             # Of the snapshot, which has ordinary files only.
-            warned = tuple(w for e in lab.exercises for w in warnings(e, tray.folder))
+            warned = tuple(w for e in lab.exercises for w in warnings(e, writer.folder))
             known = file.is_file() and filecmp.cmp(file, packed, shallow=False)
             if not known:
                 packed.chmod(private.FILE)
@@ -95,7 +95,7 @@ def pack(lab: Lab, student: str, workspace: Path, folder: Path) -> HandIn:
         files=files,
         exercises={exercise: len(read.files) for exercise, read in found.items()},
         junk=tuple(junk),
-        left_out=tuple(tray.left_out),
+        left_out=tuple(writer.left_out),
         warnings=warned,
         known=known,
     )
@@ -126,16 +126,16 @@ def warnings(exercise: Exercise, workspace: Path) -> list[str]:
     return found
 
 
-def _snapshot(workspace: Path, dest: Path) -> tuple[unpack.Tray, list[str]]:
+def _snapshot(workspace: Path, dest: Path) -> tuple[unpack.SafeWriter, list[str]]:
     """The workspace's files as they are now, copied by the rules of unpacking; and the junk."""
     dest.mkdir()
-    tray, junk = unpack.Tray(dest), []
+    writer, junk = unpack.SafeWriter(dest), []
     for member in members.of_folder(workspace, is_junk):
         if is_junk(member.name.rpartition("/")[2]):
             junk.append(member.name)
         elif member.name not in OWN:
-            tray.take(member)
-    return tray, junk
+            writer.take(member)
+    return writer, junk
 
 
 def _write(lab: Lab, student: str, folder: Path, dest: Path) -> int:

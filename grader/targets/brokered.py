@@ -238,7 +238,7 @@ class BrokeredTarget(NodesTarget):
             nodes,
             live=description["live"],
             kept=description["kept"],
-            patience=description["patience"],
+            timeout_factor=description["timeout_factor"],
         )
 
     def describe(self) -> dict[str, Any]:

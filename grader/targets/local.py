@@ -99,7 +99,7 @@ class LocalTarget:
     kind = KIND
     live = True
     kept = True
-    patience = 1.0
+    timeout_factor = 1.0
 
     def __init__(self, engine: Engine, workspace: Path, address: str | None = None) -> None:
         self.engine = engine

@@ -32,11 +32,11 @@ class Provider(Protocol):
 class Sandboxes:
     """Targets that are made for one exercise and thrown away.
 
-    `patience` is how many times the usual time their checks get: an emulated machine is slow.
+    `timeout_factor` is how many times the usual time their checks get: an emulated machine is slow.
     """
 
     unavailable: Unavailable | None = None
-    patience: float = 1.0
+    timeout_factor: float = 1.0
 
     def __init__(self, engine: Any, image_set: Any, limits: Any = None) -> None:
         self.engine = engine
@@ -56,7 +56,7 @@ class Sandboxes:
             **({"limits": self.limits} if self.limits else {}),
         )
         try:
-            yield SandboxTarget(sandbox, patience=self.patience)
+            yield SandboxTarget(sandbox, timeout_factor=self.timeout_factor)
         finally:
             sandbox.remove()
 

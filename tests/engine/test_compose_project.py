@@ -118,7 +118,7 @@ def test_a_project_is_seen_as_plain_data_until_it_is_down(node: Node, project: P
     node.docker.api.exec_start(holds["Id"], detach=True)
     address = (back.networks[f"{two.name}_inside"], 3306)
     places = [("back", 3307), ("back", 3306), address]
-    inside = reachable(node, f"{two.name}_inside", places, patience=5)
+    inside = reachable(node, f"{two.name}_inside", places, wait_seconds=5)
     outside_view = reachable(
         node, f"{two.name}_outside", [("front", 80), ("back", 3306), ("front", 81), address]
     )

@@ -219,19 +219,19 @@ def test_a_scheduler_asked_just_after_its_death_is_trouble_to_wait_for(image_set
     bare = Cluster("tcp")
     try:
         bare.worker()
-        with batch_cluster.Cluster(bare.address, labfile.load("lab4"), print) as workplace:
-            assert workplace.ill() is None
+        with batch_cluster.Cluster(bare.address, labfile.load("lab4"), print) as executor:
+            assert executor.ill() is None
             bare.scheduler.kill()
             # Its client finds out a moment later: until then, too, the answer is this one.
             for _ in range(20):
-                assert workplace.width == 1
-                trouble = workplace.ill()
+                assert executor.width == 1
+                trouble = executor.ill()
                 assert trouble is not None
                 assert "does not answer" in trouble.what
             bare.schedule()
             bare.worker()
-            assert wait_until(lambda: workplace.mend(trouble) is None, within=60)
-            assert workplace.ill() is None
+            assert wait_until(lambda: executor.mend(trouble) is None, within=60)
+            assert executor.ill() is None
     finally:
         bare.end()
 

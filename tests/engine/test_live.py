@@ -21,7 +21,7 @@ from grader.grading.exercise import ExerciseRun, Stopped
 from grader.lab import labfile
 from grader.lab.model import Exercise
 from grader.lab.variant import variant
-from grader.nodes.cleanup import TASK, Slate
+from grader.nodes.cleanup import TASK, Cleanup
 from grader.nodes.node import Target
 from grader.record import Cause, CheckResult, ExerciseResult
 from grader.submission import files
@@ -178,7 +178,7 @@ def test_what_is_wrong_in_the_swarm_fails(sandbox: Sandbox, workspace: Path) -> 
     worker = SandboxTarget(sandbox).node("worker2")
     assert worker.run(["iptables", "-I", *DROP], timeout=20).ok
     try:
-        checks = by_name(grade(workspace, "swarm", sandbox, live=True, patience=0.3))
+        checks = by_name(grade(workspace, "swarm", sandbox, live=True, timeout_factor=0.3))
     finally:
         worker.run(["iptables", "-D", *DROP], timeout=20)
     failed = {name: check for name, check in checks.items() if check.outcome == "failed"}
@@ -237,7 +237,7 @@ def test_an_exercise_on_one_node_leaves_the_swarm_as_it_is(sandbox: Sandbox) -> 
     networks = typed(sandbox, "manager1", "network", "ls", "--quiet")
     assert tasks
 
-    slate = Slate([manager])
+    slate = Cleanup([manager])
     slate.wipe()
     typed(sandbox, "manager1", "run", "--detach", "drydock/demo:1.0")
     typed(sandbox, "manager1", "network", "create", "mine")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader import record
-from grader.classroom.results import Entry, Likeness, Person, Results, Unmatched
+from grader.classroom.results import Entry, Person, Results, Similarity, Unmatched
 from grader.lab import labfile
 from grader.lab.variant import variant
 from grader.record import Cause, CheckResult, ExerciseResult, Record
@@ -99,10 +99,12 @@ def make(
         ),
         unmatched=(Unmatched("SECRET-SOURCE <b>.zip", "No ID is in its name. Rename it."),),
         missing=(person(size), person(size + 1)),
-        likenesses=(
-            Likeness("values", (student(2), student(6)), "db_password, blog_port; in blog/a.yaml"),
-            Likeness("values", (student(8), LAB.demo_student), "db_password; in Ada-Lovelace/x"),
-            Likeness("file", tuple(student(n) for n in (0, 1, 9)), "blog/Ada-Lovelace.yaml"),
+        similarities=(
+            Similarity(
+                "values", (student(2), student(6)), "db_password, blog_port; in blog/a.yaml"
+            ),
+            Similarity("values", (student(8), LAB.demo_student), "db_password; in Ada-Lovelace/x"),
+            Similarity("file", tuple(student(n) for n in (0, 1, 9)), "blog/Ada-Lovelace.yaml"),
         ),
     )
     for number in range(size):

@@ -22,7 +22,7 @@ AHEAD = 1
 LOOK_SECONDS = 0.2
 
 
-class Gate:
+class Quota:
     """Lets users in, the lowest rank first, as long as `room` for their weights is left.
 
     One user is always let in, however heavy it is: otherwise it would wait for ever.
@@ -60,8 +60,8 @@ class Gate:
         return not held[0] and self._waiting[0] == ticket and fits
 
 
-class Turns:
-    """See `grader.grading.exercise.Turns`.
+class Admission:
+    """See `grader.grading.exercise.Admission`.
 
     `side_by_side` is how many exercises' checks run at once, `nodes` how many nodes there may be
     at once, those that are made ahead included. Both may be changed at any time.
@@ -72,9 +72,9 @@ class Turns:
         self._held = [False]
         self._ranks: dict[str, int] = {}
         self._ahead = ahead
-        self._nodes = Gate(self._changed, nodes)
-        self._sandboxes = Gate(self._changed, side_by_side + ahead)
-        self._checks = Gate(self._changed, side_by_side)
+        self._nodes = Quota(self._changed, nodes)
+        self._sandboxes = Quota(self._changed, side_by_side + ahead)
+        self._checks = Quota(self._changed, side_by_side)
 
     @property
     def side_by_side(self) -> int:
@@ -124,10 +124,10 @@ class Turns:
 
     @contextmanager
     def _inside(
-        self, gate: Gate, weight: int, student: str, stop: threading.Event
+        self, quota: Quota, weight: int, student: str, stop: threading.Event
     ) -> Iterator[None]:
-        gate.enter(self._ranks.get(student, 0), weight, stop, self._held)
+        quota.enter(self._ranks.get(student, 0), weight, stop, self._held)
         try:
             yield
         finally:
-            gate.leave(weight)
+            quota.leave(weight)

@@ -1,9 +1,9 @@
 """A batch: all submissions of a class are graded, whatever happens to some of them.
 
-    batch = Batch(results, lab, workplace, show)
+    batch = Batch(results, lab, executor, show)
     outcome = batch.run(batch.jobs(...))
 
-One thread, the caller's, decides everything: it hands submissions to the workplace, hears what
+One thread, the caller's, decides everything: it hands submissions to the executor, hears what
 happens to them, and keeps the breaker. Records are on disk after each exercise, so that a batch
 can be ended at any moment and begun again.
 """
@@ -22,7 +22,7 @@ from grader import record
 from grader.classroom.batch import health, local_executor
 from grader.classroom.batch.breaker import Breaker, Trouble
 from grader.classroom.batch.forecast import Forecast, spoken
-from grader.classroom.batch.job import Event, Job, Lost, SetAside, Workplace
+from grader.classroom.batch.job import Event, Executor, Job, Lost, SetAside
 from grader.classroom.batch.show import Show, Stage
 from grader.classroom.results import Entry, Results
 from grader.files import private
@@ -122,10 +122,10 @@ class Batch:
     """See the module. `pages` is where a finished submission's feedback page goes, if anywhere."""
 
     def __init__(
-        self, results: Results, workplace: Workplace, show: Show, *, pages: bool = True
+        self, results: Results, executor: Executor, show: Show, *, pages: bool = True
     ) -> None:
         self.results = results
-        self.workplace = workplace
+        self.executor = executor
         self.show = show
         self.breaker = Breaker()
         self._pages = pages
@@ -167,7 +167,7 @@ class Batch:
 
     def _tick(self) -> None:
         self._submit()
-        for event in self.workplace.events(TICK_SECONDS):
+        for event in self.executor.events(TICK_SECONDS):
             self._hear(event)
         self._collect()
         self._watch()
@@ -180,12 +180,12 @@ class Batch:
             job = self._aside.popleft()
             self._alone.add(job.student)
             self._start(job)
-        while self._pending and len(self._running) < self.workplace.width:
+        while self._pending and len(self._running) < self.executor.width:
             self._start(self._pending.popleft())
 
     def _start(self, job: Job) -> None:
         self._began[job.student] = time.monotonic()
-        self._running[self.workplace.submit(job)] = job
+        self._running[self.executor.submit(job)] = job
 
     def _hear(self, event: Event) -> None:
         if event.kind == "started":
@@ -197,22 +197,22 @@ class Batch:
         self._forecast.finished(event.student, event.exercise, seconds)
         if result.gradable:
             self.breaker.good(event.student)
-            self.workplace.adapt()
+            self.executor.adapt()
         else:
             self._fault(event.student, reason(result))
 
     def _fault(self, student: str, why: str, trouble: Trouble | None = None) -> None:
         """Something of this student could not be graded: is it the engine, or theirs alone?"""
         if not self.breaker.open:
-            trouble = trouble or health.room(self.results.folder) or self.workplace.ill()
+            trouble = trouble or health.room(self.results.folder) or self.executor.ill()
         self.breaker.fault(student, why, trouble)
         if self.breaker.open:
             self._pause()
         else:
-            self.workplace.go_on()
+            self.executor.go_on()
 
     def _check_engine(self) -> None:
-        trouble = None if self.breaker.open else self.workplace.ill()
+        trouble = None if self.breaker.open else self.executor.ill()
         if trouble is not None:
             self.breaker.trip(trouble)
             self._pause()
@@ -220,7 +220,7 @@ class Batch:
     def _collect(self) -> None:
         done = [future for future in self._running if future.done()]
         # What there is to hear of them comes first: it says whose fault it was.
-        for event in self.workplace.events(0):
+        for event in self.executor.events(0):
             self._hear(event)
         for future in done:
             job = self._running.pop(future)
@@ -310,12 +310,12 @@ class Batch:
         if trouble is None or now < self._next_mend:
             return
         with self.show.aside():
-            still = self.workplace.mend(trouble)
+            still = self.executor.mend(trouble)
         self._next_mend = time.monotonic() + MEND_SECONDS
         if still is None:
             self.breaker.mended()
             self._next_reminder = 0.0
-            self.workplace.go_on()
+            self.executor.go_on()
             self.show.line("It is mended: grading goes on, what was hit is graded again.")
         elif now >= self._next_reminder:
             self._next_reminder = now + REMIND_SECONDS
@@ -323,7 +323,7 @@ class Batch:
 
     def _pause(self) -> None:
         """Say so, once for each trouble."""
-        self.workplace.hold()
+        self.executor.hold()
         trouble = self.breaker.trouble
         if trouble is not None and self._next_reminder == 0.0:
             self._next_reminder = time.monotonic() + REMIND_SECONDS
@@ -336,7 +336,7 @@ class Batch:
         self.show.line(text, count=f"{self._done} of {self._submissions}{about}")
 
     def _left(self) -> float | None:
-        return self._forecast.remaining(self.workplace.side_by_side, time.monotonic())
+        return self._forecast.remaining(self.executor.side_by_side, time.monotonic())
 
     def _tell_stage(self) -> None:
         if self._stage is None:
@@ -346,7 +346,7 @@ class Batch:
         else:
             left = self._left()
             detail = f"about {spoken(left)} left, " if left is not None else ""
-            detail += f"{self.workplace.side_by_side} side by side"
+            detail += f"{self.executor.side_by_side} side by side"
         self._stage.update(self._forecast.done, self._forecast.total, detail)
 
 

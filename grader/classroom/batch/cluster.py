@@ -25,7 +25,7 @@ WORKERS_SECONDS = 60
 
 
 class Cluster:
-    """See `grader.classroom.batch.job.Workplace`. A context manager: at its end nothing runs for
+    """See `grader.classroom.batch.job.Executor`. A context manager: at its end nothing runs for
     it.
 
     A worker that dies loses nothing: Dask gives its submissions to others. One that has taken

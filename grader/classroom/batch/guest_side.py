@@ -61,9 +61,9 @@ def main() -> int:
         return error.exit_code
 
 
-def be_patient(factor: float) -> None:
+def allow_more_time(factor: float) -> None:
     """Give all in this process so many times the usual time: the machine may be an emulated one."""
-    providers.Sandboxes.patience = factor
+    providers.Sandboxes.timeout_factor = factor
     daemon.START_SECONDS *= factor
     node.READY_SECONDS *= factor
     making.SECONDS *= factor
@@ -71,7 +71,7 @@ def be_patient(factor: float) -> None:
 
 def serve(port: Port, told: dict[str, Any]) -> int:
     """Make ready as told, then grade until the port is closed."""
-    be_patient(float(told["patience"]))
+    allow_more_time(float(told["timeout_factor"]))
     disk.adopt(ImageSet(**told["images"]), IMAGES)
     one_at_a_time = threading.Lock()
 

@@ -73,7 +73,7 @@ class _Guest:
 
 
 class Inside:
-    """See `grader.classroom.batch.job.Workplace`. A context manager: at its end the machine is
+    """See `grader.classroom.batch.job.Executor`. A context manager: at its end the machine is
     gone.
 
     A machine that ends loses nothing: its submissions are graded again in the next one.
@@ -137,7 +137,9 @@ class Inside:
             media = machine.Media(made.root, made.kernel, made.initrd, image_file.file, files)
             started = machine.Machine(media, size, disk.folder())
         image_set = ImageSet(image_file.name, image_file.version, image_file.images, kind="file")
-        self.meet(started, {"images": asdict(image_set), "jobs": jobs, "patience": self._slow})
+        self.meet(
+            started, {"images": asdict(image_set), "jobs": jobs, "timeout_factor": self._slow}
+        )
         seconds = time.monotonic() - began
         self._say(f"The virtual machine grades {self.side_by_side} at once (in {seconds:.0f} s).")
 

@@ -55,7 +55,7 @@ def happened(events: Queue[Event], seconds: float) -> list[Event]:
         return found
 
 
-class Workplace(Protocol):
+class Executor(Protocol):
     """Where submissions are graded: this machine, or the workers of a cluster.
 
     `width` is how many submissions it takes at once, `side_by_side` how many exercises it runs.

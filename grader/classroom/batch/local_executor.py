@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from grader.classroom.batch import capacity, health, machine
-from grader.classroom.batch.admission import AHEAD, Turns
+from grader.classroom.batch.admission import AHEAD, Admission
 from grader.classroom.batch.breaker import Trouble
 from grader.classroom.batch.job import Event, Job, happened
-from grader.classroom.batch.usage_sampler import Meter
+from grader.classroom.batch.usage_sampler import UsageSampler
 from grader.engine import find, node_limits
 from grader.errors import KitError
 from grader.grading import progress, submission
@@ -28,8 +28,8 @@ MOST = 64
 """Submissions in flight, however large the machine is."""
 
 
-class Here:
-    """See `grader.classroom.batch.job.Workplace`. A context manager: nothing is left when it ends.
+class LocalExecutor:
+    """See `grader.classroom.batch.job.Executor`. A context manager: nothing is left when it ends.
 
     `jobs` is the tutor's own number of exercises side by side; None measures.
     """
@@ -49,14 +49,14 @@ class Here:
         self._stops: dict[str, submission.Stop] = {}
         self._stopped = threading.Event()
         self._stack = ExitStack()
-        self._meter = Meter(lambda: self._engine)
+        self._sampler = UsageSampler(lambda: self._engine)
         self._idle = machine.Idle()
         self.decision = self._decide()
-        self._turns = Turns(self.decision.side_by_side, self.decision.nodes)
+        self._admission = Admission(self.decision.side_by_side, self.decision.nodes)
         self._pool = ThreadPoolExecutor(MOST, thread_name_prefix="submission")
 
-    def __enter__(self) -> Here:
-        self._stack.enter_context(self._meter)
+    def __enter__(self) -> LocalExecutor:
+        self._stack.enter_context(self._sampler)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,14 +72,14 @@ class Here:
 
     @property
     def width(self) -> int:
-        return min(MOST, self._turns.side_by_side + AHEAD)
+        return min(MOST, self._admission.side_by_side + AHEAD)
 
     @property
     def side_by_side(self) -> int:
-        return self._turns.side_by_side
+        return self._admission.side_by_side
 
     def submit(self, job: Job) -> Future[Record]:
-        self._turns.rank(job.student, job.rank)
+        self._admission.rank(job.student, job.rank)
         return self._pool.submit(self._grade, job)
 
     def _grade(self, job: Job) -> Record:
@@ -89,7 +89,7 @@ class Here:
             stop.event.set()
         try:
             return submission.grade(
-                job.request, job.planned, self.provider, self._progress(job), stop, self._turns
+                job.request, job.planned, self.provider, self._progress(job), stop, self._admission
             )
         finally:
             self._stops.pop(job.student, None)
@@ -101,7 +101,7 @@ class Here:
         def finished(result: ExerciseResult) -> None:
             if not result.gradable:
                 # Until somebody has looked whether the engine is well, nothing more begins.
-                self._turns.hold()
+                self._admission.hold()
             self._events.put(Event("finished", job.student, result.id, result))
 
         return progress.Progress(started=started, finished=finished)
@@ -110,10 +110,10 @@ class Here:
         return happened(self._events, seconds)
 
     def hold(self) -> None:
-        self._turns.hold()
+        self._admission.hold()
 
     def go_on(self) -> None:
-        self._turns.go_on()
+        self._admission.go_on()
 
     def ill(self) -> Trouble | None:
         return health.engine(self._engine)
@@ -141,10 +141,10 @@ class Here:
     @property
     def need(self) -> str | None:
         """What an exercise really needed, in a sentence; None if too little was seen."""
-        found = capacity.learn(capacity.FIRST, self._meter.samples)
+        found = capacity.learn(capacity.FIRST, self._sampler.samples)
         if found.samples < capacity.FIRST_WEIGHT:
             return None
-        cpus = sum(sample.cpus for sample in self._meter.samples) / found.samples
+        cpus = sum(sample.cpus for sample in self._sampler.samples) / found.samples
         return (
             f"Measured on {found.samples} exercises: {cpus:.2f} CPUs each,"
             f" {found.memory / capacity.MIB:.0f} MiB of memory a node."
@@ -154,18 +154,18 @@ class Here:
         if self._jobs is not None:
             return
         wanted = self._decide()
-        now = self._turns.side_by_side
+        now = self._admission.side_by_side
         step = capacity.next_step(wanted.side_by_side, now, self._idle.share())
-        self._turns.allow(step, wanted.nodes)
+        self._admission.allow(step, wanted.nodes)
         self.decision = wanted
 
     def _decide(self) -> capacity.Decision:
-        need = capacity.learn(capacity.FIRST, self._meter.samples)
+        need = capacity.learn(capacity.FIRST, self._sampler.samples)
         promised = node_limits.promise(self._engine)
         if promised is not None:
             need = replace(need, disk=promised)
         found = machine.read(self._engine, self._out)
-        return capacity.decide(found, need, self._widest, self._jobs, self._meter.nodes)
+        return capacity.decide(found, need, self._widest, self._jobs, self._sampler.nodes)
 
     def end(self) -> None:
         """End what is under way; more may come."""

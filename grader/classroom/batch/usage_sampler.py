@@ -33,7 +33,7 @@ class _Seen:
     disk: int = 0
 
 
-class Meter:
+class UsageSampler:
     """Looks at this data directory's nodes in a thread of its own; `samples` is what it saw.
 
     Engine troubles are not its business: it then has nothing to say.
@@ -48,7 +48,7 @@ class Meter:
         self.nodes = 0
         """How many nodes there were at the last look."""
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> UsageSampler:
         self._thread.start()
         return self
 

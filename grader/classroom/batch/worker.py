@@ -27,7 +27,7 @@ from typing import Any
 from grader import paths, record
 from grader.classroom.batch import lock
 from grader.classroom.batch.job import Job
-from grader.classroom.batch.local_executor import Here
+from grader.classroom.batch.local_executor import LocalExecutor
 from grader.console import say
 from grader.errors import KitError
 from grader.grading import submission
@@ -53,7 +53,7 @@ UNANSWERED = (OSError, ValueError, RuntimeError, TypeError, asyncio.TimeoutError
 class Place:
     """What this process grades with; `work` makes it before the first submission comes."""
 
-    here: Here
+    here: LocalExecutor
     folder: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -201,7 +201,7 @@ def ready(engine_url: str | None, jobs: int | None, trust: bool = False) -> Iter
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder(paths.data_dir() / "workers"))
         widest = [exercise for name in labfile.names() for exercise in labfile.load(name).exercises]
-        here = stack.enter_context(Here(provider, widest, folder, jobs))
+        here = stack.enter_context(LocalExecutor(provider, widest, folder, jobs))
         say(here.decision.because)
         _place = Place(here, folder)
         yield _place

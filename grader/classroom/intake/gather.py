@@ -27,7 +27,7 @@ from grader.classroom import results
 from grader.classroom.intake import fingerprint, labels, layouts, unpacking
 from grader.classroom.intake import roster as rosters
 from grader.classroom.intake.matching import Matcher
-from grader.classroom.intake.raw_submission import Handed
+from grader.classroom.intake.raw_submission import RawSubmission
 from grader.classroom.results import Entry, Person, Results, Unmatched
 from grader.errors import KitError
 from grader.files import private
@@ -47,7 +47,7 @@ _TEMPORARY = ".intake-"
 class _One:
     """One thing handed in, on its way."""
 
-    handed: Handed
+    handed: RawSubmission
     root: Path | None = None
     manifest: Manifest | None = None
     newest: datetime | None = None
@@ -131,7 +131,7 @@ def gather(
             entries=tuple(entries),
             unmatched=tuple(unmatched),
             missing=tuple(sorted(missing, key=lambda p: p.id)),
-            likenesses=before.likenesses if before else (),
+            similarities=before.similarities if before else (),
         )
         # Written in our own folder first: a run that is killed leaves nothing elsewhere.
         replace(listed, folder=scratch).save()
@@ -217,7 +217,7 @@ def _no_folder(out: Path, error: OSError) -> KitError:
     )
 
 
-def _lay(handed: Handed, lab: Lab, scratch: Path) -> _One:
+def _lay(handed: RawSubmission, lab: Lab, scratch: Path) -> _One:
     one = _One(handed)
     try:
         laid = unpacking.lay(handed, lab, scratch)

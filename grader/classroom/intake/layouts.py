@@ -17,7 +17,7 @@ from pathlib import Path
 
 from grader.classroom.intake import git, labels, workspace
 from grader.classroom.intake.labels import Label
-from grader.classroom.intake.raw_submission import Handed
+from grader.classroom.intake.raw_submission import RawSubmission
 from grader.classroom.results import Unmatched
 from grader.errors import KitError
 from grader.files import private
@@ -55,7 +55,7 @@ def check(source: Path) -> None:
 
 def find(
     source: Path, lab: Lab, scratch: Path, leave: Sequence[Path] = ()
-) -> tuple[list[Handed], list[Unmatched]]:
+) -> tuple[list[RawSubmission], list[Unmatched]]:
     """Everything that was handed in, and what is nobody's. `leave` are files not to look at.
 
     A class's archive is unpacked into the folder `scratch`. KitError if there is nothing that
@@ -84,7 +84,7 @@ class _Search:
         self.id = re.compile(
             rf"(?<![A-Za-z0-9])(?:{lab.student_pattern})(?![A-Za-z0-9])", re.ASCII | re.IGNORECASE
         )
-        self.found: list[Handed] = []
+        self.found: list[RawSubmission] = []
         self.unmatched: list[Unmatched] = []
         self.by_lms: dict[tuple[str, str], list[tuple[Label, Path, str]]] = {}
         self.refused: dict[Path, str] = {}
@@ -97,16 +97,16 @@ class _Search:
         alone = len(tops) == 1 and bool(below) and not self._is_personal(tops[0])
         of_one = self.id.search(path.name) and not any(map(self._is_personal, {*tops, *below}))
         if own & set(tops) or (alone and own & below) or of_one:
-            self.found.append(Handed("archive", path.name, path.name, (path,)))
+            self.found.append(RawSubmission("archive", path.name, path.name, (path,)))
             return
         strip = 1 if alone else 0
         private.folder(scratch)
-        for name, tray in archive.spread(path, scratch, strip, CLASS).items():
+        for name, writer in archive.spread(path, scratch, strip, CLASS).items():
             place = scratch / name
-            if isinstance(tray, str):
-                self.refused[place] = tray
-            elif tray.left_out:
-                self.remarks[place] = tray.left_out
+            if isinstance(writer, str):
+                self.refused[place] = writer
+            elif writer.left_out:
+                self.remarks[place] = writer.left_out
         for place in sorted({*scratch.iterdir(), *self.refused}):
             self._one(place, f"{self.source}: {names.shown(place.name)}", 1)
 
@@ -131,7 +131,7 @@ class _Search:
             self._look_at(path, source, depth)
         except OSError as error:
             why = f"It cannot be read: {error.strerror}. Mend its rights and run this again."
-            self.found.append(Handed("folder", source, path.name, (path,), refused=why))
+            self.found.append(RawSubmission("folder", source, path.name, (path,), refused=why))
 
     def _look_at(self, path: Path, source: str, depth: int) -> None:
         if is_junk(path.name):
@@ -147,7 +147,7 @@ class _Search:
         elif label is not None:
             self.by_lms.setdefault((label.kind, label.number), []).append((label, path, source))
         elif refused is not None:
-            self.found.append(Handed("folder", source, path.name, (path,), refused=refused))
+            self.found.append(RawSubmission("folder", source, path.name, (path,), refused=refused))
         elif not (path.is_dir() or path.is_file()):
             self.unmatched.append(Unmatched(source, "It is no ordinary file. It was left alone."))
         elif path.is_file():
@@ -160,7 +160,7 @@ class _Search:
 
     def _file(self, path: Path, source: str) -> None:
         if readers.is_archive(path):
-            self.found.append(Handed("archive", source, path.name, (path,)))
+            self.found.append(RawSubmission("archive", source, path.name, (path,)))
         else:
             self.unmatched.append(
                 Unmatched(
@@ -170,17 +170,17 @@ class _Search:
                 )
             )
 
-    def _single(self, folder: Path, source: str) -> Handed:
+    def _single(self, folder: Path, source: str) -> RawSubmission:
         remarks = tuple(self.remarks.get(folder, ()))
         if (folder / ".git").is_dir():
             when = git.last_commit(folder)
             told = () if when is None else ("The time is that of the last commit.",)
-            return Handed(
+            return RawSubmission(
                 "git", source, folder.name, (folder,), submitted=when, remarks=remarks + told
             )
-        return Handed("folder", source, folder.name, (folder,), remarks=remarks)
+        return RawSubmission("folder", source, folder.name, (folder,), remarks=remarks)
 
-    def grouped(self) -> Iterator[Handed]:
+    def grouped(self) -> Iterator[RawSubmission]:
         """What the LMS's names say belongs to one person, as one thing."""
         for (kind, number), things in sorted(self.by_lms.items()):
             files = [thing for thing in things if not thing[0].text]
@@ -197,7 +197,7 @@ class _Search:
                     " Ask for the archive of nox -s submit."
                 )
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-            yield Handed(
+            yield RawSubmission(
                 "moodle" if kind == "moodle" else "canvas",
                 f"{source}{more}",
                 " ".join([label.name, *(one.file for one, *_ in files)]),

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from grader.classroom.intake.raw_submission import Handed
+from grader.classroom.intake.raw_submission import RawSubmission
 from grader.classroom.intake.roster import as_id
 from grader.classroom.results import Person
 from grader.lab.model import Lab
@@ -43,7 +43,7 @@ class Matcher:
         for person in (self.people or {}).values():
             self._note(person)
 
-    def match(self, handed: Handed, manifest: Manifest | None) -> Match:
+    def match(self, handed: RawSubmission, manifest: Manifest | None) -> Match:
         """Whose it is. `manifest` is the one in it, whose word is taken last."""
         outside = self._outside(handed)
         inside = as_id(manifest.student, self.lab) if manifest else None
@@ -58,7 +58,7 @@ class Matcher:
             )
         return Match(outside.person, remarks=tuple(remarks))
 
-    def _outside(self, handed: Handed) -> Match:
+    def _outside(self, handed: RawSubmission) -> Match:
         """By what the LMS, or whoever collected the files, wrote."""
         for kind, value in handed.numbers:
             known = self._by.get((kind, value), set())
@@ -75,7 +75,7 @@ class Matcher:
             return found
         return self._by_words(handed.label, handed)
 
-    def _inside(self, handed: Handed, inside: str | None) -> Match:
+    def _inside(self, handed: RawSubmission, inside: str | None) -> Match:
         """By the manifest, or an ID in the student's own file names."""
         if inside is not None:
             return self._person(inside, handed, "Its manifest names")
@@ -98,7 +98,7 @@ class Matcher:
             f" {self.lab.example_student}.",
         )
 
-    def _by_id(self, label: str, handed: Handed | None = None) -> Match:
+    def _by_id(self, label: str, handed: RawSubmission | None = None) -> Match:
         ids = {as_id(found.group(), self.lab) for found in self._pattern.finditer(label)} - {None}
         if len(ids) > 1:
             named = " and ".join(sorted(str(i) for i in ids))
@@ -107,7 +107,7 @@ class Matcher:
             return Match(None)
         return self._person(str(ids.pop()), handed, "Its name says")
 
-    def _person(self, student: str, handed: Handed | None, said: str) -> Match:
+    def _person(self, student: str, handed: RawSubmission | None, said: str) -> Match:
         if self.people is not None and student not in self.people:
             return Match(
                 None,
@@ -116,7 +116,7 @@ class Matcher:
             )
         return self._found(student, handed)
 
-    def _found(self, student: str, handed: Handed | None) -> Match:
+    def _found(self, student: str, handed: RawSubmission | None) -> Match:
         if self.people is not None:
             person = self.people[student]
             # What the LMS's names say and the roster does not: exports need it.
@@ -126,7 +126,7 @@ class Matcher:
             return Match(Person(student))
         return Match(Person(student, handed.name, numbers=dict(handed.numbers)))
 
-    def _by_words(self, label: str, handed: Handed) -> Match:
+    def _by_words(self, label: str, handed: RawSubmission) -> Match:
         """By an e-mail address or login, or the full name, that is the label."""
         stem = (
             re.sub(r"(\.tar)?\.[A-Za-z0-9]{1,4}$", "", label)
@@ -140,7 +140,7 @@ class Matcher:
                     return self._found(next(iter(known)), handed)
         return self._by_name(stem, handed)
 
-    def _by_name(self, name: str, handed: Handed) -> Match:
+    def _by_name(self, name: str, handed: RawSubmission) -> Match:
         if handed.layout == "canvas":
             # Surname and first name in one word.
             keys = {("joined", key) for key in _spellings(name.replace("_", ""))}

@@ -10,7 +10,7 @@ Layout = Literal["moodle", "canvas", "git", "folder", "archive"]
 
 
 @dataclass(frozen=True)
-class Handed:
+class RawSubmission:
     """`source` is how a person would look for it, `label` the names that may say whose it is.
 
     `paths` are one folder, or files that belong together. `name` and `numbers` (`moodle`, `canvas`)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.classroom.intake import labels, workspace
-from grader.classroom.intake.raw_submission import Handed
+from grader.classroom.intake.raw_submission import RawSubmission
 from grader.errors import KitError
 from grader.files import private
 from grader.lab.model import Lab
@@ -36,7 +36,7 @@ class Laid:
     remarks: list[str] = field(default_factory=list)
 
 
-def lay(handed: Handed, lab: Lab, scratch: Path) -> Laid:
+def lay(handed: RawSubmission, lab: Lab, scratch: Path) -> Laid:
     """Unpack or copy it below the new folder `scratch`; NotUnpacked if it is not taken."""
     if handed.refused:
         raise NotUnpacked(handed.refused)
@@ -73,7 +73,7 @@ def _ours(error: OSError, scratch: Path) -> bool:
     return str(error.filename).startswith(str(scratch))
 
 
-def _heap(handed: Handed, dest: Path, layer: _Layer) -> Path:
+def _heap(handed: RawSubmission, dest: Path, layer: _Layer) -> Path:
     """A folder of ours with the files handed in: copied, archives as they are."""
     if len(handed.paths) == 1 and handed.paths[0].is_dir():
         layer.note(unpack.copy(handed.paths[0], dest))
@@ -83,7 +83,7 @@ def _heap(handed: Handed, dest: Path, layer: _Layer) -> Path:
         layer.note(unpack.unpack(handed.paths[0], dest))
         return dest
     private.folder(dest)
-    tray = unpack.Tray(dest)
+    writer = unpack.SafeWriter(dest)
     for path in handed.paths:
         label = labels.read(path.name)
         if path.is_dir() and not path.is_symlink():
@@ -93,8 +93,8 @@ def _heap(handed: Handed, dest: Path, layer: _Layer) -> Path:
             name = label.file if label and label.file else path.name
             inside = iter([members.of_file(path, name)])
         for member in inside:
-            tray.take(member)
-    layer.note(tray)
+            writer.take(member)
+    layer.note(writer)
     return dest
 
 
@@ -109,12 +109,12 @@ class _Layer:
         self.archives = 0
         self.opened = (0, 0)
 
-    def note(self, tray: unpack.Tray) -> None:
-        self.remarks += tray.left_out[:5]
-        if len(tray.left_out) > 5:
-            self.remarks.append(f"{len(tray.left_out) - 5} more of that kind were left out.")
-        if tray.newest and (self.newest is None or tray.newest > self.newest):
-            self.newest = tray.newest
+    def note(self, writer: unpack.SafeWriter) -> None:
+        self.remarks += writer.left_out[:5]
+        if len(writer.left_out) > 5:
+            self.remarks.append(f"{len(writer.left_out) - 5} more of that kind were left out.")
+        if writer.newest and (self.newest is None or writer.newest > self.newest):
+            self.newest = writer.newest
 
     def open(self, folder: Path, depth: int) -> Path:
         """The workspace in a folder of ours, opening archives for as long as there is none."""
@@ -159,10 +159,10 @@ class _Layer:
                     remedy="Hand in one archive with the exercises' folders in it.",
                 )
             dest = self.scratch / f"open-{self.archives}"
-            tray = unpack.unpack(path, dest, others=self.opened)
-            self.opened = (self.opened[0] + tray.bytes, self.opened[1] + tray.files)
-            self.note(tray)
-            opened.append((tray.newest or datetime.min, path.name, self.open(dest, depth + 1)))
+            writer = unpack.unpack(path, dest, others=self.opened)
+            self.opened = (self.opened[0] + writer.bytes, self.opened[1] + writer.files)
+            self.note(writer)
+            opened.append((writer.newest or datetime.min, path.name, self.open(dest, depth + 1)))
             path.unlink()
         opened.sort(key=lambda one: one[:2], reverse=True)
         root = opened[0][2]

@@ -19,7 +19,7 @@ from grader.classroom.pseudonym import secret_of
 from grader.classroom.reports import classchecks, classfacts, histogram
 from grader.classroom.reports.classfacts import Row
 from grader.classroom.reports.people import People, Shown
-from grader.classroom.results import Likeness, Results
+from grader.classroom.results import Results, Similarity
 from grader.errors import KitError
 from grader.files.private import write_text
 from grader.lab.model import Lab
@@ -107,8 +107,8 @@ def render(results: Results, lab: Lab, secret: bytes | None = None) -> str:
             times=times,
             slowest=_slowest(everybody),
             troubles=classfacts.troubles(everybody),
-            likes=[_like(one, lab, people) for one in results.likenesses],
-            lines=_lines(everybody, [e.id for e in exercises], results.likenesses, people),
+            likes=[_like(one, lab, people) for one in results.similarities],
+            lines=_lines(everybody, [e.id for e in exercises], results.similarities, people),
             remarks=[row for row in everybody if row.entry and row.entry.remarks],
             unmatched=results.unmatched,
             missing=[row for row in everybody if row.entry is None],
@@ -123,7 +123,7 @@ def _slowest(everybody: Sequence[Row]) -> list[Row]:
     return sorted(timed, key=lambda row: -row.seconds)[:SLOWEST]
 
 
-def _like(one: Likeness, lab: Lab, people: People) -> Like:
+def _like(one: Similarity, lab: Lab, people: People) -> Like:
     first, *others = (people.shown(student) for student in one.students)
     detail = one.detail
     if people.anonymous:
@@ -138,7 +138,7 @@ def _like(one: Likeness, lab: Lab, people: People) -> Like:
 
 
 def _lines(
-    everybody: Sequence[Row], exercises: Sequence[str], likes: Sequence[Likeness], people: People
+    everybody: Sequence[Row], exercises: Sequence[str], likes: Sequence[Similarity], people: People
 ) -> list[Line]:
     """The table of everybody, with each row's place in every order."""
     shared = {student for one in likes for student in one.students}

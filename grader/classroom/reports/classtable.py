@@ -85,8 +85,8 @@ def _summary(results: Results, everybody: Sequence[Row]) -> list[str]:
             f"Median {spread.text(spread.middle)}{of}, the middle half from"
             f" {spread.text(spread.quarter)} to {spread.text(spread.three_quarters)}."
         )
-    if results.likenesses:
-        hints = count(len(results.likenesses), "hint")
+    if results.similarities:
+        hints = count(len(results.similarities), "hint")
         lines.append(f"{hints} at shared values or files: see the class page.")
     return lines
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from grader.classroom.results import Likeness, Results
+from grader.classroom.results import Results, Similarity
 from grader.classroom.similarity.files import Files
 from grader.classroom.similarity.texts import read
 from grader.classroom.similarity.values import Values
@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 """Called with how many submissions were read, and how many there are."""
 
 
-def find(lab: Lab, results: Results, progress: Progress | None = None) -> tuple[Likeness, ...]:
+def find(lab: Lab, results: Results, progress: Progress | None = None) -> tuple[Similarity, ...]:
     """All likenesses of a class, in a stable order; seconds for hundreds of submissions.
 
     Of `values` the first student's files hold the second one's values; `detail` has their names,
@@ -33,7 +33,7 @@ def find(lab: Lab, results: Results, progress: Progress | None = None) -> tuple[
     values = Values(lab, sorted(people))
     files = Files(lab, values)
     tests = len(writers) * len(people)
-    told: list[Likeness] = []
+    told: list[Similarity] = []
     for done, writer in enumerate(writers, start=1):
         texts = read(results.submission(writer))
         files.add(writer, texts)
@@ -42,14 +42,14 @@ def find(lab: Lab, results: Results, progress: Progress | None = None) -> tuple[
         for found in values.found(writer, everything, tests):
             where = _where(values.grams_of(found.person, found.names), grams)
             detail = f"{_listed(found.names)}; in {_listed(where)}"
-            told.append(Likeness("values", (writer, found.person), detail))
+            told.append(Similarity("values", (writer, found.person), detail))
         if progress is not None:
             progress(done, len(writers))
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for shared in files.shared():
         groups[shared.students].append(shared.name)
     told += [
-        Likeness("file", students, _listed(sorted(names)))
+        Similarity("file", students, _listed(sorted(names)))
         for students, names in sorted(groups.items())
     ]
     return tuple(told)

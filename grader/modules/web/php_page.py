@@ -42,20 +42,20 @@ class Page:
     student: str
     factor: int
     node: Any
-    patience: float = 1.0
+    timeout_factor: float = 1.0
     """The target's: the waits below are multiplied by it."""
     live: bool = False
     """The target's, too: nothing was started for this look, so there is nothing to wait for."""
 
     def ask(self, port: int, n: int, timeout: float = 5.0, path: str = "/") -> Answer | None:
-        timeout *= self.patience
+        timeout *= self.timeout_factor
         return get(self.node.address, port, path, {"n": n}, timeout=timeout, follow=True)
 
     def wait(self, what: Callable[[], T], within: float, every: float = 0.1) -> T | None:
-        """`wait_until`, with the patience that the target needs."""
+        """`wait_until`, with the time that the target needs."""
         if self.live:
             within = min(within, SETTLES_WITHIN)
-        return wait_until(what, within=within * self.patience, every=every)
+        return wait_until(what, within=within * self.timeout_factor, every=every)
 
     def wait_for(
         self, port: Callable[[], int], n: int, alive: Callable[[], bool] = lambda: True
@@ -68,7 +68,7 @@ class Page:
             answer = self.ask(port(), n)
             if answer and first_answer is None:
                 first_answer = time.monotonic()
-            if first_answer and time.monotonic() - first_answer > PATIENCE * self.patience:
+            if first_answer and time.monotonic() - first_answer > PATIENCE * self.timeout_factor:
                 return True
             return bool(answer and answer.ok) or not alive()
 

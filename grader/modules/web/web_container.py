@@ -84,10 +84,10 @@ def must_become_healthy(container: Running, image: Image, page: Page, explainer:
             hint=f"Ask for the page: HEALTHCHECK CMD curl -fsS {where}/ || exit 1"
             " (and install curl in the image).",
         )
-    patience = (image.healthcheck.get("Retries") or 3) + 5
+    most_probes = (image.healthcheck.get("Retries") or 3) + 5
 
     def settled() -> bool:
-        return container.now().health == "healthy" or container.failing_probes >= patience
+        return container.now().health == "healthy" or container.failing_probes >= most_probes
 
     page.wait(settled, PROBES_WITHIN)
     if container.now().health != "healthy":

@@ -46,7 +46,7 @@ SUBMISSION = Limits()
 
 
 @dataclass
-class Tray:
+class SafeWriter:
     """A folder being filled. `take` writes one member, or raises NotUnpacked.
 
     `packed` is the archive's size in bytes (0: not packed), `others` are the bytes and files
@@ -171,13 +171,13 @@ def _twice(path: tuple[str, ...]) -> NotUnpacked:
 
 def unpack(
     archive: Path, dest: Path, limits: Limits = SUBMISSION, others: tuple[int, int] = (0, 0)
-) -> Tray:
+) -> SafeWriter:
     """Unpack an archive into the new folder `dest`; NotUnpacked leaves nothing behind."""
     found = readers.members(archive, max_listing=limits.listing_bytes, max_bytes=limits.read_bytes)
     return fill(dest, found, limits, archive.stat().st_size, others)
 
 
-def copy(folder: Path, dest: Path, limits: Limits = SUBMISSION) -> Tray:
+def copy(folder: Path, dest: Path, limits: Limits = SUBMISSION) -> SafeWriter:
     """Copy a folder's ordinary files into the new folder `dest`, by the same rules."""
     return fill(dest, members.of_folder(folder, is_junk), limits)
 
@@ -188,30 +188,30 @@ def fill(
     limits: Limits,
     packed: int = 0,
     others: tuple[int, int] = (0, 0),
-) -> Tray:
+) -> SafeWriter:
     """Write members into a temporary folder beside `dest`, then give it that name."""
     private.folder(dest.parent)
     temporary = Path(tempfile.mkdtemp(dir=dest.parent, prefix=f".{dest.name[:40]}."))
     try:
-        tray = Tray(temporary, limits, packed, others)
+        writer = SafeWriter(temporary, limits, packed, others)
         for member in found:
-            tray.take(member)
+            writer.take(member)
         temporary.rename(dest)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    tray.folder = dest
-    return tray
+    writer.folder = dest
+    return writer
 
 
-def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str, Tray | str]:
+def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str, SafeWriter | str]:
     """Unpack a class's archive: each of its top-level files and folders by limits of its own.
 
     `strip` names are taken off each path first, `limits` are the whole archive's. The value is
     what was unpacked, or why it was not: then nothing of it is in `folder`, and a name that may
     not be written here is one like it, with `?` at its end.
     """
-    trays: dict[str, Tray | str] = {}
+    writers: dict[str, SafeWriter | str] = {}
     spelled: dict[tuple[str, ...], str] = {}
     count = 0
     for member in readers.members(
@@ -228,10 +228,10 @@ def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str,
         except NotUnpacked as error:
             # Its name is none to look for on a disk, so that another stands for it: one that
             # nothing here can have.
-            trays[f"{names.safe(path[0])}?"] = str(error)
+            writers[f"{names.safe(path[0])}?"] = str(error)
             continue
-        tray = trays.setdefault(path[0], Tray(folder))
-        if isinstance(tray, str):
+        writer = writers.setdefault(path[0], SafeWriter(folder))
+        if isinstance(writer, str):
             continue
         try:
             if spelled.setdefault(names.key(path[:1]), path[0]) != path[0]:
@@ -239,12 +239,12 @@ def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str,
                     "There is another of this name, but for upper and lower case or accents.",
                     remedy="Unpack the archive, rename one, and give the folder instead.",
                 )
-            tray.take(member, strip)
+            writer.take(member, strip)
         except NotUnpacked as error:
-            trays[path[0]] = str(error)
+            writers[path[0]] = str(error)
             if spelled[names.key(path[:1])] == path[0]:
                 remove(folder / path[0])
-    return trays
+    return writers
 
 
 def remove(path: Path) -> None:

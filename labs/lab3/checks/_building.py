@@ -34,7 +34,7 @@ def vetted(
 
 def seconds_of(lab: Any, target: Any) -> float:
     """How long one build may take."""
-    return float(lab.limits["build_seconds"] * target.patience)
+    return float(lab.limits["build_seconds"] * target.timeout_factor)
 
 
 def build(

@@ -94,7 +94,7 @@ class Bench:
     node: Any
     lab: Any
     seconds: float
-    patience: float
+    timeout_factor: float
     stage: Callable[[str], Any]
     given: Mapping[str, bytes]
 
@@ -108,7 +108,7 @@ class Bench:
     def ask(self, image: Image) -> Said:
         """Run the program, with a number chosen now."""
         number = secrets.randbelow(9000) + 1000
-        done = image.run([str(number)], seconds=RUN_WITHIN * self.patience)
+        done = image.run([str(number)], seconds=RUN_WITHIN * self.timeout_factor)
         found = re.findall(r"^(result|compiled|user|motto): (.*)$", done.out, re.MULTILINE)
         return Said(number, done, {name: said.rstrip() for name, said in found})
 
@@ -126,7 +126,7 @@ def bench(
     target: Any,
     stage: Callable[[str], Any],
 ) -> Bench:
-    return Bench(node, lab, build_seconds, target.patience, stage, given)
+    return Bench(node, lab, build_seconds, target.timeout_factor, stage, given)
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ class Scene(scenario.Scene[Vetted]):
         """How things stand once the registry answers, or when it has had its time."""
         found = wait_until(
             lambda: state if (state := self.now).registry.answers else None,
-            within=ANSWERS_WITHIN * self.play.patience,
+            within=ANSWERS_WITHIN * self.play.timeout_factor,
             every=0.5,
         )
         return found or self.now
@@ -70,13 +70,13 @@ class Play(scenario.Play[Vetted, Scene]):
         node: Any,
         book: Book[Vetted],
         variant: Mapping[str, Any],
-        patience: float,
+        timeout_factor: float,
         judges: Sequence[Judge[Scene]],
         stage: Callable[[str], Any],
     ) -> None:
         super().__init__(book, judges, stage, f"{HOST}$")
         self.node = node
-        self.patience = patience
+        self.timeout_factor = timeout_factor
         self.port = int(variant["registry_port"])
         self.name = str(variant["registry_name"])
         self.volume = str(variant["registry_volume"])
@@ -115,5 +115,5 @@ class Play(scenario.Play[Vetted, Scene]):
                 return Ran(allowed, None, why)
             values[DIGEST] = latest.digest
         argv = allowed.command.filled(values)
-        limit = COMMAND_SECONDS * self.patience
+        limit = COMMAND_SECONDS * self.timeout_factor
         return Ran(allowed, confined(self.node, argv, timeout=limit, cwd="/"))

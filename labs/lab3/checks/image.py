@@ -168,7 +168,7 @@ def check_exposed(image: Image, variant: dict[str, Any]) -> None:
 def check_command(image: Image, target: Any) -> None:
     """A command that is given to docker run takes the place of the image's own (CMD)."""
     word = secrets.token_hex(6)
-    done = image.run(["echo", word], seconds=COMMAND_WITHIN * target.patience)
+    done = image.run(["echo", word], seconds=COMMAND_WITHIN * target.timeout_factor)
     if word not in done.out.split():
         fail(
             "docker run IMAGE echo WORD did not print the word.",
@@ -183,7 +183,7 @@ def check_command(image: Image, target: Any) -> None:
 @check(points=1.5, needs=["command"])
 def check_workdir(image: Image, target: Any, page: Page, variant: dict[str, Any]) -> None:
     """Commands in it start in your folder, and there your page is (WORKDIR)."""
-    folder, seconds = str(variant["site_folder"]), COMMAND_WITHIN * target.patience
+    folder, seconds = str(variant["site_folder"]), COMMAND_WITHIN * target.timeout_factor
     said = image.run(["pwd"], seconds=seconds)
     if folder not in said.out.split():
         fail(

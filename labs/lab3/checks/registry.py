@@ -37,7 +37,7 @@ def play(
         book = request.getfixturevalue("book")
     except CheckFailed:
         needs_first("runbook")
-    return Play(node, book, variant, target.patience, JUDGES, stage)
+    return Play(node, book, variant, target.timeout_factor, JUDGES, stage)
 
 
 @check(points=1, needs_engine=False)

@@ -80,12 +80,12 @@ def settle(look: Callable[[], tuple[T, float | None]], within: float) -> T | Non
 
     def once() -> tuple[T | None] | None:
         nonlocal since
-        answer, patience = look()
+        answer, final_after = look()
         now = time.monotonic()
         if answer:
             return (answer,)
-        since = None if patience is None else (since or now)
-        return (None,) if since is not None and now - since >= (patience or 0) else None
+        since = None if final_after is None else (since or now)
+        return (None,) if since is not None and now - since >= (final_after or 0) else None
 
     found = wait_until(once, within=within)
     return found[0] if found else None

@@ -157,7 +157,7 @@ def check_blog_front(blog: Blog, variant: dict[str, Any]) -> None:
     by_address = [(address, DATABASE_PORT) for address in db.networks.values() if address]
     own = next(iter(db.networks), None)
     # First that the probe finds what is open: else it proves nothing to find something closed.
-    if own is None or not reachable(blog.node, own, [by_name], patience=20)[by_name]:
+    if own is None or not reachable(blog.node, own, [by_name], wait_seconds=20)[by_name]:
         fail(
             "The database does not even answer in its own network.",
             expected=f"db answers at port {DATABASE_PORT} in the network {own}",

@@ -65,7 +65,7 @@ class Fleet:
         swarm.form()
         manager = target.nodes[0]
         # The sooner a node is given up the better, but not before a slow one has said a word.
-        heartbeat = f"{min(HEARTBEAT * target.patience, USUAL_HEARTBEAT):g}s"
+        heartbeat = f"{min(HEARTBEAT * target.timeout_factor, USUAL_HEARTBEAT):g}s"
         _must(manager, "docker", "swarm", "update", "--dispatcher-heartbeat", heartbeat)
         for node in target.nodes:
             berth = variant["app_berth"] if node.name != variant["app_spare"] else "none"
@@ -146,10 +146,10 @@ class Deployed:
         self.file = read(submission, file_name)
         refuse_foreign_images(self.file, lab)
         self.live: bool = fleet.target.live
-        self.patience: float = fleet.target.patience
+        self.timeout_factor: float = fleet.target.timeout_factor
         self.unreadable: Completed | None = None
         what = file_name if self.live else self._place(submission, lab)
-        self.stack = Stack(fleet.manager, name, ROOT, what, self.patience)
+        self.stack = Stack(fleet.manager, name, ROOT, what, self.timeout_factor)
 
     def _place(self, submission: Path, lab: Any) -> str:
         """Put the stack on the manager; the document that is deployed."""
@@ -169,8 +169,8 @@ class Deployed:
     def wait(
         self, what: Callable[[], T], within: float, stable_for: float = 0.0, every: float = 0.1
     ) -> T | None:
-        """`wait_until`, with the patience that the target needs."""
-        within *= self.patience
+        """`wait_until`, with the time that the target needs."""
+        within *= self.timeout_factor
         return wait_until(what, within=within, stable_for=stable_for, every=every)
 
     def deploy(self) -> None:
@@ -244,7 +244,7 @@ class Deployed:
         return "\n".join(lines)
 
     def visit(self, node: Any, port: int, path: str = "/") -> http.Answer | None:
-        return http.get(node.address, port, path, timeout=5 * self.patience)
+        return http.get(node.address, port, path, timeout=5 * self.timeout_factor)
 
     def ports_in_words(self, name: str) -> str:
         """What a service publishes: `7349 → 80/tcp, host mode`."""

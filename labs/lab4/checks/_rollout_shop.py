@@ -127,17 +127,19 @@ class Shop(Deployed):
         self.settle()
         nodes = self.fleet.target.nodes
         ports = {node.name: self.port for node in nodes}
-        with Recorder(nodes, self.app, title=title, ports=ports, pace=self.patience) as recorder:
+        with Recorder(
+            nodes, self.app, title=title, ports=ports, pace=self.timeout_factor
+        ) as recorder:
             recorder.mark(f"docker service update --image {IMAGE}:{version} {self.app}")
             done = self.stack.update("app", "--image", f"{IMAGE}:{version}")
             if not done.ok:
                 fail("`docker service update` does not work.", actual=done.tail(), log=done.out)
-            if recorder.until(recorder.settled, within=UPDATE * self.patience):
+            if recorder.until(recorder.settled, within=UPDATE * self.timeout_factor):
                 # What was told to stop is still stopping, and on a busy machine the last task is
                 # still starting: let it be seen.
                 recorder.until(
                     lambda: self.swarm.converged(self.app),
-                    within=SETTLED * self.patience,
+                    within=SETTLED * self.timeout_factor,
                     stable_for=0.5,
                 )
         return recorder.trace
@@ -156,23 +158,29 @@ class Shop(Deployed):
         """Cut a worker off until its tasks run elsewhere, then let it come back."""
         self.settle()
         target, name = self.fleet.target, self._worker_to_lose()
-        moved = MOVED * self.patience
+        moved = MOVED * self.timeout_factor
         node = target.node(name)
         others = [other for other in target.nodes if other.name != name]
         lost = [task for task in self.running("app") if task.node == name]
         ports = {other.name: self.port for other in others}
         title = f"{name} is cut off, and comes back"
-        with Recorder(others, self.app, title=title, ports=ports, pace=self.patience) as recorder:
+        with Recorder(
+            others, self.app, title=title, ports=ports, pace=self.timeout_factor
+        ) as recorder:
             # Before it is: pulling a machine's plug may take longer than the swarm needs to notice.
             at = recorder.mark(f"{name} is cut off")
             with node.cut_off():
                 recorder.until(lambda: self._runs_without(name), within=moved)
                 before = {task.id for task in self.running("app") if task.node != name}
             recorder.mark(f"{name} comes back")
-            recorder.until(lambda: self._state_of(name) == "ready", within=BACK * self.patience)
+            recorder.until(
+                lambda: self._state_of(name) == "ready", within=BACK * self.timeout_factor
+            )
             # Swarm does not move tasks back; what it would do, it would do now.
             recorder.until(
-                lambda: self.swarm.converged(self.app), within=15 * self.patience, stable_for=2
+                lambda: self.swarm.converged(self.app),
+                within=15 * self.timeout_factor,
+                stable_for=2,
             )
         after, trace = self.running("app"), recorder.trace
         return Cut(

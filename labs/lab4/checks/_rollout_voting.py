@@ -37,7 +37,9 @@ class Voting(Deployed):
 
     def ask(self, name: str, path: str = "/") -> http.Answer | None:
         """A page of vote or result, from the node where its task runs."""
-        return http.get(self.place(name).address, self.ports[name], path, timeout=5 * self.patience)
+        return http.get(
+            self.place(name).address, self.ports[name], path, timeout=5 * self.timeout_factor
+        )
 
     def answers(self, name: str, path: str = "/") -> http.Answer:
         """Likewise, once it answers well; else the end of the check."""
@@ -61,12 +63,14 @@ class Voting(Deployed):
 
         def sent() -> http.Answer | None:
             return _well(
-                http.post(place.address, self.ports["vote"], "/", form, timeout=10 * self.patience)
+                http.post(
+                    place.address, self.ports["vote"], "/", form, timeout=10 * self.timeout_factor
+                )
             )
 
         if not self.wait(sent, TRAVEL, every=0.3):
             last = http.post(
-                place.address, self.ports["vote"], "/", form, timeout=10 * self.patience
+                place.address, self.ports["vote"], "/", form, timeout=10 * self.timeout_factor
             )
             fail(
                 "vote does not take a vote.",
@@ -90,7 +94,7 @@ class Voting(Deployed):
         for name in self.file.services:
             done = self.fleet.manager.run(
                 ["docker", "service", "logs", "--raw", "--tail", "8", self.stack.full(name)],
-                timeout=20 * self.patience,
+                timeout=20 * self.timeout_factor,
                 keep=4000,
             )
             told.append(f"── {name}\n{done.out.rstrip()}")

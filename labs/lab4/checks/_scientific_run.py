@@ -67,7 +67,7 @@ def folder(submission: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def build_seconds(lab: Any, target: Any) -> float:
-    return float(lab.limits["build_seconds"] * target.patience)
+    return float(lab.limits["build_seconds"] * target.timeout_factor)
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +171,7 @@ def inside(node: Any, image: Image, target: Any) -> Inside:
             continue
         try:
             answer = wait_until(
-                lambda running=container: _answer(running), within=30 * target.patience
+                lambda running=container: _answer(running), within=30 * target.timeout_factor
             )
             if answer and answer != "ended":
                 modules, python, debian = answer
@@ -257,7 +257,7 @@ def analysis(
     mounts = ["--volume", f"{DATA}:/data:ro", "--volume", f"{RESULTS}:/results"]
     done = node.run(
         ["docker", "run", *options, *mounts, TAG, "python3", GIVEN],
-        timeout=ANALYSIS_SECONDS * target.patience,
+        timeout=ANALYSIS_SECONDS * target.timeout_factor,
     )
     if done.timed_out:
         node.run(["docker", "rm", "--force", name], timeout=60)

@@ -74,12 +74,12 @@ class Scene(scenario.Scene[Vetted]):
         stable_for: float = 0.0,
         every: float = 0.1,
     ) -> T | None:
-        """`wait_until`, with the patience that the target needs."""
+        """`wait_until`, with the time that the target needs."""
         return wait_until(what, within=self.seconds(within), stable_for=stable_for, every=every)
 
     def seconds(self, usual: float) -> int:
         """So long here, where in a sandbox it would be `usual` seconds."""
-        return math.ceil(usual * self.play.target.patience)
+        return math.ceil(usual * self.play.target.timeout_factor)
 
     def listening(self, usual: float) -> int:
         """So long is listened for packets here: what comes at all comes soon, to slow nodes too."""
@@ -159,7 +159,7 @@ class Play(scenario.Play[Vetted, Scene], Round):
         scenario.Play.__init__(
             self, book, judges, stage, "the node it is typed on: manager1$ docker …"
         )
-        self._patience = COMMAND_SECONDS * target.patience
+        self._timeout_factor = COMMAND_SECONDS * target.timeout_factor
         target.prepare()
 
     def close(self) -> None:
@@ -180,11 +180,11 @@ class Play(scenario.Play[Vetted, Scene], Round):
             names = ", ".join(sorted(allowed.command.names))
             return Ran(allowed, None, f"{names} has no value, since there is no swarm")
         words = argv(allowed, values)
-        deadline = time.monotonic() + OWN_FAULT_SECONDS * self.target.patience
+        deadline = time.monotonic() + OWN_FAULT_SECONDS * self.target.timeout_factor
         while True:
-            done = confined(node, words, timeout=self._patience, cwd="/")
+            done = confined(node, words, timeout=self._timeout_factor, cwd="/")
             if done.timed_out:
-                self._patience = AFTER_A_LONG_ONE * self.target.patience
+                self._timeout_factor = AFTER_A_LONG_ONE * self.target.timeout_factor
             again = not done.ok and _ENGINES_OWN.search(done.out)
             if not again or time.monotonic() > deadline:
                 return Ran(allowed, done)

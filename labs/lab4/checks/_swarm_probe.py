@@ -32,7 +32,7 @@ class Probe:
 
     def __init__(self, swarm: Swarm) -> None:
         self.swarm = swarm
-        self.patience = swarm.target.patience
+        self.timeout_factor = swarm.target.timeout_factor
 
     def ensure(self) -> None:
         """Have it on every active node (not waited for); NoManager if there is no swarm."""
@@ -57,7 +57,9 @@ class Probe:
 
     def everywhere(self) -> bool:
         """Wait until it runs on every ready and active node; whether it does."""
-        return bool(wait_until(lambda: self.swarm.converged(NAME), within=SECONDS * self.patience))
+        return bool(
+            wait_until(lambda: self.swarm.converged(NAME), within=SECONDS * self.timeout_factor)
+        )
 
     def needs_its_image(self) -> None:
         """End the check if nodes of a student's own lack the image; elsewhere they have it."""
@@ -103,9 +105,10 @@ class Probe:
             return bool(
                 wait_until(
                     lambda: all(
-                        http.get(n.address, MESH_PORT, timeout=3 * self.patience) for n in nodes
+                        http.get(n.address, MESH_PORT, timeout=3 * self.timeout_factor)
+                        for n in nodes
                     ),
-                    within=30 * self.patience,
+                    within=30 * self.timeout_factor,
                 )
             )
         finally:
@@ -123,7 +126,7 @@ class Probe:
         node, container = tasks[asking]
         other = tasks[asked][1]
         address = other.networks.get(NAME, "")
-        limit = f"{3 * self.patience:g}"
+        limit = f"{3 * self.timeout_factor:g}"
         argv = ["curl", "--silent", "--max-time", limit, f"http://{address}/"]
-        code, out, _ = execute(node.docker, container.id, argv, seconds=10 * self.patience)
+        code, out, _ = execute(node.docker, container.id, argv, seconds=10 * self.timeout_factor)
         return code == 0 and other.hostname in out.decode("utf-8", errors="replace")

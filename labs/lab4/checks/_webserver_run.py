@@ -49,13 +49,13 @@ def folder(submission: Path) -> Path:
 @pytest.fixture(scope="session")
 def page(variant: dict[str, Any], student: str, node: Any, target: Any) -> Page:
     site, factor = str(variant["site_name"]), int(variant["page_factor"])
-    return Page(site, student, factor, node, target.patience, target.live)
+    return Page(site, student, factor, node, target.timeout_factor, target.live)
 
 
 @pytest.fixture(scope="session")
 def build_seconds(lab: Any, target: Any) -> float:
     """How long the script and the build may take each."""
-    return float(lab.limits["build_seconds"] * target.patience)
+    return float(lab.limits["build_seconds"] * target.timeout_factor)
 
 
 def vetted_dockerfile(folder: Path, lab: Any) -> Vetted:

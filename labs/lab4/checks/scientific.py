@@ -265,13 +265,15 @@ def check_jupyter_answers(
     Python there."""
     port, token = int(variant["jupyter_port"]), str(variant["jupyter_token"])
     known = {"Authorization": f"token {token}"}
-    within = lab.limits["start_seconds"] * target.patience
+    within = lab.limits["start_seconds"] * target.timeout_factor
 
     def settled() -> Answer | bool | None:
         return get(node.address, port, "/api", timeout=5) or not jupyter.now().running
 
     wait_until(settled, within=within, every=0.3)
-    answer = get(node.address, port, "/api/status", headers=known, timeout=20 * target.patience)
+    answer = get(
+        node.address, port, "/api/status", headers=known, timeout=20 * target.timeout_factor
+    )
     if answer is None:
         _silent(jupyter, port, within)
     if not answer.ok or "kernels" not in answer.text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.classroom import results
-from grader.classroom.results import Entry, Likeness, Person, Results, Unmatched
+from grader.classroom.results import Entry, Person, Results, Similarity, Unmatched
 from grader.errors import KitError
 
 
@@ -17,7 +17,7 @@ def a_class(folder):
         entries=(Entry(ada, "class.zip: Ada_17", "2026-11-24T10:00:00+01:00", "ab", ("late",)),),
         unmatched=(Unmatched("x.zip", "nobody's"),),
         missing=(Person("s0000002"),),
-        likenesses=(Likeness("file", ("s0000001", "s0000003"), "blog/compose.yaml"),),
+        similarities=(Similarity("file", ("s0000001", "s0000003"), "blog/compose.yaml"),),
     )
 
 

@@ -74,9 +74,9 @@ def test_what_is_expected_is_what_is_in_the_data(module: Any, text: str) -> None
 
 def _strength(signal: list[float], periods: int) -> float:
     """The amplitude of so many periods in the whole signal."""
-    turns = [2 * math.pi * periods * i / len(signal) for i in range(len(signal))]
-    real = sum(v * math.cos(t) for v, t in zip(signal, turns, strict=True))
-    imaginary = sum(v * math.sin(t) for v, t in zip(signal, turns, strict=True))
+    admission = [2 * math.pi * periods * i / len(signal) for i in range(len(signal))]
+    real = sum(v * math.cos(t) for v, t in zip(signal, admission, strict=True))
+    imaginary = sum(v * math.sin(t) for v, t in zip(signal, admission, strict=True))
     return 2 * math.hypot(real, imaginary) / len(signal)
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from grader.classroom.batch.admission import Turns
+from grader.classroom.batch.admission import Admission
 from grader.grading.exercise import Stopped
 from grader.lab.model import Exercise
 from grader.waiting import wait_until
@@ -22,15 +22,15 @@ class Run:
     """An exercise in a thread that goes on when it is told to."""
 
     def __init__(
-        self, turns: Turns, pool: ThreadPoolExecutor, student: str, nodes: int = 1
+        self, admission: Admission, pool: ThreadPoolExecutor, student: str, nodes: int = 1
     ) -> None:
         self.stop = threading.Event()
         self.made, self.running, self.end = (threading.Event() for _ in range(3))
 
         def work() -> None:
-            with turns.sandbox(exercise(nodes), student, self.stop):
+            with admission.sandbox(exercise(nodes), student, self.stop):
                 self.made.set()
-                with turns.checks(exercise(nodes), student, self.stop):
+                with admission.checks(exercise(nodes), student, self.stop):
                     self.running.set()
                     self.end.wait(30)
 
@@ -47,11 +47,11 @@ def never(*events: threading.Event) -> bool:
 
 
 def test_the_next_sandbox_is_made_while_checks_run() -> None:
-    turns = Turns(side_by_side=1, nodes=10)
+    admission = Admission(side_by_side=1, nodes=10)
     with ThreadPoolExecutor(3) as pool:
-        first = Run(turns, pool, "s1")
+        first = Run(admission, pool, "s1")
         assert first.running.wait(10)
-        second, third = Run(turns, pool, "s2"), Run(turns, pool, "s3")
+        second, third = Run(admission, pool, "s2"), Run(admission, pool, "s3")
         assert soon(lambda: second.made.is_set() or third.made.is_set())
         assert never(second.running, third.running)
         assert second.made.is_set() != third.made.is_set(), "only one is made ahead"
@@ -61,15 +61,15 @@ def test_the_next_sandbox_is_made_while_checks_run() -> None:
 
 
 def test_earlier_submissions_go_first() -> None:
-    turns = Turns(side_by_side=1, nodes=10, ahead=0)
+    admission = Admission(side_by_side=1, nodes=10, ahead=0)
     for rank, student in enumerate(("s1", "s2", "s3")):
-        turns.rank(student, rank)
+        admission.rank(student, rank)
     with ThreadPoolExecutor(3) as pool:
-        first = Run(turns, pool, "s1")
+        first = Run(admission, pool, "s1")
         assert first.running.wait(10)
-        third = Run(turns, pool, "s3")
+        third = Run(admission, pool, "s3")
         assert never(third.made)
-        second = Run(turns, pool, "s2")
+        second = Run(admission, pool, "s2")
         assert never(second.made)
         first.end.set()
         assert second.running.wait(10)
@@ -79,11 +79,11 @@ def test_earlier_submissions_go_first() -> None:
 
 
 def test_there_are_never_more_nodes_than_fit() -> None:
-    turns = Turns(side_by_side=5, nodes=4)
+    admission = Admission(side_by_side=5, nodes=4)
     with ThreadPoolExecutor(2) as pool:
-        first = Run(turns, pool, "s1", nodes=3)
+        first = Run(admission, pool, "s1", nodes=3)
         assert first.running.wait(10)
-        second = Run(turns, pool, "s2", nodes=3)
+        second = Run(admission, pool, "s2", nodes=3)
         assert never(second.made)
         first.end.set()
         assert second.running.wait(10)
@@ -91,51 +91,51 @@ def test_there_are_never_more_nodes_than_fit() -> None:
 
 
 def test_one_that_is_too_large_for_the_machine_runs_alone() -> None:
-    turns = Turns(side_by_side=2, nodes=1)
+    admission = Admission(side_by_side=2, nodes=1)
     with ThreadPoolExecutor(1) as pool:
-        run = Run(turns, pool, "s1", nodes=3)
+        run = Run(admission, pool, "s1", nodes=3)
         assert run.running.wait(10)
         run.end.set()
 
 
 def test_while_it_is_held_nothing_begins_and_what_runs_goes_on() -> None:
-    turns = Turns(side_by_side=2, nodes=10)
+    admission = Admission(side_by_side=2, nodes=10)
     with ThreadPoolExecutor(2) as pool:
-        first = Run(turns, pool, "s1")
+        first = Run(admission, pool, "s1")
         assert first.running.wait(10)
-        turns.hold()
-        second = Run(turns, pool, "s2")
+        admission.hold()
+        second = Run(admission, pool, "s2")
         assert never(second.made)
         first.end.set()
         first.future.result(10)
         assert never(second.made)
-        turns.go_on()
+        admission.go_on()
         assert second.running.wait(10)
         second.end.set()
 
 
 def test_who_waits_can_be_stopped_and_leaves_no_gap() -> None:
-    turns = Turns(side_by_side=1, nodes=10, ahead=0)
+    admission = Admission(side_by_side=1, nodes=10, ahead=0)
     with ThreadPoolExecutor(3) as pool:
-        first = Run(turns, pool, "s1")
+        first = Run(admission, pool, "s1")
         assert first.running.wait(10)
-        second = Run(turns, pool, "s2")
+        second = Run(admission, pool, "s2")
         second.stop.set()
         with pytest.raises(Stopped):
             second.future.result(10)
-        third = Run(turns, pool, "s3")
+        third = Run(admission, pool, "s3")
         first.end.set()
         assert third.running.wait(10)
         third.end.set()
-    assert turns.running == 0
+    assert admission.running == 0
 
 
 def test_more_room_lets_in_who_waits() -> None:
-    turns = Turns(side_by_side=1, nodes=1, ahead=0)
+    admission = Admission(side_by_side=1, nodes=1, ahead=0)
     with ThreadPoolExecutor(2) as pool:
-        first, second = Run(turns, pool, "s1"), Run(turns, pool, "s2")
+        first, second = Run(admission, pool, "s1"), Run(admission, pool, "s2")
         assert soon(lambda: first.running.is_set() or second.running.is_set())
-        turns.allow(2, 2)
+        admission.allow(2, 2)
         assert first.running.wait(10)
         assert second.running.wait(10)
         first.end.set()

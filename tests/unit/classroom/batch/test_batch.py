@@ -32,7 +32,7 @@ STUDENTS = ("s0000001", "s0000002", "s0000003", "s0000004")
 Deed = Callable[[Job], Record]
 
 
-class Workplace:
+class Executor:
     """Grades one after the other, well unless a student's next deed is another one.
 
     The faults of engines and machines that deeds stand for cannot be made on demand.
@@ -145,13 +145,13 @@ class Place:
             folder = self.results.submission(student) / "numbers"
             folder.mkdir(parents=True)
             (folder / "number.txt").write_text("1")
-        self.workplace = Workplace()
+        self.executor = Executor()
         self._said = io.StringIO()
 
     def run(self) -> Outcome:
         with Show(Console(file=self._said, width=200)) as show:
             planned = batch.plan(self.results, self.lab, exercises=["numbers"])
-            return Batch(self.results, self.workplace, show).run(planned)
+            return Batch(self.results, self.executor, show).run(planned)
 
     @property
     def said(self) -> str:
@@ -170,7 +170,7 @@ def test_everybody_is_graded_in_order_with_a_line_and_a_page_each(place: Place) 
     found = place.run()
     assert tuple(found.graded) == STUDENTS
     assert found.left == {}
-    assert max(place.workplace.beside) == 2
+    assert max(place.executor.beside) == 2
     for student in STUDENTS:
         assert f"{student}: 2 of 2 points, in" in place.said
         assert place.results.feedback_file(student).is_file()
@@ -179,10 +179,10 @@ def test_everybody_is_graded_in_order_with_a_line_and_a_page_each(place: Place) 
 
 def test_what_is_graded_is_kept(place: Place) -> None:
     place.run()
-    place.workplace.order.clear()
+    place.executor.order.clear()
     found = place.run()
     assert (found.graded, tuple(found.kept)) == ([], STUDENTS)
-    assert place.workplace.order == []
+    assert place.executor.order == []
 
 
 def test_what_an_earlier_version_graded_is_kept_and_named(place: Place) -> None:
@@ -219,37 +219,37 @@ def test_what_could_not_be_unpacked_is_left_with_its_reason(place: Place) -> Non
 
 
 def test_one_that_breaks_is_graded_once_more_alone_after_the_others(place: Place) -> None:
-    place.workplace.deeds[STUDENTS[0]] = [broken]
+    place.executor.deeds[STUDENTS[0]] = [broken]
     found = place.run()
     assert found.graded == [*STUDENTS[1:], STUDENTS[0]]
     assert found.left == {}
-    assert place.workplace.order == [*STUDENTS, STUDENTS[0]]
-    assert place.workplace.beside[-1] == 1
+    assert place.executor.order == [*STUDENTS, STUDENTS[0]]
+    assert place.executor.beside[-1] == 1
     assert f"{STUDENTS[0]}: set aside" in place.said
     assert "Paused" not in place.said
 
 
 def test_one_that_breaks_alone_too_is_left_and_nobody_else(place: Place) -> None:
-    place.workplace.deeds[STUDENTS[2]] = [broken, broken, broken]
+    place.executor.deeds[STUDENTS[2]] = [broken, broken, broken]
     found = place.run()
     assert found.left == {STUDENTS[2]: "numbers: It broke."}
     assert len(found.graded) == 3
-    assert place.workplace.order.count(STUDENTS[2]) == 2
+    assert place.executor.order.count(STUDENTS[2]) == 2
 
 
 def test_an_outage_pauses_and_everybody_it_hit_is_graded_again(place: Place) -> None:
     def outage(job: Job) -> Record:
-        place.workplace.trouble = DEAD
+        place.executor.trouble = DEAD
         return broken(job)
 
-    place.workplace.after = 3
-    place.workplace.width = 3
-    place.workplace.deeds = {STUDENTS[1]: [outage], STUDENTS[2]: [broken]}
+    place.executor.after = 3
+    place.executor.width = 3
+    place.executor.deeds = {STUDENTS[1]: [outage], STUDENTS[2]: [broken]}
     found = place.run()
     assert sorted(found.graded) == [*STUDENTS]
     assert found.left == {}
-    assert place.workplace.mends == 3
-    assert not place.workplace.held
+    assert place.executor.mends == 3
+    assert not place.executor.held
     said = place.said
     assert said.count("Paused: The engine does not answer. Start it.") == 1
     assert said.index("Paused") < said.index("It is mended")
@@ -258,17 +258,17 @@ def test_an_outage_pauses_and_everybody_it_hit_is_graded_again(place: Place) -> 
 
 def test_a_second_outage_is_said_again(place: Place) -> None:
     def outage(job: Job) -> Record:
-        place.workplace.trouble = DEAD
+        place.executor.trouble = DEAD
         return broken(job)
 
-    place.workplace.deeds = {STUDENTS[0]: [outage], STUDENTS[3]: [outage]}
+    place.executor.deeds = {STUDENTS[0]: [outage], STUDENTS[3]: [outage]}
     assert len(place.run().graded) == 4
     assert place.said.count("Paused") == 2
 
 
 def test_a_full_disk_pauses_and_what_could_not_be_written_is_graded_again(place: Place) -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "record.json")
-    place.workplace.deeds[STUDENTS[1]] = [raising(full)]
+    place.executor.deeds[STUDENTS[1]] = [raising(full)]
     found = place.run()
     assert len(found.graded) == 4
     assert "Paused: A record could not be written: No space left on device" in place.said
@@ -276,7 +276,7 @@ def test_a_full_disk_pauses_and_what_could_not_be_written_is_graded_again(place:
 
 def test_several_in_a_row_are_tried_and_then_each_alone(place: Place) -> None:
     for student in STUDENTS[:3]:
-        place.workplace.deeds[student] = [broken]
+        place.executor.deeds[student] = [broken]
     found = place.run()
     assert sorted(found.graded) == [*STUDENTS]
     assert "Paused: 3 submissions in a row could not be graded" in place.said
@@ -286,27 +286,27 @@ def test_an_error_that_nobody_thought_of_costs_one_submission_and_not_the_batch(
     place: Place,
 ) -> None:
     odd = raising(ZeroDivisionError("division by zero"))
-    place.workplace.deeds[STUDENTS[0]] = [odd, odd]
+    place.executor.deeds[STUDENTS[0]] = [odd, odd]
     found = place.run()
     assert len(found.graded) == 3
     assert found.left == {STUDENTS[0]: "ZeroDivisionError: division by zero"}
 
 
 def test_one_that_does_damage_twice_is_left_at_once(place: Place) -> None:
-    place.workplace.deeds[STUDENTS[0]] = [raising(SetAside("Two workers died of it."))]
+    place.executor.deeds[STUDENTS[0]] = [raising(SetAside("Two workers died of it."))]
     found = place.run()
     assert found.left == {STUDENTS[0]: "Two workers died of it."}
-    assert place.workplace.order.count(STUDENTS[0]) == 1
+    assert place.executor.order.count(STUDENTS[0]) == 1
 
 
 @pytest.mark.parametrize("error", [Stopped(), Lost("Its worker was stopped.")])
 def test_what_was_lost_on_the_way_is_graded_again_and_never_forgotten(
     place: Place, error: Exception
 ) -> None:
-    place.workplace.deeds[STUDENTS[1]] = [raising(error)]
+    place.executor.deeds[STUDENTS[1]] = [raising(error)]
     found = place.run()
     assert sorted(found.graded) == [*STUDENTS]
-    assert place.workplace.order.count(STUDENTS[1]) == 2
+    assert place.executor.order.count(STUDENTS[1]) == 2
     assert "set aside" not in place.said
 
 

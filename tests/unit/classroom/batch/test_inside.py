@@ -67,7 +67,7 @@ def answering(*answers: Answer) -> Callable[[socket.socket], None]:
 
     def does(port: socket.socket) -> None:
         told, _ = frames.receive(port)
-        assert told["patience"] == 1.0
+        assert told["timeout_factor"] == 1.0
         frames.send(port, READY)
         for each in answers:
             asked, files = frames.receive(port)
@@ -80,15 +80,15 @@ def answering(*answers: Answer) -> Callable[[socket.socket], None]:
 
 
 @pytest.fixture
-def workplace(job: Job) -> Iterator[Inside]:
+def executor(job: Job) -> Iterator[Inside]:
     made = Inside(job.request.lab, job.request.lab.exercises, None, print)
     yield made
     made.stop()
 
 
-def met(workplace: Inside, does: Callable[[socket.socket], None]) -> Guest:
+def met(executor: Inside, does: Callable[[socket.socket], None]) -> Guest:
     guest = Guest(does)
-    workplace.meet(cast(Machine, guest), {"patience": 1.0})
+    executor.meet(cast(Machine, guest), {"timeout_factor": 1.0})
     return guest
 
 
@@ -98,16 +98,16 @@ def raised(future: Future[Record]) -> BaseException:
     return error
 
 
-def test_a_record_comes_back_and_is_on_the_disk(workplace: Inside, job: Job) -> None:
+def test_a_record_comes_back_and_is_on_the_disk(executor: Inside, job: Job) -> None:
     text = json.dumps(good(job)).encode()
-    met(workplace, answering(lambda asked: ({"id": asked["id"]}, text)))
-    assert (workplace.width, workplace.side_by_side) == (4, 3)
-    found = workplace.submit(job).result(SECONDS)
+    met(executor, answering(lambda asked: ({"id": asked["id"]}, text)))
+    assert (executor.width, executor.side_by_side) == (4, 3)
+    found = executor.submit(job).result(SECONDS)
     assert record.load(job.request.record_file) == found
     assert found.exercises[0].target["isolation"] == "vm"
-    (event,) = workplace.events(0)
+    (event,) = executor.events(0)
     assert (event.kind, event.student, event.exercise) == ("finished", job.student, "numbers")
-    assert workplace.ill() is None
+    assert executor.ill() is None
 
 
 @pytest.mark.parametrize(
@@ -116,37 +116,37 @@ def test_a_record_comes_back_and_is_on_the_disk(workplace: Inside, job: Job) -> 
     ids=["empty", "no text", "deep", "too long", "no record"],
 )
 def test_a_false_answer_costs_its_own_submission_alone(
-    workplace: Inside, job: Job, body: bytes
+    executor: Inside, job: Job, body: bytes
 ) -> None:
     text = json.dumps(good(job)).encode()
     met(
-        workplace,
+        executor,
         answering(
             lambda asked: ({"id": asked["id"]}, body), lambda asked: ({"id": asked["id"]}, text)
         ),
     )
-    error = raised(workplace.submit(job))
+    error = raised(executor.submit(job))
     assert isinstance(error, KitError)
     assert not isinstance(error, Lost)
     assert not job.request.record_file.exists()
-    assert workplace.submit(job).result(SECONDS).student == job.student
+    assert executor.submit(job).result(SECONDS).student == job.student
 
 
 @pytest.mark.parametrize("number", [99, "1", None, [1], -1, True])
 def test_answers_that_were_not_asked_for_end_the_machines_use(
-    workplace: Inside, job: Job, number: object
+    executor: Inside, job: Job, number: object
 ) -> None:
     text = json.dumps(good(job)).encode()
-    met(workplace, answering(lambda _: ({"id": 10}, text), lambda _: ({"id": number}, text)))
-    assert isinstance(raised(workplace.submit(job)), Lost)
-    trouble = workplace.ill()
+    met(executor, answering(lambda _: ({"id": 10}, text), lambda _: ({"id": number}, text)))
+    assert isinstance(raised(executor.submit(job)), Lost)
+    trouble = executor.ill()
     assert trouble is not None
     assert "answered what it was not asked" in trouble.what
-    assert isinstance(raised(workplace.submit(job)), Lost), "nothing is sent any more"
+    assert isinstance(raised(executor.submit(job)), Lost), "nothing is sent any more"
 
 
 @pytest.mark.parametrize("said", [b"\xff" * 8, b"\0" * 8, frames.LENGTHS.pack(1, 0) + b"["])
-def test_what_is_no_message_ends_the_machines_use(workplace: Inside, job: Job, said: bytes) -> None:
+def test_what_is_no_message_ends_the_machines_use(executor: Inside, job: Job, said: bytes) -> None:
     def does(port: socket.socket) -> None:
         frames.receive(port)
         frames.send(port, READY)
@@ -154,27 +154,27 @@ def test_what_is_no_message_ends_the_machines_use(workplace: Inside, job: Job, s
         port.sendall(said)
         frames.receive(port)
 
-    met(workplace, does)
-    assert isinstance(raised(workplace.submit(job)), Lost)
-    assert workplace.ill() is not None
+    met(executor, does)
+    assert isinstance(raised(executor.submit(job)), Lost)
+    assert executor.ill() is not None
 
 
-def test_a_machine_that_dies_loses_nothing(workplace: Inside, job: Job) -> None:
-    guest = met(workplace, answering())
-    future = workplace.submit(job)
+def test_a_machine_that_dies_loses_nothing(executor: Inside, job: Job) -> None:
+    guest = met(executor, answering())
+    future = executor.submit(job)
     guest.end()
     assert isinstance(raised(future), Lost)
     assert not job.request.record_file.exists()
-    assert workplace.ill() is not None
+    assert executor.ill() is not None
 
 
 def test_a_machine_that_is_silent_is_ended(
-    workplace: Inside, job: Job, monkeypatch: pytest.MonkeyPatch
+    executor: Inside, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workplace, "_longest", 0)
-    guest = met(workplace, answering())
-    future = workplace.submit(job)
-    workplace.events(0.1)
+    monkeypatch.setattr(executor, "_longest", 0)
+    guest = met(executor, answering())
+    future = executor.submit(job)
+    executor.events(0.1)
     assert "did not answer in time" in str(raised(future))
     assert not guest.alive
 
@@ -190,7 +190,7 @@ def test_a_machine_that_is_silent_is_ended(
     ],
 )
 def test_one_that_does_not_get_ready_says_why(
-    workplace: Inside, first: dict[str, Any], why: str
+    executor: Inside, first: dict[str, Any], why: str
 ) -> None:
     def does(port: socket.socket) -> None:
         frames.receive(port)
@@ -198,23 +198,23 @@ def test_one_that_does_not_get_ready_says_why(
         frames.receive(port)
 
     with pytest.raises(EngineFault, match=why):
-        met(workplace, does)
+        met(executor, does)
 
 
-def test_how_much_it_takes_at_once_is_bounded(workplace: Inside) -> None:
+def test_how_much_it_takes_at_once_is_bounded(executor: Inside) -> None:
     def does(port: socket.socket) -> None:
         frames.receive(port)
         frames.send(port, {"ready": {**READY["ready"], "width": 10**9, "side_by_side": "many"}})
         frames.receive(port)
 
-    met(workplace, does)
-    assert (workplace.width, workplace.side_by_side) == (inside.MOST_WIDTH, 1)
+    met(executor, does)
+    assert (executor.width, executor.side_by_side) == (inside.MOST_WIDTH, 1)
 
 
-def test_its_end_gives_all_back(workplace: Inside, job: Job, tmp_path: Path) -> None:
-    guest = met(workplace, answering())
-    future = workplace.submit(job)
-    workplace.stop()
+def test_its_end_gives_all_back(executor: Inside, job: Job, tmp_path: Path) -> None:
+    guest = met(executor, answering())
+    future = executor.submit(job)
+    executor.stop()
     assert isinstance(raised(future), Lost)
     assert not guest.alive
-    assert isinstance(raised(workplace.submit(job)), Lost)
+    assert isinstance(raised(executor.submit(job)), Lost)

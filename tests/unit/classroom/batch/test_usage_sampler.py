@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grader.classroom.batch.capacity import MIB, Sample
-from grader.classroom.batch.usage_sampler import Meter
+from grader.classroom.batch.usage_sampler import UsageSampler
 
 
 class Api:
@@ -33,40 +33,40 @@ class Api:
 
 
 @pytest.fixture
-def meter() -> Meter:
-    return Meter(lambda: None)
+def sampler() -> UsageSampler:
+    return UsageSampler(lambda: None)
 
 
-def test_a_sandbox_that_is_gone_is_a_sample_of_its_mean_and_its_peak(meter: Meter) -> None:
+def test_a_sandbox_that_is_gone_is_a_sample_of_its_mean_and_its_peak(sampler: UsageSampler) -> None:
     api = Api()
     for second, cpu, memory in ((0, 0, 50), (10, 6, 300), (20, 10, 100)):
         api.nodes = {"a": ("r1", cpu, memory * MIB), "b": ("r1", cpu / 2, 20 * MIB)}
-        meter.look(api, second)
-        assert meter.nodes == 2
-        assert meter.samples == []
+        sampler.look(api, second)
+        assert sampler.nodes == 2
+        assert sampler.samples == []
     api.nodes = {}
-    meter.look(api, 22)
-    assert meter.samples == [Sample(cpus=(10 + 5) / 20, memory=300 * MIB, disk=0)]
-    assert meter.nodes == 0
+    sampler.look(api, 22)
+    assert sampler.samples == [Sample(cpus=(10 + 5) / 20, memory=300 * MIB, disk=0)]
+    assert sampler.nodes == 0
 
 
-def test_one_that_was_hardly_seen_says_nothing(meter: Meter) -> None:
+def test_one_that_was_hardly_seen_says_nothing(sampler: UsageSampler) -> None:
     api = Api()
     api.nodes = {"a": ("r1", 1, MIB)}
-    meter.look(api, 0)
-    meter.look(api, 2)
+    sampler.look(api, 0)
+    sampler.look(api, 2)
     api.nodes = {}
-    meter.look(api, 4)
-    assert meter.samples == []
+    sampler.look(api, 4)
+    assert sampler.samples == []
 
 
-def test_one_that_just_ended_while_it_was_looked_at_does_no_harm(meter: Meter) -> None:
+def test_one_that_just_ended_while_it_was_looked_at_does_no_harm(sampler: UsageSampler) -> None:
     api = Api()
     api.nodes = {"a": ("r1", 1, MIB)}
-    meter.look(api, 0)
-    meter.look(api, 8)
+    sampler.look(api, 0)
+    sampler.look(api, 8)
     api.nodes = {"a": ("r1", 0, -1)}
-    meter.look(api, 10)
+    sampler.look(api, 10)
     api.nodes = {}
-    meter.look(api, 12)
-    assert [sample.memory for sample in meter.samples] == [MIB]
+    sampler.look(api, 12)
+    assert [sample.memory for sample in sampler.samples] == [MIB]

@@ -69,9 +69,9 @@ def test_a_changed_roster_or_a_touched_submission_is_noticed(klass):
 def test_what_was_found_alike_is_kept(klass):
     source = folders(klass)
     first = klass.gather(source)
-    alike = (results.Likeness("file", ("s0000001", "s0000002"), "words/a"),)
-    first.with_likenesses(alike).save()
-    assert klass.gather(source).likenesses == alike
+    alike = (results.Similarity("file", ("s0000001", "s0000002"), "words/a"),)
+    first.with_similarities(alike).save()
+    assert klass.gather(source).similarities == alike
 
 
 def test_progress_is_told(klass):

@@ -288,8 +288,8 @@ def test_a_hard_link_is_no_way_out(tmp_path: Path) -> None:
             info = tarfile.TarInfo(f"link{kind!r}"[:5] + str(kind[0]))
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
-    tray = unpack.unpack(made, tmp_path / "out")
-    assert len(tray.left_out) == 2
+    writer = unpack.unpack(made, tmp_path / "out")
+    assert len(writer.left_out) == 2
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -515,4 +515,4 @@ def test_a_name_that_a_disk_knows_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "COMPOS~1.YAM").write_bytes(b"")
     for name in ("COMPOS~1.YAM", "COMPOS~1.YAM/x"):
         with pytest.raises(NotUnpacked, match="twice"):
-            unpack.Tray(tmp_path).take(members.of_file(Path(__file__), name))
+            unpack.SafeWriter(tmp_path).take(members.of_file(Path(__file__), name))

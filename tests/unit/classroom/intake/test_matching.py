@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from grader.classroom.intake import labels
 from grader.classroom.intake.matching import Matcher
-from grader.classroom.intake.raw_submission import Handed
+from grader.classroom.intake.raw_submission import RawSubmission
 from grader.classroom.results import Person
 from grader.submission.manifest import Manifest
 from tests.unit import made_class, toy_lab
@@ -74,7 +74,7 @@ def lab(tmp_path):
 
 
 def match(lab, people, layout, label, name="", numbers=(), says=None):
-    handed = Handed(layout, "x", label, (), name, numbers)
+    handed = RawSubmission(layout, "x", label, (), name, numbers)
     return Matcher(lab, people).match(handed, Manifest(lab.id, says) if says else None)
 
 

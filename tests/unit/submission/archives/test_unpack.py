@@ -81,12 +81,12 @@ def test_files_of_every_kind_of_archive_come_out_as_they_went_in(tmp_path, endin
         tmp_path / "in", {"web/a.txt": "moin", "web/run.sh": "#!/bin/sh\n", "größe.txt": b"\0\xff"}
     )
     pack = made_class.zip_of if ending == ".zip" else made_class.tar_of
-    tray = unpack(pack(source, tmp_path / f"a{ending}"), tmp_path / "out")
+    writer = unpack(pack(source, tmp_path / f"a{ending}"), tmp_path / "out")
     assert written(tmp_path / "out") == written(source)
     assert os.access(tmp_path / "out/web/run.sh", os.X_OK)
     assert not os.access(tmp_path / "out/web/a.txt", os.X_OK)
-    assert (tray.files, tray.left_out) == (3, [])
-    assert tray.newest is not None
+    assert (writer.files, writer.left_out) == (3, [])
+    assert writer.newest is not None
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_links_devices_and_pipes_stay_out_and_are_named(tmp_path):
         (of_type("web/disk", tarfile.BLKTYPE), b""),
         (of_type("web/pipe", tarfile.FIFOTYPE), b""),
     )
-    tray = unpack(path, tmp_path / "out")
+    writer = unpack(path, tmp_path / "out")
     assert set(written(tmp_path / "out")) == {"web/real"}
     assert [p.name for p in (tmp_path / "out/web").iterdir()] == ["real"]
-    assert len(tray.left_out) == 5
-    assert tray.left_out[0] == "web/soft was left out: it is a link."
+    assert len(writer.left_out) == 5
+    assert writer.left_out[0] == "web/soft was left out: it is a link."
 
 
 def test_a_zips_links_and_devices_stay_out(tmp_path):
@@ -431,9 +431,9 @@ def test_a_copied_folder_follows_the_same_rules(tmp_path):
     (source / "web/link").symlink_to("/etc/passwd")
     (source / "away").symlink_to("/etc")
     os.mkfifo(source / "pipe")
-    tray = archive.copy(source, tmp_path / "out")
+    writer = archive.copy(source, tmp_path / "out")
     assert set(written(tmp_path / "out")) == {"web/a"}
-    assert len(tray.left_out) == 3
+    assert len(writer.left_out) == 3
     (source / "WEB").mkdir()
     with pytest.raises(NotUnpacked, match="upper and lower case"):
         archive.copy(source, tmp_path / "again")
