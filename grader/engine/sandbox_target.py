@@ -23,14 +23,14 @@ class NodesTarget:
         kind: str,
         nodes: Sequence[Closable],
         *,
-        live: bool = False,
-        kept: bool = False,
+        read_only: bool = False,
+        persistent: bool = False,
         timeout_factor: float = 1.0,
     ) -> None:
         self.kind = kind
         self.nodes: list[Node] = list(nodes)
-        self.live = live
-        self.kept = kept or live
+        self.read_only = read_only
+        self.persistent = persistent or read_only
         self.timeout_factor = timeout_factor
         self._cleanup = Cleanup(self.nodes, timeout_factor)
         self._closable = list(nodes)
@@ -42,11 +42,11 @@ class NodesTarget:
         raise KitError(f"The target has no node {name!r}.")
 
     def prepare(self) -> None:
-        if self.kept and not self.live:
+        if self.persistent and not self.read_only:
             self._cleanup.wipe()
 
     def restore(self) -> None:
-        if self.kept and not self.live:
+        if self.persistent and not self.read_only:
             self._cleanup.restore()
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class NodesTarget:
 class SandboxTarget(NodesTarget):
     """See grader.nodes.node.Target.
 
-    With `live` or `kept` a sandbox stands for a student's own machines, which is how the
+    With `read_only` or `persistent` a sandbox stands for a student's own machines, which is how the
     treatment of these is tested in seconds.
     """
 
@@ -66,12 +66,18 @@ class SandboxTarget(NodesTarget):
         sandbox: Sandbox,
         *,
         kind: str = "sandbox",
-        live: bool = False,
-        kept: bool = False,
+        read_only: bool = False,
+        persistent: bool = False,
         timeout_factor: float = 1.0,
     ) -> None:
         self.sandbox = sandbox
-        super().__init__(kind, sandbox.nodes, live=live, kept=kept, timeout_factor=timeout_factor)
+        super().__init__(
+            kind,
+            sandbox.nodes,
+            read_only=read_only,
+            persistent=persistent,
+            timeout_factor=timeout_factor,
+        )
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> SandboxTarget:
@@ -79,8 +85,8 @@ class SandboxTarget(NodesTarget):
         return cls(
             Sandbox.attach(description["sandbox"]),
             kind=description["kind"],
-            live=description["live"],
-            kept=description["kept"],
+            read_only=description["read_only"],
+            persistent=description["persistent"],
             timeout_factor=description["timeout_factor"],
         )
 
@@ -88,8 +94,8 @@ class SandboxTarget(NodesTarget):
         return {
             "kind": self.kind,
             "sandbox": self.sandbox.describe(),
-            "live": self.live,
-            "kept": self.kept,
+            "read_only": self.read_only,
+            "persistent": self.persistent,
             "timeout_factor": self.timeout_factor,
         }
 
@@ -99,8 +105,8 @@ class SandboxTarget(NodesTarget):
             "kind": self.kind,
             "broker": handle,
             "nodes": [{"name": node.name, "address": node.address} for node in self.nodes],
-            "live": self.live,
-            "kept": self.kept,
+            "read_only": self.read_only,
+            "persistent": self.persistent,
             "timeout_factor": self.timeout_factor,
         }
 
@@ -113,5 +119,5 @@ class SandboxTarget(NodesTarget):
             "host_engine": engine.version,
             "engine": version,
             "nodes": len(self.nodes),
-            **({"live": True} if self.live else {}),
+            **({"live": True} if self.read_only else {}),
         }

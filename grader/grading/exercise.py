@@ -247,7 +247,7 @@ class ExerciseRun:
                     broker.started()
                 fault = self._follow(process, seconds)
             finally:
-                timeout_factor = target.timeout_factor if target and target.kept else None
+                timeout_factor = target.timeout_factor if target and target.persistent else None
                 _end(
                     process,
                     TIDY_SECONDS * timeout_factor if timeout_factor else END_SECONDS,

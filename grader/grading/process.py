@@ -78,7 +78,7 @@ def main(job_file: str) -> int:
     from grader.targets.attach import attach
 
     target = attach(job.target) if job.target else None
-    if target is not None and target.kept:
+    if target is not None and target.persistent:
         _end_in_good_order()
     plugin = ChecksPlugin(
         exercise=job.exercise,

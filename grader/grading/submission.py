@@ -35,7 +35,7 @@ class Request:
 
     `machines` is a kind of `grader.machines`, "local" for the student's own engine, or None for
     sandboxes; on machines `fresh` gives them up to the exercises, otherwise what runs there is
-    looked at (see `Target.live`).
+    looked at (see `Target.read_only`).
     `keep_older` keeps a result of the same files that another version of kit or lab gave.
     `scratch` is an existing folder for temporary files (None: the system's).
     """
@@ -172,7 +172,7 @@ def provide(request: Request) -> Provider:
     if request.machines == "local":
         return providers.provide_local(request.engine_url, request.workspace)
     options = {"engine_url": request.engine_url, "hosts_file": request.hosts_file}
-    return providers.Machines(request.machines, options, live=not request.fresh)
+    return providers.Machines(request.machines, options, read_only=not request.fresh)
 
 
 def grade(

@@ -171,7 +171,7 @@ class Containers:
             raise KitError(f"{all_ended(kept)}.", remedy=f"Make new ones: {UP}")
         return found
 
-    def target(self, nodes: int, *, live: bool) -> Target:
+    def target(self, nodes: int, *, read_only: bool) -> Target:
         from grader.engine.sandbox_target import SandboxTarget
 
         engine, kept, states = self._here()
@@ -179,7 +179,7 @@ class Containers:
         if len(wanted) < nodes:
             raise KitError(f"Only {len(wanted)} of {nodes} nodes run.", remedy=UP)
         sandbox = Sandbox(kept.id, engine, wanted, submission="", limits=LIMITS)
-        return SandboxTarget(sandbox, kind=KIND, live=live, kept=True)
+        return SandboxTarget(sandbox, kind=KIND, read_only=read_only, persistent=True)
 
     def missing(self) -> Mapping[str, str]:
         _engine, kept, states = self._here()

@@ -81,10 +81,10 @@ class Hosts:
                 found.append(Absent(host.name, error))
         return found
 
-    def target(self, nodes: int, *, live: bool) -> Target:
+    def target(self, nodes: int, *, read_only: bool) -> Target:
         from grader.machines.target import MachinesTarget
 
-        return MachinesTarget(KIND, self.machines()[:nodes], live=live)
+        return MachinesTarget(KIND, self.machines()[:nodes], read_only=read_only)
 
     def missing(self) -> Mapping[str, str]:
         return {}

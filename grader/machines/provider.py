@@ -44,7 +44,7 @@ class Provider(Protocol):
         """The machines that run, the first manager first. KitError where there are none."""
         ...
 
-    def target(self, nodes: int, *, live: bool) -> Target:
+    def target(self, nodes: int, *, read_only: bool) -> Target:
         """The first `nodes` of them, as a place for checks; see `grader.nodes.node.Target`."""
         ...
 

@@ -141,19 +141,19 @@ class MachinesTarget:
     ordinary computer things take there; None: measure it.
     """
 
-    kept = True
+    persistent = True
 
     def __init__(
         self,
         kind: str,
         machines: Sequence[Access | Absent],
         *,
-        live: bool,
+        read_only: bool,
         power: Power | None = None,
         timeout_factor: float | None = None,
     ) -> None:
         self.kind = kind
-        self.live = live
+        self.read_only = read_only
         self.nodes: list[Any] = [
             each if isinstance(each, Absent) else Remote(Link(each), power) for each in machines
         ]
@@ -199,7 +199,7 @@ class MachinesTarget:
         return cls(
             description["kind"],
             machines,
-            live=description["live"],
+            read_only=description["read_only"],
             power=power,
             timeout_factor=description["timeout_factor"],
         )
@@ -214,7 +214,7 @@ class MachinesTarget:
         return {
             "kind": self.kind,
             "machines": told,
-            "live": self.live,
+            "read_only": self.read_only,
             "timeout_factor": self.timeout_factor,
         }
 
@@ -225,11 +225,11 @@ class MachinesTarget:
         raise KitError(f"The target has no node {name!r}.")
 
     def prepare(self) -> None:
-        if not self.live:
+        if not self.read_only:
             self._cleanup.wipe()
 
     def restore(self) -> None:
-        if not self.live:
+        if not self.read_only:
             self._cleanup.restore()
 
     def facts(self) -> dict[str, Any]:
@@ -239,7 +239,7 @@ class MachinesTarget:
             "engine": ", ".join(engines),
             "nodes": len(self.nodes),
             "absent": [node.name for node in self.nodes if isinstance(node, Absent)],
-            "live": self.live,
+            "live": self.read_only,
         }
 
     def close(self) -> None:

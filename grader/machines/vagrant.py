@@ -55,7 +55,7 @@ class Vagrant:
             raise none_there()
         return accesses(*running, told=self._logins)
 
-    def target(self, nodes: int, *, live: bool) -> Target:
+    def target(self, nodes: int, *, read_only: bool) -> Target:
         from grader.machines.target import Absent, MachinesTarget
 
         found = {machine.name: machine for machine in self.machines()}
@@ -66,7 +66,7 @@ class Vagrant:
             else Absent(name, EngineFault(f"{name}: {missing[name]}.", remedy=f"vagrant up {name}"))
             for name in self._known()
         ]
-        return MachinesTarget(KIND, machines[:nodes], live=live, power=power)
+        return MachinesTarget(KIND, machines[:nodes], read_only=read_only, power=power)
 
     def missing(self) -> Mapping[str, str]:
         return {

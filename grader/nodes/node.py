@@ -103,13 +103,13 @@ class Target(Protocol):
     kind: str
     nodes: list[Node]
 
-    live: bool
+    read_only: bool
     """What runs there is the student's own: looked at, never changed. The grader starts only
     what carries its label (`drydock.role`), and takes it away again."""
 
-    kept: bool
-    """The nodes are there after grading: what the grader made is taken away. So it is with live
-    ones; the others are given up to the exercise by `prepare`."""
+    persistent: bool
+    """The nodes are there after grading: what the grader made is taken away. So it is with
+    read-only ones; the others are given up to the exercise by `prepare`."""
 
     timeout_factor: float
     """How many times longer than in a sandbox things may take: 1.0 there, more where machines are
@@ -120,15 +120,15 @@ class Target(Protocol):
     def prepare(self) -> None:
         """Make the nodes ready for an exercise: none of them is in a swarm. EngineFault.
 
-        Kept nodes leave the swarm they are in, and lose the volumes of its stacks. Nothing
-        happens on a live target.
+        Persistent nodes leave the swarm they are in, and lose the volumes of its stacks. Nothing
+        happens on a read-only target.
         """
         ...
 
     def restore(self) -> None:
-        """Take away from kept nodes what was made since `prepare`, the swarm first.
+        """Take away from persistent nodes what was made since `prepare`, the swarm first.
 
-        Nothing happens on a live target, and on one that is thrown away.
+        Nothing happens on a read-only target, and on one that is thrown away.
         """
         ...
 

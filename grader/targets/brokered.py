@@ -236,8 +236,8 @@ class BrokeredTarget(NodesTarget):
         return cls(
             description["kind"],
             nodes,
-            live=description["live"],
-            kept=description["kept"],
+            read_only=description["read_only"],
+            persistent=description["persistent"],
             timeout_factor=description["timeout_factor"],
         )
 

@@ -97,8 +97,8 @@ class LocalTarget:
     """
 
     kind = KIND
-    live = True
-    kept = True
+    read_only = True
+    persistent = True
     timeout_factor = 1.0
 
     def __init__(self, engine: Engine, workspace: Path, address: str | None = None) -> None:

@@ -77,22 +77,22 @@ class NoTargets:
 class Machines:
     """Somebody's own machines: found once, and used by one exercise at a time.
 
-    `live` looks at what runs there; otherwise the machines are given up to the exercise.
+    `read_only` looks at what runs there; otherwise the machines are given up to the exercise.
     """
 
     unavailable: Unavailable | None = None
 
-    def __init__(self, kind: str, options: dict[str, Any], *, live: bool) -> None:
+    def __init__(self, kind: str, options: dict[str, Any], *, read_only: bool) -> None:
         from grader import machines
 
         self.source = machines.provider(kind, **options)
-        self.live = live
+        self.read_only = read_only
         self._turn = threading.Lock()
 
     @contextmanager
     def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
         with self._turn:
-            target = self.source.target(exercise.nodes, live=self.live)
+            target = self.source.target(exercise.nodes, read_only=self.read_only)
             try:
                 # Exercises that need a clean slate say so themselves (`Target.prepare`).
                 yield target

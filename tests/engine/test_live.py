@@ -119,7 +119,7 @@ def address(sandbox: Sandbox, name: str) -> str:
 
 def test_a_swarm_is_graded_after_each_step(sandbox: Sandbox, workspace: Path) -> None:
     def look() -> dict[str, CheckResult]:
-        return by_name(grade(workspace, "swarm", sandbox, live=True))
+        return by_name(grade(workspace, "swarm", sandbox, read_only=True))
 
     checks = look()
     failed = {name for name, check in checks.items() if check.outcome == "failed"}
@@ -178,7 +178,7 @@ def test_what_is_wrong_in_the_swarm_fails(sandbox: Sandbox, workspace: Path) -> 
     worker = SandboxTarget(sandbox).node("worker2")
     assert worker.run(["iptables", "-I", *DROP], timeout=20).ok
     try:
-        checks = by_name(grade(workspace, "swarm", sandbox, live=True, timeout_factor=0.3))
+        checks = by_name(grade(workspace, "swarm", sandbox, read_only=True, timeout_factor=0.3))
     finally:
         worker.run(["iptables", "-D", *DROP], timeout=20)
     failed = {name: check for name, check in checks.items() if check.outcome == "failed"}
@@ -192,7 +192,7 @@ def test_what_is_wrong_in_the_swarm_fails(sandbox: Sandbox, workspace: Path) -> 
 def test_fresh_gives_the_swarm_up_and_plays_the_runbook(sandbox: Sandbox, workspace: Path) -> None:
     runbook = workspace / "swarm" / "runbook.txt"
     runbook.write_bytes((workspace / "swarm" / "played.txt").read_bytes())
-    result = grade(workspace, "swarm", sandbox, kept=True)
+    result = grade(workspace, "swarm", sandbox, persistent=True)
     assert {c.why for c in result.checks if c.outcome != "passed"} <= {"target"}
     assert result.score == result.max_score > 20
     for node in SandboxTarget(sandbox).nodes:
@@ -208,7 +208,7 @@ def test_a_stack_is_looked_at(sandbox: Sandbox, workspace: Path) -> None:
 
     target, name = SandboxTarget(sandbox), str(V["stack_name"])
     Swarm(target).form()
-    checks = by_name(grade(workspace, "rollout", sandbox, live=True))
+    checks = by_name(grade(workspace, "rollout", sandbox, read_only=True))
     failed = {name for name, check in checks.items() if check.outcome == "failed"}
     assert failed == {"deploys", "voting_up"}
     assert f"stack.yaml {name}" in (cause_of(checks["deploys"]).hint or "")
@@ -220,7 +220,7 @@ def test_a_stack_is_looked_at(sandbox: Sandbox, workspace: Path) -> None:
     for file, stack in (("stack", name), ("voting", f"{name}-voting")):
         typed(sandbox, "manager1", "stack", "deploy", "-c", f"/root/rollout/{file}.yaml", stack)
     versions = typed(sandbox, "manager1", "service", "inspect", "-f", "{{.Version}}", f"{name}_app")
-    checks = by_name(grade(workspace, "rollout", sandbox, live=True))
+    checks = by_name(grade(workspace, "rollout", sandbox, read_only=True))
     assert passed(checks) == {
         "stack_file", "deploys", "replicas", "placement", "health", "front_everywhere",
         "front_port", "networks", "voting_file", "voting_up", "voting_db", "voting_pages",
@@ -261,14 +261,14 @@ def test_an_exercise_on_one_node_leaves_the_swarm_as_it_is(sandbox: Sandbox) -> 
 
 def test_a_node_itself_is_the_machine(sandbox: Sandbox, workspace: Path) -> None:
     """Only fresh puts anything on it, and leaves what provision.sh did there."""
-    checks = by_name(grade(workspace, "webserver", sandbox, live=True))
+    checks = by_name(grade(workspace, "webserver", sandbox, read_only=True))
     failed = {name for name, check in checks.items() if check.outcome == "failed"}
     assert failed == {"packages_installed"}
     node = SandboxTarget(sandbox).nodes[0]
 
     # A short build: the image is not what this is about.
     (workspace / "webserver" / "Dockerfile").write_text("FROM debian:bookworm\n", encoding="utf-8")
-    checks = by_name(grade(workspace, "webserver", sandbox, kept=True))
+    checks = by_name(grade(workspace, "webserver", sandbox, persistent=True))
     there = {
         "script_present", "packages_installed", "nginx_config_valid", "services_listen",
         "machine_page", "machine_php", "base_allowed",
@@ -280,7 +280,7 @@ def test_a_node_itself_is_the_machine(sandbox: Sandbox, workspace: Path) -> None
     assert left_of_submissions(node) == ""
     assert "submission" not in typed(sandbox, "manager1", "image", "ls")
 
-    checks = by_name(grade(workspace, "webserver", sandbox, live=True))
+    checks = by_name(grade(workspace, "webserver", sandbox, read_only=True))
     assert passed(checks) == there
 
 
@@ -298,7 +298,7 @@ def test_an_end_before_the_end_leaves_nothing(sandbox: Sandbox, workspace: Path)
         student=STUDENT,
         files=files.read(workspace, exercise.folders),
         key="",
-        provider=Own(sandbox, live=True),
+        provider=Own(sandbox, read_only=True),
         progress=progress.Progress(doing=doing),
         stop=stop,
     )

@@ -44,7 +44,7 @@ class Page:
     node: Any
     timeout_factor: float = 1.0
     """The target's: the waits below are multiplied by it."""
-    live: bool = False
+    read_only: bool = False
     """The target's, too: nothing was started for this look, so there is nothing to wait for."""
 
     def ask(self, port: int, n: int, timeout: float = 5.0, path: str = "/") -> Answer | None:
@@ -53,7 +53,7 @@ class Page:
 
     def wait(self, what: Callable[[], T], within: float, every: float = 0.1) -> T | None:
         """`wait_until`, with the time that the target needs."""
-        if self.live:
+        if self.read_only:
             within = min(within, SETTLES_WITHIN)
         return wait_until(what, within=within * self.timeout_factor, every=every)
 

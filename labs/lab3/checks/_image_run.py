@@ -40,7 +40,7 @@ def build_seconds(lab: Any, target: Any) -> float:
 @pytest.fixture(scope="session")
 def page(variant: dict[str, Any], student: str, node: Any, target: Any) -> Page:
     site, factor = str(variant["site_name"]), int(variant["page_factor"])
-    return Page(site, student, factor, node, target.timeout_factor, target.live)
+    return Page(site, student, factor, node, target.timeout_factor, target.read_only)
 
 
 @pytest.fixture(scope="session")

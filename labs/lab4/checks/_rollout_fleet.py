@@ -145,10 +145,10 @@ class Deployed:
         self.swarm = fleet.swarm
         self.file = read(submission, file_name)
         refuse_foreign_images(self.file, lab)
-        self.live: bool = fleet.target.live
+        self.read_only: bool = fleet.target.read_only
         self.timeout_factor: float = fleet.target.timeout_factor
         self.unreadable: Completed | None = None
-        what = file_name if self.live else self._place(submission, lab)
+        what = file_name if self.read_only else self._place(submission, lab)
         self.stack = Stack(fleet.manager, name, ROOT, what, self.timeout_factor)
 
     def _place(self, submission: Path, lab: Any) -> str:
@@ -176,9 +176,9 @@ class Deployed:
     def deploy(self) -> None:
         """`docker stack deploy`, or the end of the check with what it said.
 
-        On a live target it must have been deployed.
+        On a read-only target it must have been deployed.
         """
-        if self.live:
+        if self.read_only:
             if not self.stack.services():
                 fail(
                     f"There is no stack called {self.stack.name} in the swarm.",

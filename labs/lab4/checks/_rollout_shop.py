@@ -101,7 +101,7 @@ class Shop(Deployed):
     @property
     def version(self) -> str:
         """The version of app: 1.0, unless a student has updated it by hand."""
-        return self.one("app").image.rpartition(":")[2] if self.live else "1.0"
+        return self.one("app").image.rpartition(":")[2] if self.read_only else "1.0"
 
     # What is done -------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ def nodes(scene: Scene) -> None:
             hint="`docker swarm init` on manager1 begins the swarm; each worker joins it with"
             " `docker swarm join`, a token and manager1's address.",
         )
-    if not scene.play.target.live:
+    if not scene.play.target.read_only:
         swarm.keep_history()
 
 
@@ -101,7 +101,7 @@ def ports(scene: Scene) -> None:
             + (
                 " On a machine that is named above, look at its firewall:"
                 " `sudo nft list ruleset` or `sudo iptables -S INPUT`."
-                if scene.play.target.kept
+                if scene.play.target.persistent
                 else ""
             ),
         )

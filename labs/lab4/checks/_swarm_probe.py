@@ -64,7 +64,7 @@ class Probe:
     def needs_its_image(self) -> None:
         """End the check if nodes of a student's own lack the image; elsewhere they have it."""
         errors = [task.error for task in self.swarm.tasks(NAME) if "No such image" in task.error]
-        if errors and self.swarm.target.kept:
+        if errors and self.swarm.target.persistent:
             cannot_show(
                 f"The image {IMAGE} is not on every node, and the grader looks with a service of"
                 " it. `nox -s swarm -- status` says which images are there."

@@ -161,7 +161,7 @@ def settle(scene: Scene, service: Service, wanted: int, stable_for: float = BRIE
     """
     swarm = scene.swarm
     # In a swarm that is not of today, tasks have ended for many a reason.
-    past = {task.id for task in _ended(swarm, service)} if scene.play.target.live else set()
+    past = {task.id for task in _ended(swarm, service)} if scene.play.target.read_only else set()
 
     def look() -> str | bool:
         ended = [task for task in _ended(swarm, service) if task.id not in past]

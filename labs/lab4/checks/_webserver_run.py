@@ -49,7 +49,7 @@ def folder(submission: Path) -> Path:
 @pytest.fixture(scope="session")
 def page(variant: dict[str, Any], student: str, node: Any, target: Any) -> Page:
     site, factor = str(variant["site_name"]), int(variant["page_factor"])
-    return Page(site, student, factor, node, target.timeout_factor, target.live)
+    return Page(site, student, factor, node, target.timeout_factor, target.read_only)
 
 
 @pytest.fixture(scope="session")
@@ -66,14 +66,14 @@ def vetted_dockerfile(folder: Path, lab: Any) -> Vetted:
 
 @pytest.fixture(scope="session")
 def copied(node: Any, target: Any, folder: Path) -> Iterator[str]:
-    """The folder on the node; the Dockerfile as it was vetted. Nothing on a live target."""
-    if target.live:
+    """The folder on the node; the Dockerfile as it was vetted. Nothing on a read-only target."""
+    if target.read_only:
         yield ""
         return
     if folder.is_dir():
         node.put(folder, CONTEXT)
     yield CONTEXT
-    if target.kept:
+    if target.persistent:
         node.run(["rm", "-rf", "--", CONTEXT], timeout=60)
         node.run(["rmdir", "--ignore-fail-on-non-empty", "--", FILES], timeout=60)
         node.run(["docker", "image", "rm", "--force", TAG], timeout=120)
@@ -102,8 +102,8 @@ def machine(
     node: Any, target: Any, variant: dict[str, Any], copied: str, building: Any
 ) -> Iterator[Machine]:
     """A bare machine in a container, or the node itself where it is a machine of the student's."""
-    if target.kept:
-        machine: Machine = OwnMachine(node, only_looked_at=target.live)
+    if target.persistent:
+        machine: Machine = OwnMachine(node, only_looked_at=target.read_only)
     else:
         machine = Machine.start(node, BARE, ports=[int(variant["web_port"])])
     if copied:
@@ -116,8 +116,9 @@ def machine(
 def first_run(
     machine: Machine, target: Any, lab: Any, build_seconds: float, stage: Callable[[str], Any]
 ) -> Completed:
-    """The first run of the script. NOT_RUN on a live target: there it was the student's to run."""
-    if target.live:
+    """The first run of the script. NOT_RUN on a read-only target: there it was the student's to
+    run."""
+    if target.read_only:
         return NOT_RUN
     with stage("provision"):
         done = run_script(machine, lab, build_seconds)
@@ -162,7 +163,7 @@ def second_run(
 def build(
     node: Any, target: Any, building: Future[Build] | None, stage: Callable[[str], Any]
 ) -> Build:
-    if target.live:
+    if target.read_only:
         cannot_show("Nothing is built on your own machines. `--fresh` builds the image there.")
     assert building is not None, "a Dockerfile that was not vetted is not built"
     with stage("build"):

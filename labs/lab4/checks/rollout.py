@@ -28,9 +28,9 @@ from grader.modules.rollout import proofs
 def fleet(target: Any, variant: dict[str, Any]) -> Iterator[Fleet]:
     """The target's nodes as a swarm, labelled. It is the grader's own and not graded.
 
-    On a live target it is the student's, as it is.
+    On a read-only target it is the student's, as it is.
     """
-    if target.live:
+    if target.read_only:
         yield Fleet.look(target)
         return
     try:
@@ -42,7 +42,7 @@ def fleet(target: Any, variant: dict[str, Any]) -> Iterator[Fleet]:
 @pytest.fixture(scope="module")
 def done(target: Any) -> None:
     """What is asked for is done to the stack; so not where it is a student's own."""
-    if target.live:
+    if target.read_only:
         cannot_show(f"The grader does not touch your own stack. {DEPLOY}")
 
 

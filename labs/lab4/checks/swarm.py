@@ -69,9 +69,10 @@ def book(submission: Path, lab: Any) -> books.Book:
 def play(
     target: Any, variant: dict[str, Any], stage: Any, request: pytest.FixtureRequest
 ) -> Iterator[Round]:
-    """The runbook, played; on a live target a look at what is there, whatever the runbook says."""
+    """The runbook, played; on a read-only target a look at what is there, whatever the runbook
+    says."""
     playing: Round
-    if target.live:
+    if target.read_only:
         playing = live.Look(target, variant, JUDGES, stage)
     else:
         playing = Play(target, request.getfixturevalue("book"), variant, JUDGES, stage)
