@@ -1,6 +1,7 @@
-"""The vocabulary of lab authors: what a file under labs/*/checks is written in.
+"""The vocabulary of lab authors: what the files of an exercise under labs/*/checks are written in.
 
-    from grader.checks import check, wait_until, fail
+    from grader.checks import check, fail
+    from grader.waiting import wait_until
 
     @check(points=2, needs=["starts"], hint="Give redis a named volume for /data.")
     def check_counts_hits(web):
@@ -24,6 +25,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from grader.record import Visibility
+
+HIDDEN = "_hidden.py"
+"""How a file of checks ends that students do not get."""
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,25 +1,24 @@
 """The pytest plugin that turns check functions into results.
 
-One instance serves one run over one file of checks. It gives the fixtures that checks ask for,
-decides the three outcomes, and hands every event to `emit` as plain data the moment it
+One instance serves one run over the checks of one exercise. It gives the fixtures that checks ask
+for, decides the three outcomes, and hands every event to `emit` as plain data the moment it
 happens, so that a run which dies has lost nothing that was already known.
 """
 
 from __future__ import annotations
 
-import importlib
+import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.checks import CannotShow, CheckFailed, CheckSpec, NeedsFirst
+from grader.checks import HIDDEN, CannotShow, CheckFailed, CheckSpec, NeedsFirst
 from grader.errors import KitError
 from grader.grading.confinement import LOOK, Limits
 from grader.record import Cause, CheckResult, Unavailable, Why
@@ -139,25 +138,19 @@ class ChecksPlugin:
 
     # How checks are collected and run ---------------------------------------------------
 
-    def pytest_collectstart(self, collector: pytest.Collector) -> None:
-        """Checks of `_EXERCISE_hidden.py` come after the exercise's own, with its fixtures.
-
-        A student's release lacks that file: so what stands there, and nothing else, is hidden.
-        """
-        if not isinstance(collector, pytest.Module):
-            return
-        path = collector.path.with_name(f"_{collector.path.stem}_hidden.py")
-        if path.is_file():
-            hide(collector.obj, path.stem)
-
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=place_of)
+        for item in items:
+            if is_hidden(item):
+                function = getattr(item, "function")  # noqa: B009
+                function.check_spec = replace(spec_of(item), visibility="hidden")
         names = [check_name(item) for item in items]
         for item in items:
             spec = spec_of(item)
             for need in spec.needs:
                 if need not in names:
                     raise pytest.UsageError(
-                        f"{item.name} needs {need!r}, which is not a check of this file"
+                        f"{item.name} needs {need!r}, which is no check of this exercise"
                     )
                 if names.index(need) >= names.index(check_name(item)):
                     raise pytest.UsageError(f"{item.name} needs {need!r}, which comes after it")
@@ -271,14 +264,17 @@ def _waits(results: list[CheckResult]) -> tuple[Why, Cause]:
     return first.why, Cause(reason=first.cause.reason, hint=first.cause.hint)
 
 
-def hide(module: ModuleType, name: str) -> None:
-    """Add what the module called `name` has to `module`, its checks as hidden ones."""
-    for key, value in vars(importlib.import_module(name)).items():
-        spec = getattr(value, "check_spec", None)
-        if isinstance(spec, CheckSpec):
-            value.check_spec = replace(spec, visibility="hidden")
-        if not key.startswith("_") and not hasattr(module, key):
-            setattr(module, key, value)
+def is_hidden(item: pytest.Item) -> bool:
+    """Whether students get neither the check's file nor a word about it."""
+    return item.path.name.endswith(HIDDEN)
+
+
+def place_of(item: pytest.Item) -> tuple[bool, int]:
+    """Where a check's file stands: as ORDER of the exercise's package says, hidden ones last."""
+    package = sys.modules.get(getattr(item, "module").__package__ or "")  # noqa: B009
+    order: Sequence[str] = getattr(package, "ORDER", ())
+    name = item.path.stem
+    return is_hidden(item), order.index(name) if name in order else len(order)
 
 
 def check_name(item: pytest.Item) -> str:

@@ -91,8 +91,7 @@ def main(job_file: str) -> int:
         unavailable=Unavailable(**job.unavailable) if job.unavailable else None,
         limits=limits,
     )
-    checks = lab.folder / "checks" / f"{job.exercise}.py"
-    sys.path.insert(0, str(checks.parent))
+    checks = lab.folder / "checks" / job.exercise
     # A file of its own: on Windows os.devnull is no path that pytest could take.
     settings = Path(job_file).with_name("pytest.ini")
     settings.write_text("[pytest]\n", encoding="utf-8")
@@ -105,6 +104,8 @@ def main(job_file: str) -> int:
             str(settings),
             "-p",
             "no:cacheprovider",
+            "-o",
+            "python_files=check_*.py",
             "-o",
             "python_functions=check_*",
             "-o",

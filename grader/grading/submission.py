@@ -120,7 +120,7 @@ def exercise_key(
     checks = lab.folder / "checks"
     parts = [
         files.digest,
-        _digest([checks / f"{exercise.id}.py", *sorted(checks.glob("_*.py"))]),
+        _digest([*sorted(checks.glob("*.py")), *sorted((checks / exercise.id).rglob("*.py"))]),
         # Not lab.yaml as it stands: another deadline, or a better title of the lab, grades
         # nothing anew.
         json.dumps([asdict(exercise), lab.limits, values], sort_keys=True),

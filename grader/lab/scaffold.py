@@ -1,6 +1,6 @@
 """A new lab: a skeleton that is graded at once, to be changed step by step.
 
-labs/NAME/       lab.yaml, checks/hello.py, examples/hello/
+labs/NAME/       lab.yaml, checks/hello/, examples/hello/
 templates/NAME/  what its handout is rendered from
 """
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import __version__, paths
+from grader.checks import HIDDEN
 from grader.errors import KitError
 from grader.handout import rendering
 from grader.lab.labfile import names
@@ -31,9 +32,6 @@ TUTORS_OWN = frozenset({"grader.grading.examples"})
 
 BY_NAME = ("machines",)
 """Packages of which a module is imported by a name that is known only while the kit runs."""
-
-HIDDEN = "_hidden.py"
-"""How a file of checks ends that students do not get (see grader.grading.plugin)."""
 
 REPORTS_LEFT_OUT = ("answers", "class")
 """Pages that only tutors make."""
@@ -81,7 +79,7 @@ def make(lab: Lab, dest: Path) -> Release:
             where=str(error.filename or dest),
             remedy="Mend that, or choose another file with --out.",
         ) from None
-    hidden = len(list((lab.folder / "checks").glob(f"*{HIDDEN}")))
+    hidden = len(list((lab.folder / "checks").rglob(f"*{HIDDEN}")))
     return Release(dest, dest.stat().st_size, len(files), hidden)
 
 
@@ -97,7 +95,9 @@ def contents(lab: Lab) -> dict[str, Packed]:
     """All files of the release by path with /. KitError if one of them tells what it must not."""
     checks = _checks(lab)
     files = {f"labs/{lab.id}/lab.yaml": _read(lab.folder / "lab.yaml")}
-    files |= {f"labs/{lab.id}/checks/{path.name}": _read(path) for path in checks}
+    files |= {
+        f"labs/{lab.id}/{path.relative_to(lab.folder).as_posix()}": _read(path) for path in checks
+    }
     files |= _tree(lab.templates, f"templates/{lab.id}")
     for each in ("images", "pictures"):
         files |= _tree(paths.TEMPLATES / each, f"templates/{each}")
@@ -120,16 +120,15 @@ def contents(lab: Lab) -> dict[str, Packed]:
 def _checks(lab: Lab) -> list[Path]:
     """The lab's files of checks without those of hidden ones; KitError where others hide one."""
     found = []
-    for path in sorted((lab.folder / "checks").glob("*.py")):
+    for path in sorted((lab.folder / "checks").rglob("*.py")):
         if path.name.endswith(HIDDEN):
             continue
         for node in ast.walk(_parsed(path)):
             if isinstance(node, ast.keyword) and node.arg == "visibility":
-                exercise = path.stem.lstrip("_").split("_")[0]
                 raise KitError(
                     "Here is a hidden check, in a file that students get.",
                     where=f"{path}, line {node.value.lineno}",
-                    remedy=f"Move it to _{exercise}{HIDDEN} in that folder, which stays with you.",
+                    remedy=f"Move it to a file check_…{HIDDEN} there, which stays with you.",
                 )
         found.append(path)
     return found

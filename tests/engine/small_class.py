@@ -71,12 +71,14 @@ class Class:
         seconds: int = 120,
     ) -> None:
         root = folder / "labs" / "small"
-        (root / "checks").mkdir(parents=True)
         (folder / "templates" / "small").mkdir(parents=True)
+        root.mkdir(parents=True)
         (root / "lab.yaml").write_text(LAB.replace("SECONDS", str(seconds)), encoding="utf-8")
         for name in ("one", "three"):
             text = CHECKS.replace("{name}", name)
-            (root / "checks" / f"{name}.py").write_text(text, encoding="utf-8")
+            checks = root / "checks" / name
+            checks.mkdir(parents=True)
+            (checks / f"check_{name}.py").write_text(text, encoding="utf-8")
         self.lab = labfile.load(root)
         self.out = out or folder / "results of a class, größer"
         self.results = Results(

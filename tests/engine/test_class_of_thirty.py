@@ -99,7 +99,7 @@ def test_a_class_is_graded_interrupted_resumed_regraded_and_exported(
     assert [person.id for person in results.load(one.out).missing] == [ABSENT.id]
 
     # A changed check replaces nothing by itself.
-    checks = one.lab.folder / "checks/one.py"
+    checks = one.lab.folder / "checks/one/check_one.py"
     text = checks.read_text(encoding="utf-8")
     stricter = """    if "lazy" in (submission / "one/file.txt").read_text(encoding="utf-8"):
         fail("This is not enough.", hint="Write more.")

@@ -157,7 +157,7 @@ def sandbox(engine: Engine) -> Iterator[Sandbox]:
 @pytest.fixture
 def lab(tmp_path: Path) -> labs.Lab:
     made = toy_lab.make(tmp_path)
-    (made.folder / "checks/numbers.py").write_text(CHECKS, encoding="utf-8")
+    (made.folder / "checks/numbers/check_numbers.py").write_text(CHECKS, encoding="utf-8")
     return made
 
 

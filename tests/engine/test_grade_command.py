@@ -102,7 +102,7 @@ def test_another_version_replaces_nothing_until_it_is_asked_to(
     one = Class(tmp_path, THREE)
     assert one.grade().returncode == 0
     before = one.graded()
-    checks = one.lab.folder / "checks/one.py"
+    checks = one.lab.folder / "checks/one/check_one.py"
     text = checks.read_text(encoding="utf-8")
     checks.write_text(text.replace("@check(points=1)", "@check(points=3)"), encoding="utf-8")
 

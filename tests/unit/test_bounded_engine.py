@@ -10,7 +10,7 @@ import html
 import importlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.classroom.similarity.placeholders import Placeholders
-from grader.lab import labfile
 from grader.modules import buildlog, explain
 from grader.modules.runbook import parse
 from grader.modules.web import php_page
@@ -109,10 +108,8 @@ def test_commands(line: str, text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def pins() -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(labfile.load("lab4").folder / "checks"))
-        yield importlib.import_module("_scientific_pins")
+def pins() -> Any:
+    return importlib.import_module("labs.lab4.checks.scientific.pins")
 
 
 @pytest.mark.parametrize("text", ["a[", "a", "RUN pip install ", "$A", "COPY a b\n", ".0", " "])

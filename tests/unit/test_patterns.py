@@ -42,17 +42,17 @@ MOST = 250
 
 TABLES = {
     "grader/modules/explain.py": "GENERAL",
-    "labs/lab4/checks/_compose_says.py": "_SAID",
-    "labs/lab4/checks/_rollout_says.py": "_SAID",
-    "labs/lab4/checks/_scientific_says.py": "_SAID",
-    "labs/lab4/checks/_scientific_pins.py": "LOCKS",
+    "labs/lab4/checks/compose/says.py": "_SAID",
+    "labs/lab4/checks/rollout/says.py": "_SAID",
+    "labs/lab4/checks/scientific/says.py": "_SAID",
+    "labs/lab4/checks/scientific/pins.py": "LOCKS",
 }
 """Tables whose patterns are compiled or searched by a name."""
 
 SHORT: dict[str, str] = {}
 """Patterns that see short texts only, and which."""
 
-IN_LINES = {"grader/modules/explain.py", *(path for path in TABLES if path.endswith("_says.py"))}
+IN_LINES = {"grader/modules/explain.py", *(path for path in TABLES if path.endswith("/says.py"))}
 """Those that see a text whose lines were cut (grader.text.cut)."""
 
 PLAIN = re.compile(r"(?:\w|\W)*")
@@ -75,7 +75,7 @@ class Found:
 
 
 def sources() -> list[Path]:
-    return sorted([*ROOT.glob("grader/**/*.py"), *ROOT.glob("labs/*/checks/*.py")])
+    return sorted([*ROOT.glob("grader/**/*.py"), *ROOT.glob("labs/*/checks/**/*.py")])
 
 
 def literal(node: ast.expr) -> str | None:
@@ -138,7 +138,7 @@ PATTERNS = [one for one in EVERY if isinstance(one, Found)]
 
 NOT_LITERAL = {
     "grader/modules/explain.py: seen": "TABLES",
-    "labs/lab4/checks/_scientific_pins.py: LOCKS[name]": "TABLES",
+    "labs/lab4/checks/scientific/pins.py: LOCKS[name]": "TABLES",
     "grader/lab/model.py: self.student_pattern": "the lab author's, for an ID of a few letters",
     "grader/lab/labfile.py: students['pattern']": "the lab author's",
     "grader/classroom/reports/people.py: self.lab.student_pattern": "the lab author's",

@@ -70,9 +70,10 @@ def check_second(submission):
 def make(folder: Path) -> labs.Lab:
     """Write the lab below `folder` and load it."""
     root = folder / "labs" / "toy"
-    (root / "checks").mkdir(parents=True)
+    for exercise, text in (("words", WORDS), ("numbers", NUMBERS)):
+        checks = root / "checks" / exercise
+        checks.mkdir(parents=True)
+        (checks / f"check_{exercise}.py").write_text(text, encoding="utf-8")
     (folder / "templates" / "toy").mkdir(parents=True)
     (root / "lab.yaml").write_text(LAB, encoding="utf-8")
-    (root / "checks" / "words.py").write_text(WORDS, encoding="utf-8")
-    (root / "checks" / "numbers.py").write_text(NUMBERS, encoding="utf-8")
     return labfile.load(root)

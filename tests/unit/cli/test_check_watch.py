@@ -19,7 +19,7 @@ STUDENT = "s1234567"
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     made = toy_lab.make(tmp_path)
-    checks = made.folder / "checks" / "words.py"
+    checks = made.folder / "checks" / "words" / "check_words.py"
     text = checks.read_text(encoding="utf-8")
     checks.write_text(text[: text.index("@check(points=1)\n")], encoding="utf-8")
     told = made.folder / "lab.yaml"

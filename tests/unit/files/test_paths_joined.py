@@ -19,8 +19,8 @@ from grader import paths
 
 MODULES = (
     *("grader/vetting/*.py", "grader/files/*.py", "grader/submission/**/*.py"),
-    *("grader/handout/*.py", "grader/modules/**/*.py", "labs/*/checks/*.py"),
-    *(f"grader/classroom/{wing}/*.py" for wing in ("intake", "likeness", "marking")),
+    *("grader/handout/*.py", "grader/modules/**/*.py", "labs/*/checks/**/*.py"),
+    *(f"grader/classroom/{wing}/*.py" for wing in ("intake", "similarity", "marking")),
     *(f"grader/classroom/{name}.py" for name in ("csvfile", "pseudonym", "results")),
     *("grader/cli/watching.py", "grader/grading/plugin.py"),
 )
@@ -95,8 +95,8 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/modules/runbook/vetted.py": {"submission / file"},
         "grader/submission/files.py": {"workspace / folder"},
         "grader/cli/watching.py": {"self.workspace / folder"},
-        "labs/lab3/checks/_building.py": {"submission / exercise"},
-        "labs/lab4/checks/_compose_app.py": {
+        "labs/lab3/checks/building.py": {"submission / exercise"},
+        "labs/lab4/checks/compose/app.py": {
             "submission / folder",
             "submission / self.folder",
             "self.node.workspace / self.folder",
@@ -122,9 +122,6 @@ REASONS: dict[str, dict[str, set[str]]] = {
         },
         "grader/classroom/intake/git.py": {"Path(own)", "clone / objects"},
         "grader/classroom/intake/unpacking.py": {"self.scratch / f'open-{self.archives}'"},
-        "grader/grading/plugin.py": {
-            "collector.path.with_name(f'_{collector.path.stem}_hidden.py')"
-        },
         "grader/files/private.py": {
             "Path(temporary)",
             "os.open(path, flags, FILE)",
@@ -154,7 +151,7 @@ REASONS: dict[str, dict[str, set[str]]] = {
     },
     "arithmetic": {
         "grader/classroom/similarity/values.py": {"count / size"},
-        "labs/lab4/checks/_scientific_picture.py": {"max(seen.values()) / (width * height)"},
+        "labs/lab4/checks/scientific/picture.py": {"max(seen.values()) / (width * height)"},
     },
 }
 

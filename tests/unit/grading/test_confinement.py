@@ -61,7 +61,7 @@ STUDENT = "s1234567"
 @pytest.fixture
 def request_(tmp_path: Path) -> submission.Request:
     lab = toy_lab.make(tmp_path)
-    (lab.folder / "checks/numbers.py").write_text(CHECKS, encoding="utf-8")
+    (lab.folder / "checks/numbers/check_numbers.py").write_text(CHECKS, encoding="utf-8")
     workspace = tmp_path / "workspace"
     (workspace / "numbers").mkdir(parents=True)
     out = tmp_path / "results" / "record.json"

@@ -27,8 +27,9 @@ plugin = ChecksPlugin(
     target=None if unavailable else type("T", (), {"nodes": ["manager1"]})(),
     unavailable=unavailable,
 )
-sys.exit(pytest.main([str(folder / "toy.py"), "-q", "-c", "/dev/null", "--rootdir", str(folder),
-    "-p", "no:cacheprovider", "-o", "python_functions=check_*", "--import-mode=importlib"],
+sys.exit(pytest.main([str(folder), "-q", "-c", "/dev/null", "--rootdir", str(folder),
+    "-p", "no:cacheprovider", "-o", "python_files=check_*.py",
+    "-o", "python_functions=check_*", "--import-mode=importlib"],
     plugins=[plugin]))
 """
 
@@ -37,7 +38,7 @@ def run(folder: Path, checks: str, target: str = "there") -> tuple[int, list[dic
     import json
 
     head = "import pytest\nfrom grader.checks import cannot_show, check, fail, needs_first\n"
-    (folder / "toy.py").write_text(head + textwrap.dedent(checks), encoding="utf-8")
+    (folder / "check_toy.py").write_text(head + textwrap.dedent(checks), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(folder), target],
         capture_output=True,
@@ -282,7 +283,7 @@ def test_all_checks_are_known_before_the_first_one_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("needs", "complaint"),
-    [("nothing", "not a check of this file"), ("later", "comes after it")],
+    [("nothing", "no check of this exercise"), ("later", "comes after it")],
 )
 def test_needs_that_cannot_be_met_are_the_authors_mistake(
     tmp_path: Path, needs: str, complaint: str
@@ -310,38 +311,54 @@ def test_a_function_without_the_decorator_is_the_authors_mistake(tmp_path: Path)
     assert "no @check decorator" in told
 
 
-def test_hidden_checks_come_from_their_file_with_the_others_fixtures(tmp_path: Path) -> None:
+def test_hidden_checks_come_last_from_a_file_of_their_own(tmp_path: Path) -> None:
     hidden = """
     from grader.checks import check, fail
 
 
     @check(points=2, needs=["there"], needs_engine=False)
     def check_secret(number):
-        \"\"\"What nobody is told.\"\"\"
+        \"\"\"What no one is told.\"\"\"
         if number != 8:
             fail("It is not 8.")
     """
-    (tmp_path / "_toy_hidden.py").write_text(textwrap.dedent(hidden), encoding="utf-8")
+    shared = "import pytest\n\n@pytest.fixture\ndef number():\n    return 7\n"
+    (tmp_path / "conftest.py").write_text(shared, encoding="utf-8")
+    (tmp_path / "check_a_hidden.py").write_text(textwrap.dedent(hidden), encoding="utf-8")
     checks = """
-    import sys
-    sys.path.insert(0, {folder!r})
-
-
-    @pytest.fixture(scope="module")
-    def number():
-        return 7
-
-
     @check(points=1, needs_engine=False)
     def check_there(number):
         \"\"\"There is a number.\"\"\"
-    """.replace("{folder!r}", repr(str(tmp_path)))
+    """
     _, events, said = run(tmp_path, checks)
     found = results(events)
     assert list(found) == ["toy.there", "toy.secret"], said
     assert found["toy.secret"]["outcome"] == "failed"
     assert found["toy.secret"]["visibility"] == "hidden", "its file says so"
     assert found["toy.there"]["visibility"] == "visible"
-    (tmp_path / "_toy_hidden.py").unlink()
+    (tmp_path / "check_a_hidden.py").unlink()
     _, events, _ = run(tmp_path, checks)
     assert list(results(events)) == ["toy.there"], "as in a student's release"
+
+
+def test_files_of_checks_run_in_the_order_that_their_package_says(tmp_path: Path) -> None:
+    text = """
+    from grader.checks import check
+
+    from .shared import SENTENCE
+
+
+    @check(points=1, needs_engine=False)
+    def check_NAME():
+        \"\"\"It is so.\"\"\"
+        assert SENTENCE
+    """
+    package = tmp_path / "toy"
+    package.mkdir()
+    (package / "shared.py").write_text('SENTENCE = "It is so."\n', encoding="utf-8")
+    for name in ("a", "b", "c"):
+        body = textwrap.dedent(text).replace("NAME", name)
+        (package / f"check_{name}.py").write_text(body, encoding="utf-8")
+    (package / "__init__.py").write_text('ORDER = ("check_c", "check_a")\n', encoding="utf-8")
+    _, events, said = run(tmp_path, "")
+    assert list(results(events)) == ["toy.c", "toy.a", "toy.b"], said

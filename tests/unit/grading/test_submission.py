@@ -108,7 +108,7 @@ def test_an_edit_runs_its_own_exercise_only(request_: submission.Request) -> Non
 def test_a_changed_check_runs_its_exercise_again(request_: submission.Request) -> None:
     only = dataclasses.replace(request_, exercises=["numbers"])
     grade(only)
-    checks = request_.lab.folder / "checks/numbers.py"
+    checks = request_.lab.folder / "checks/numbers/check_numbers.py"
     checks.write_text(checks.read_text() + "\n# clearer\n")
     assert grade(only)[1] == ["numbers"]
 
@@ -192,7 +192,7 @@ def test_a_grader_that_hangs_is_ended_at_its_limit(request_: submission.Request)
 
 
 def test_checks_that_cannot_be_read_are_a_fault_with_a_log(request_: submission.Request) -> None:
-    (request_.lab.folder / "checks/numbers.py").write_text("def check_(:\n")
+    (request_.lab.folder / "checks/numbers/check_numbers.py").write_text("def check_(:\n")
     found, _ = grade(dataclasses.replace(request_, exercises=["numbers"]))
     result = found.exercise("numbers")
     assert result is not None

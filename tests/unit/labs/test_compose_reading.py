@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,8 @@ LAB = labfile.load(ROOT / "labs" / "lab4")
 
 
 @pytest.fixture
-def app() -> Iterator[Any]:
-    sys.path.insert(0, str(ROOT / "labs/lab4/checks"))
-    try:
-        import _compose_app
-
-        yield _compose_app
-    finally:
-        sys.path.pop(0)
+def app() -> Any:
+    return importlib.import_module("labs.lab4.checks.compose.app")
 
 
 def failed(app: Any, folder: Path, text: str, dockerfile: str = "FROM redis:7\n") -> Any:

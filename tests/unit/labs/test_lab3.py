@@ -23,10 +23,12 @@ REFUSED = {"folder_of_the_machine", "in_the_foreground", "no_address"}
 
 
 @pytest.fixture
-def exercises(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def exercises() -> dict[str, Any]:
     """The files of checks as modules."""
-    monkeypatch.syspath_prepend(str(LAB.folder / "checks"))
-    return {e.id: importlib.import_module(e.id) for e in LAB.exercises}
+    return {
+        e.id: importlib.import_module(f"labs.lab3.checks.{e.id}.check_{e.id}")
+        for e in LAB.exercises
+    }
 
 
 def test_checks_have_the_points_of_their_exercise(exercises: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -34,15 +33,10 @@ COMMON = {"image", "compose", "registry", "swarm", "site"}
 
 def explainers(lab: Lab, exercise: Exercise) -> tuple[Explainer, ...]:
     """Those of an exercise; none where its checks explain no output."""
-    name = f"_{exercise.id}_says"
-    if not (lab.folder / "checks" / f"{name}.py").is_file():
+    if not (lab.folder / "checks" / exercise.id / "says.py").is_file():
         return ()
-    sys.path.insert(0, str(lab.folder / "checks"))
-    try:
-        found: tuple[Explainer, ...] = importlib.import_module(name).EXPLAINERS
-    finally:
-        sys.path.pop(0)
-        sys.modules.pop(name, None)
+    says = importlib.import_module(f"labs.{lab.id}.checks.{exercise.id}.says")
+    found: tuple[Explainer, ...] = says.EXPLAINERS
     return found
 
 

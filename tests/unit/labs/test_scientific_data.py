@@ -10,7 +10,6 @@ import io
 import json
 import math
 import statistics
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,10 +21,8 @@ TEXTS = [f"student {number}" for number in range(200)]
 
 
 @pytest.fixture(scope="module")
-def module() -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(LAB.folder / "checks"))
-        yield importlib.import_module("_scientific_data")
+def module() -> Any:
+    return importlib.import_module("labs.lab4.checks.scientific.data")
 
 
 def rows(content: bytes) -> list[dict[str, str]]:
@@ -118,8 +115,6 @@ def test_swapped_numbers_are_wrong(module: Any) -> None:
 
 
 def test_the_checks_know_the_analysis_that_is_handed_out() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(LAB.folder / "checks"))
-        run = importlib.import_module("_scientific_run")
+    run = importlib.import_module("labs.lab4.checks.scientific.run")
     given = (LAB.templates / "scientific" / run.GIVEN).read_bytes()
     assert hashlib.sha256(given).hexdigest() == run.GIVEN_SHA256, "then the checks change, too"

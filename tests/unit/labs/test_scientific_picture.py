@@ -6,7 +6,6 @@ import importlib
 import random
 import struct
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,10 +17,8 @@ NUMBERS = random.Random(4711)
 
 
 @pytest.fixture(scope="module")
-def module() -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(LAB.folder / "checks"))
-        yield importlib.import_module("_scientific_picture")
+def module() -> Any:
+    return importlib.import_module("labs.lab4.checks.scientific.picture")
 
 
 def chunk(name: bytes, content: bytes) -> bytes:

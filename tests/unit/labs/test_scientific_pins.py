@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,8 @@ DEBIAN = {"python3-numpy": "1:1.24.2-1+deb12u1"}
 
 
 @pytest.fixture(scope="module")
-def module() -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(LAB.folder / "checks"))
-        yield importlib.import_module("_scientific_pins")
+def module() -> Any:
+    return importlib.import_module("labs.lab4.checks.scientific.pins")
 
 
 def pinned(module: Any, folder: Path, files: dict[str, str], name: str = "numpy") -> bool:

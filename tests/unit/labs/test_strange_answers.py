@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +17,8 @@ NOT_JSON = ("", "no", "{", "[" * 100_000, '{"a": ' * 100_000, "1" * 10_000, "NaN
 
 
 @pytest.fixture(scope="module")
-def checks() -> Iterator[Callable[[str], Any]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(LAB.folder / "checks"))
-        yield importlib.import_module
+def checks() -> Callable[[str], Any]:
+    return lambda name: importlib.import_module(f"labs.lab4.checks.{name}")
 
 
 def page(text: str) -> Any:
@@ -29,7 +27,7 @@ def page(text: str) -> Any:
 
 @pytest.mark.parametrize("digits", [16, 4_301, 1_000_000])
 def test_a_count_that_is_no_ones_is_none(checks: Callable[[str], Any], digits: int) -> None:
-    shown = checks("_compose_counter").shown_count
+    shown = checks("compose.counter").shown_count
     assert shown(page("seen " + "9" * digits + " times")) is None
     assert shown(page("seen 12 times")) == 12
 
@@ -45,12 +43,12 @@ def test_a_count_that_is_no_ones_is_none(checks: Callable[[str], Any], digits: i
 def test_what_an_images_python_says_instead_is_nothing(
     checks: Callable[[str], Any], text: str
 ) -> None:
-    assert checks("_scientific_run").told(text) is None
+    assert checks("scientific.run").told(text) is None
 
 
 def test_what_an_images_python_says_is_read(checks: Callable[[str], Any]) -> None:
     said = '{"modules": ["numpy"], "python": {"NumPy": "1.24"}, "debian": {"libc6": "2.36"}}'
-    assert checks("_scientific_run").told(said) == (
+    assert checks("scientific.run").told(said) == (
         frozenset(["numpy"]),
         {"numpy": "1.24"},
         {"libc6": "2.36"},
@@ -67,7 +65,7 @@ def test_what_an_images_python_says_is_read(checks: Callable[[str], Any]) -> Non
     ],
 )
 def test_votes_that_are_none_are_not_counted(checks: Callable[[str], Any], text: str) -> None:
-    voting = checks("_rollout_voting").Voting
+    voting = checks("rollout.voting").Voting
     one = SimpleNamespace(ask=lambda *_: page(text), options=("cats", "dogs"))
     assert voting.result(one) is None
     one.ask = lambda *_: page('{"votes": {"cats": 2, "dogs": 1}}')

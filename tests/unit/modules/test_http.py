@@ -395,8 +395,8 @@ OTHER_CLIENTS = re.compile(rf'^\s*(?:import|from) (?:{LIBRARIES})\b|"curl"', re.
 NOT_TO_STUDENTS = {
     "grader/modules/http.py": "this client",
     "grader/vetting/dockercli.py": "names of programs",
-    "labs/lab4/checks/_rollout_checks.py": "a hint",
-    "labs/lab4/checks/_swarm_probe.py": "tasks of the grader's own service",
+    "labs/lab4/checks/rollout/check_stack.py": "a hint",
+    "labs/lab4/checks/swarm/probe.py": "tasks of the grader's own service",
 }
 
 

@@ -69,7 +69,7 @@ def run(unpacked: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_nothing_of_the_tutors_is_in_it(texts: dict[str, str]) -> None:
     forbidden = re.compile(
-        r"(^|/)(examples|tests|rubric\.yaml|batch|exports|likeness|box|conftest\.py|bench\.py)(/|$)"
+        r"(^|/)(examples|tests|rubric\.yaml|classroom|box|bench\.py)(/|$)"
         r"|_hidden\.py$|(^|/)cli/(grade|marks|export|report|worker|examples|release|box)\.py$"
         r"|(gather|roster|gradebook|rubric|pseudonym|release)\.py$"
     )
@@ -218,7 +218,9 @@ def lab(tmp_path: Path) -> Lab:
 
 def test_another_lab_is_released_alone(lab: Lab, tmp_path: Path) -> None:
     (lab.folder / "rubric.yaml").write_text("[]", encoding="utf-8")
-    (lab.folder / "checks" / "_words_hidden.py").write_text("SECRET = 1", encoding="utf-8")
+    (lab.folder / "checks" / "words" / "check_words_hidden.py").write_text(
+        "SECRET = 1", encoding="utf-8"
+    )
     made = student_zip.make(lab, tmp_path / "toy.zip")
     assert made.hidden == 1
     with zipfile.ZipFile(made.file) as packed:
@@ -226,19 +228,19 @@ def test_another_lab_is_released_alone(lab: Lab, tmp_path: Path) -> None:
         noxfile = packed.read("drydock-toy/noxfile.py").decode()
     assert {n for n in names if n.startswith("drydock-toy/labs/")} == {
         f"drydock-toy/labs/toy/{name}"
-        for name in ("lab.yaml", "checks/words.py", "checks/numbers.py")
+        for name in ("lab.yaml", "checks/words/check_words.py", "checks/numbers/check_numbers.py")
     }
     assert "def toy(session" in noxfile
 
 
 def test_a_hidden_check_among_visible_ones_is_refused(lab: Lab, tmp_path: Path) -> None:
-    file = lab.folder / "checks" / "words.py"
+    file = lab.folder / "checks" / "words" / "check_words.py"
     text = file.read_text(encoding="utf-8").replace("points=1)", 'points=1, visibility="hidden")')
     file.write_text(text, encoding="utf-8")
     with pytest.raises(KitError) as refused:
         student_zip.make(lab, tmp_path / "toy.zip")
     assert "words.py, line" in str(refused.value.where)
-    assert "_words_hidden.py" in str(refused.value.remedy)
+    assert "_hidden.py" in str(refused.value.remedy)
     assert not (tmp_path / "toy.zip").exists()
 
 

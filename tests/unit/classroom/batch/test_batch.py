@@ -187,7 +187,7 @@ def test_what_is_graded_is_kept(place: Place) -> None:
 
 def test_what_an_earlier_version_graded_is_kept_and_named(place: Place) -> None:
     place.run()
-    checks = place.lab.folder / "checks/numbers.py"
+    checks = place.lab.folder / "checks/numbers/check_numbers.py"
     checks.write_text(checks.read_text() + "\n# clearer\n")
     changed = place.results.submission(STUDENTS[1]) / "numbers/number.txt"
     changed.write_text("2")
@@ -202,7 +202,7 @@ def test_a_regrade_grades_apart_what_is_graded_and_nothing_else(place: Place) ->
     place.results = dataclasses.replace(
         place.results, entries=(*place.results.entries, Entry(Person(STUDENTS[2]), "class.zip"))
     )
-    checks = place.lab.folder / "checks/numbers.py"
+    checks = place.lab.folder / "checks/numbers/check_numbers.py"
     checks.write_text(checks.read_text() + "\n# clearer\n")
     apart = place.results.folder / "regrade/records"
     planned = batch.plan(place.results, place.lab, records=apart, keep_older=False)

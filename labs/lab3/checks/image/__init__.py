@@ -1,0 +1,1 @@
+"""Exercise image: nginx and PHP-FPM in one image."""

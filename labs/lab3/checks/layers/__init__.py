@@ -1,0 +1,1 @@
+"""Exercise layers: a Dockerfile that works is put in order."""

@@ -1,0 +1,1 @@
+"""Exercise registry: a runbook that runs a registry."""

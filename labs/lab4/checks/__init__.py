@@ -1,0 +1,1 @@
+"""What is graded of lab4: a package per exercise."""

@@ -1,0 +1,2 @@
+"""Exercise rollout: a stack is deployed, updated, broken, robbed of a node, removed; then
+voting."""

@@ -1,0 +1,1 @@
+"""Exercise scientific: an image for a scientific environment."""

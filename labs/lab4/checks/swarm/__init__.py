@@ -1,0 +1,1 @@
+"""Exercise swarm: a runbook that makes a swarm and runs services on it."""

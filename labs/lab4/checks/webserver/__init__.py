@@ -1,0 +1,1 @@
+"""Exercise webserver: nginx and PHP on a machine and in an image."""

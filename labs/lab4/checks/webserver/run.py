@@ -1,0 +1,54 @@
+"""What is done with a submission of the exercise webserver, each once, for its checks to look at.
+
+The image is built in the background while the machine is provisioned: both wait for packages
+more than they compute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.engine.images import catalogue
+from grader.modules.files import text_of
+from grader.modules.machine import Machine
+from grader.modules.own_machine import OwnMachine
+from grader.nodes.cleanup import FILES
+from grader.nodes.node import Completed
+from grader.vetting.dockerfile import Vetted, vet
+
+BARE = "debian:bookworm"
+CONTEXT = "/drydock/webserver"
+"""The student's folder on the node, where the image is built."""
+FOLDER = "/srv/webserver"
+OWN_FOLDER = f"{FILES}/machine"
+"""The student's folder on the machine, where the script runs; on a machine of their own, apart
+from what they may have there."""
+
+TAG = "submission/webserver"
+NOT_RUN = Completed((), 0, "", 0.0)
+
+
+def vetted_dockerfile(folder: Path, lab: Any) -> Vetted:
+    return vet(
+        text_of(folder, "Dockerfile"), catalogue.load().all_names(lab.exercise("webserver").images)
+    )
+
+
+@dataclass(frozen=True)
+class Second:
+    """The second run of the script, and what it changed."""
+
+    done: Completed
+    changed: list[str]
+    shown: str
+
+
+def folder_on(machine: Machine) -> str:
+    return OWN_FOLDER if isinstance(machine, OwnMachine) else FOLDER
+
+
+def run_script(machine: Machine, lab: Any, limit: float) -> Completed:
+    keep = lab.limits["output_kb"] * 1000
+    return machine.script("provision.sh", cwd=folder_on(machine), seconds=limit, keep=keep)

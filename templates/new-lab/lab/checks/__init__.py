@@ -1,0 +1,1 @@
+"""What is graded of LABNAME: a package per exercise."""

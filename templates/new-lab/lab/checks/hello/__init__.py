@@ -1,0 +1,1 @@
+"""Exercise hello: an image whose page says the student's own word."""
