@@ -7,15 +7,21 @@
 Alternatives and mistakes carry an `expected.yaml`:
 
     about: One sentence on what is different.
+    edit:                           # in files of the solution (or the handout), optional
+      counter/compose.yaml:
+        - ["restart: always", "restart: on-failure"]
     remove: [blog/compose.yaml]     # files of the solution that are not there, optional
     fails: [starts, counts_hits]    # exactly the checks that fail, without the exercise's name
     not_graded: [scales]            # exactly those not graded, optional
+
+Each text to be replaced stands exactly once in the file as it is before that edit. Files are named
+as in the workspace; in a template it is the template's text that is edited.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +32,7 @@ from grader.handout import rendering
 from grader.handout import workspace as handout
 from grader.lab.model import Exercise, Lab
 from grader.record import CheckResult, ExerciseResult
+from grader.text.words import count
 
 KINDS = ("solution", "alternatives", "mistakes")
 EXPECTED = "expected.yaml"
@@ -39,6 +46,7 @@ class Example:
     exercise: Exercise
     folder: Path
     about: str
+    edit: Mapping[str, Sequence[tuple[str, str]]]
     remove: tuple[str, ...]
     fails: frozenset[str]
     not_graded: frozenset[str] | None
@@ -88,7 +96,7 @@ def _read(exercise: Exercise, root: Path, folder: Path) -> Example:
         said = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     elif folder.name != "solution":
         raise KitError("An example says what is expected of it.", where=str(file))
-    unknown = said.keys() - {"about", "remove", "fails", "not_graded"}
+    unknown = said.keys() - {"about", "edit", "remove", "fails", "not_graded"}
     if unknown:
         raise KitError(f"Unknown key: {', '.join(sorted(unknown))}.", where=str(file))
     not_graded = said.get("not_graded")
@@ -97,10 +105,22 @@ def _read(exercise: Exercise, root: Path, folder: Path) -> Example:
         exercise=exercise,
         folder=folder,
         about=said.get("about", "The solution."),
+        edit=_edits(said.get("edit") or {}, file),
         remove=tuple(said.get("remove", ())),
         fails=frozenset(said.get("fails", ())),
         not_graded=None if not_graded is None else frozenset(not_graded),
     )
+
+
+def _edits(said: Any, file: Path) -> dict[str, list[tuple[str, str]]]:
+    try:
+        return {
+            str(name): [(str(old), str(new)) for old, new in pairs] for name, pairs in said.items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        raise KitError(
+            "`edit` is no mapping of files to lists of [old text, new text].", where=str(file)
+        ) from None
 
 
 def render_solution(lab: Lab, student: str, dest: Path) -> None:
@@ -116,6 +136,8 @@ def render(lab: Lab, example: Example, student: str, dest: Path) -> None:
     for folder in example.exercise.folders:
         rendering.render_tree(lab.templates / folder, dest / folder, values)
     _overlay(lab, example.exercise, student, dest)
+    for name, pairs in example.edit.items():
+        rendering.write_file(dest, name, _edited(lab, example, name, pairs, values))
     for name in example.remove:
         path = dest / name
         if not path.is_file():
@@ -124,6 +146,37 @@ def render(lab: Lab, example: Example, student: str, dest: Path) -> None:
     if not example.name.endswith("/solution"):
         rendering.render_tree(example.folder, dest, values)
         (dest / EXPECTED).unlink()
+
+
+def _edited(
+    lab: Lab,
+    example: Example,
+    name: str,
+    pairs: Sequence[tuple[str, str]],
+    values: Mapping[str, Any],
+) -> bytes:
+    """A file of the solution, or else of the handout, with the example's edits in it."""
+    solution = lab.folder / "examples" / example.exercise.id / "solution"
+    sources = [
+        path
+        for folder in (solution, lab.templates)
+        for path in (folder / f"{name}{rendering.TEMPLATE}", folder / name)
+        if path.is_file()
+    ]
+    if not sources:
+        raise KitError(f"It edits {name}, which is not there.", where=example.name)
+    text = rendering.read_template(sources[0])
+    for old, new in pairs:
+        if text.count(old) != 1:
+            raise KitError(
+                f"It edits a text that stands {count(text.count(old), 'time')} in {name}: {old!r}",
+                where=example.name,
+                remedy="Take more of what is around it, or what is there now.",
+            )
+        text = text.replace(old, new)
+    if sources[0].name.endswith(rendering.TEMPLATE):
+        text = rendering.render_text(text, sources[0], values)
+    return text.encode("utf-8")
 
 
 def _overlay(lab: Lab, exercise: Exercise, student: str, dest: Path) -> None:

@@ -36,7 +36,20 @@ def render(source: Path, values: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def render_file(path: Path, values: Mapping[str, Any]) -> str:
-    """One template as text with line ends \\n; KitError naming file and line if it is wrong.
+    """One template as text with line ends \\n; KitError naming file and line if it is wrong."""
+    return render_text(read_template(path), path, values)
+
+
+def read_template(path: Path) -> str:
+    """A template's own text; KitError where it is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise KitError(f"The template is not UTF-8: {error.reason}.", where=str(path)) from None
+
+
+def render_text(text: str, path: Path, values: Mapping[str, Any]) -> str:
+    """The template `text` of the file `path`; KitError as `render_file`.
 
     In pictures (.svg.j2) the values are escaped as XML wants it, and drawing.svg.j2 can be used.
     """
@@ -54,7 +67,6 @@ def render_file(path: Path, values: Mapping[str, Any]) -> str:
         comment_end_string="##}",
     )
     try:
-        text = path.read_text(encoding="utf-8")
         return environment.from_string(text).render(values)
     except jinja2.TemplateSyntaxError as error:
         raise KitError(
@@ -68,8 +80,6 @@ def render_file(path: Path, values: Mapping[str, Any]) -> str:
             where=str(path),
             remedy="Values come from the variant part of lab.yaml.",
         ) from None
-    except UnicodeDecodeError as error:
-        raise KitError(f"The template is not UTF-8: {error.reason}.", where=str(path)) from None
 
 
 def render_tree(source: Path, dest: Path, values: Mapping[str, Any]) -> list[str]:
