@@ -136,6 +136,13 @@ class ChecksPlugin:
 
         return keep
 
+    @pytest.fixture(scope="session")
+    def step_checks(self, request: pytest.FixtureRequest) -> list[Any]:
+        """The exercise's checks of a runbook's steps (grader.modules.runbook.scenario)."""
+        functions = (getattr(item, "function", None) for item in request.session.items)
+        found = (getattr(function, "step_check", None) for function in functions)
+        return [each for each in found if each is not None]
+
     # How checks are collected and run ---------------------------------------------------
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

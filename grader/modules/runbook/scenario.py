@@ -1,33 +1,44 @@
 """A runbook is played: each step is judged by its effect before the next one begins.
 
-The order is the runbook's. A check asks for its verdict with `see`; the play goes on as far as
-that takes, and what was judged on the way is kept for the checks to come. A verdict is what the
-judge raised, or nothing.
+The order is the runbook's. A check of a step is one function, which decides it by what the step
+has done:
 
-An exercise says what its judges look at, and how a command is run:
+    @step_check("scale", points=0.5)
+    def check_scaled(scene: Scene) -> None:
+        # "Scale: your number of containers run." as its docstring
+        if len(scene.now.pages) != scene.variant["replicas"]:
+            scene.fail("There are not that many.", …)
+
+The scenario goes on as far as the next check needs, and what was decided on the way is kept for the
+checks to come. An exercise says what its checks look at and how a command is run, in a fixture
+`scenario`:
 
     @dataclass
-    class Scene(playing.Scene[Vetted]):
+    class Scene(scenario.Scene[Vetted]):
         before: State
 
-    class Play(playing.Play[Vetted, Scene]):
-        def scene(self, part, judges):
+    class Scenario(scenario.Scenario[Vetted, Scene]):
+        def scene(self, part, checks):
             return Scene(part, self.state())
 
         def run(self, allowed):
             return Ran(allowed, confined(self.node, allowed.command.filled({}), …))
+
+    @pytest.fixture(scope="session")
+    def scenario(book, step_checks, stage):
+        return Scenario(book, step_checks, stage, "laptop$")
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar
 
-from grader.checks import CheckFailed, NeedsFirst, fail, needs_first
+from grader.checks import CheckFailed, NeedsFirst, check, fail, needs_first
 from grader.modules.runbook import parse
 from grader.modules.runbook.vetted import Allowed, Book, Part
 from grader.nodes.node import Completed
@@ -56,7 +67,7 @@ class Ran(Generic[V]):
         return self.done.out if self.done else ""
 
     @property
-    def story(self) -> str:
+    def transcript(self) -> str:
         """The command, and below it what it said."""
         text = self.allowed.command.text
         if self.done is None:
@@ -67,16 +78,16 @@ class Ran(Generic[V]):
 
 @dataclass
 class Scene(Generic[V]):
-    """What a judge looks at: a step that was just played. Exercises add how things stood before."""
+    """What a check looks at: a step that was just played. Exercises add how things stood before."""
 
     part: Part[V]
     ran: list[Ran[V]] = field(default_factory=list, init=False)
 
     @property
-    def story(self) -> str:
+    def transcript(self) -> str:
         """All commands of the step and what they said."""
         told = [f"line {p.line}, not run: {p.reason}" for p in self.part.problems]
-        return "\n\n".join([*(ran.story for ran in self.ran), *told])
+        return "\n\n".join([*(ran.transcript for ran in self.ran), *told])
 
     def fail(
         self,
@@ -91,18 +102,55 @@ class Scene(Generic[V]):
         if self.part.problems:
             problem = self.part.problems[0]
             hint = f"Line {problem.line} was not run: {problem.reason} {problem.hint}"
-        told = "\n\n".join(filter(None, [self.story, log]))
+        told = "\n\n".join(filter(None, [self.transcript, log]))
         fail(reason, expected=expected, actual=actual, hint=hint, log=told)
 
 
 @dataclass(frozen=True)
-class Judge(Generic[S]):
-    """Decides one check after the step of its name; `needs` are checks that must have passed."""
+class StepCheck(Generic[S]):
+    """Decides one check after the step of its name; `needs` are checks that must have passed.
+
+    `read_only` decides it by what is there, where nothing is played; or it says why nothing can.
+    `options` are the exercise's own.
+    """
 
     check: str
     step: str
     decide: Callable[[S], None]
     needs: tuple[str, ...] = ()
+    read_only: Callable[[S], None] | str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def step_check(
+    step: str,
+    *,
+    points: float,
+    needs: Sequence[str] = (),
+    hint: str | None = None,
+    read_only: Callable[[Any], None] | str = "",
+    **options: Any,
+) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Make a function of a scene the check of the runbook's step `step` (see `StepCheck`).
+
+    Unlike those of `check`, its `needs` may come later in the file: the runbook has its own order.
+    """
+
+    def decorate(decide: Callable[[Any], None]) -> Callable[[Any], None]:
+        name = decide.__name__.removeprefix("check_")
+
+        def checked(scenario: Any) -> None:
+            scenario.verdict(name)
+
+        checked.__name__, checked.__doc__ = decide.__name__, decide.__doc__
+        checked.__module__ = decide.__module__
+        made = check(points=points, hint=hint)(checked)
+        made.step_check = StepCheck(  # type: ignore[attr-defined]
+            name, step, decide, tuple(needs), read_only, options
+        )
+        return made
+
+    return decorate
 
 
 class Verdicts(Generic[S]):
@@ -125,10 +173,10 @@ class Verdicts(Generic[S]):
             raise error
         needs_first(check)
 
-    def verdict(
+    def decided(
         self, decide: Callable[[S], None], scene: S, needs: Sequence[str]
     ) -> BaseException | None:
-        """What a judge raises, or nothing."""
+        """What `decide` raises, or nothing."""
         try:
             for need in needs:
                 if not self.passed(need):
@@ -139,35 +187,35 @@ class Verdicts(Generic[S]):
         return None
 
 
-class Play(Verdicts[S], Generic[V, S], ABC):
+class Scenario(Verdicts[S], Generic[V, S], ABC):
     """See the module. `behind` says what commands stand behind in the runbook (`laptop$`), `stage`
     is the plugin's, for the record's times."""
 
     def __init__(
         self,
         book: Book[V],
-        judges: Sequence[Judge[S]],
+        checks: Sequence[StepCheck[S]],
         stage: Callable[[str], AbstractContextManager[Any]],
         behind: str,
     ) -> None:
         Verdicts.__init__(self)  # Not super(): an exercise may have another base besides.
         self.book = book
-        self.judges = judges
+        self.checks = checks
         self.stage = stage
         self.behind = behind
         self._left = deque(book.parts)
-        self._steps = {judge.check: judge.step for judge in judges}
+        self._steps = {each.check: each.step for each in checks}
 
     @abstractmethod
-    def scene(self, part: Part[V], judges: Sequence[Any]) -> S:
-        """How things stand before a step, which these judges will decide about."""
+    def scene(self, part: Part[V], checks: Sequence[Any]) -> S:
+        """How things stand before a step, about which these checks will decide."""
 
     @abstractmethod
     def run(self, allowed: Allowed[V]) -> Ran[V]:
         """Run a command, where it is typed."""
 
-    def see(self, check: str) -> None:
-        """Play on until the check is decided; raises what its judge raised."""
+    def verdict(self, check: str) -> None:
+        """Play on until the check is decided; raises what it raised."""
         step = self._steps[check]
         if not self.book.named(step):
             self.book.miss(step, set(self._steps.values()))
@@ -179,23 +227,23 @@ class Play(Verdicts[S], Generic[V, S], ABC):
 
     def _play(self, part: Part[V]) -> None:
         name = parse.normal(part.name)
-        judges = [judge for judge in self.judges if parse.normal(judge.step) == name]
-        scene = self.scene(part, judges)
+        checks = [each for each in self.checks if parse.normal(each.step) == name]
+        scene = self.scene(part, checks)
         with self.stage("commands"):
             scene.ran += [self.run(allowed) for allowed in part.commands]
         with self.stage("observing"):
-            for judge in judges:
-                verdict = self.verdict(self._unless_empty(judge), scene, judge.needs)
-                if verdict is None or not self.passed(judge.check):
-                    self.verdicts[judge.check] = verdict
+            for each in checks:
+                verdict = self.decided(self._unless_empty(each), scene, each.needs)
+                if verdict is None or not self.passed(each.check):
+                    self.verdicts[each.check] = verdict
 
-    def _unless_empty(self, judge: Judge[S]) -> Callable[[S], None]:
+    def _unless_empty(self, step_check: StepCheck[S]) -> Callable[[S], None]:
         def decide(scene: S) -> None:
             if not scene.ran:
                 scene.fail(
-                    f"The step “{judge.step}” has no command that could be run.",
-                    hint=f"Write them below `# step: {judge.step}`, each behind {self.behind}",
+                    f"The step “{step_check.step}” has no command that could be run.",
+                    hint=f"Write them below `# step: {step_check.step}`, each behind {self.behind}",
                 )
-            judge.decide(scene)
+            step_check.decide(scene)
 
         return decide

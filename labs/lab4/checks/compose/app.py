@@ -168,7 +168,12 @@ class App:
             return
         blame_the_network(self.node, done)
         known = explained(done, command, self.folder)
-        fail(known.reason + self.note(), actual=done.tail(), hint=known.hint, log=self.story(done))
+        fail(
+            known.reason + self.note(),
+            actual=done.tail(),
+            hint=known.hint,
+            log=self.transcript(done),
+        )
 
     def clear(self) -> None:
         """Take the project away with all its containers, so that its ports are free again.
@@ -202,7 +207,7 @@ class App:
         """The container of a service, or the end of the check if there is none."""
         found = self.containers(service)
         if not found:
-            fail(f"There is no container of the service {service}.", log=self.story())
+            fail(f"There is no container of the service {service}.", log=self.transcript())
         return found[0]
 
     def state(self, *services: str) -> str:
@@ -218,7 +223,7 @@ class App:
         ]
         return "; ".join(told) or f"{service} publishes no port"
 
-    def story(self, done: Completed | None = None) -> str:
+    def transcript(self, done: Completed | None = None) -> str:
         """What explains a failure: the command's output and the containers' logs."""
         said = f"$ {self.command_line(done)}\n{done.out.strip()}\n\n" if done else ""
         return said + self.project.logs()

@@ -70,7 +70,7 @@ class Blog(App):
                 "Not all containers run on.",
                 expected="wordpress and db run, and were started once",
                 actual=self.state(),
-                log=self.story(),
+                log=self.transcript(),
             )
 
     def order_in_words(self, db: Container, wordpress: Container) -> str:
@@ -151,7 +151,7 @@ class Blog(App):
                 "WordPress could not be installed through its page.",
                 expected=f"a blog with the title that was entered, {self.title}",
                 actual=self.instead(),
-                log=self.story(),
+                log=self.transcript(),
             )
 
     def shows_title(self, answer: Answer) -> bool:

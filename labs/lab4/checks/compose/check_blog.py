@@ -60,7 +60,7 @@ def check_blog_page(blog: Blog) -> None:
             "There is no installation page.",
             expected="WordPress' installation page at a published port of wordpress",
             actual=blog.instead(),
-            log=blog.story(),
+            log=blog.transcript(),
         )
 
 
@@ -162,7 +162,7 @@ def check_blog_front(blog: Blog, variant: dict[str, Any]) -> None:
             "The database does not even answer in its own network.",
             expected=f"db answers at port {DATABASE_PORT} in the network {own}",
             actual=db.in_words,
-            log=blog.story(),
+            log=blog.transcript(),
         )
     seen = reachable(blog.node, front, [page, by_name, *by_address])
     if not seen.pop(page):
@@ -234,7 +234,7 @@ def check_blog_restarts(blog: Blog) -> None:
             "After being killed the containers run again, but the blog does not answer.",
             expected=f"the blog with the title {blog.title}",
             actual=blog.instead(),
-            log=blog.story(),
+            log=blog.transcript(),
         )
     blog.at_rest = True
 
@@ -256,5 +256,5 @@ def check_blog_keeps_data(blog: Blog) -> None:
             "After `docker compose down` and `up -d` the blog is not what it was.",
             expected=f"the blog with the title {blog.title}",
             actual=blog.instead(),
-            log=blog.story(),
+            log=blog.transcript(),
         )

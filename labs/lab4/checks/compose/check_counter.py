@@ -49,7 +49,7 @@ def check_counter_starts(counter: Counter, stage: Any) -> None:
             "web does not answer.",
             expected="an answer over HTTP at a published port of web",
             actual=counter.ports_in_words("web") + "; " + counter.state(),
-            log=counter.story(),
+            log=counter.transcript(),
         )
     counter.must_run()
 
@@ -161,7 +161,7 @@ def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
                 f"{web.name} does not answer at a port of its own.",
                 expected=f"a page that says it comes from host {web.hostname}",
                 actual=page or counter.ports_in_words("web"),
-                log=counter.story(),
+                log=counter.transcript(),
             )
         if count <= last:
             fail(

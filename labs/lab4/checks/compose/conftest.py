@@ -22,8 +22,7 @@ from grader.vetting import composecli
 from .app import App
 from .blog import Blog
 from .counter import Counter
-from .life import FILE, HOST, Play
-from .life_steps import JUDGES
+from .scenario import FILE, HOST, Scenario
 
 
 @pytest.fixture(scope="session")
@@ -52,14 +51,15 @@ def life_book(submission: Path) -> books.Book[composecli.Vetted]:
 
 
 @pytest.fixture(scope="session")
-def life(
+def scenario(
     node: Any,
     student: str,
     lab: Any,
     placed: list[App],
+    step_checks: list[Any],
     stage: Callable[[str], Any],
     request: pytest.FixtureRequest,
-) -> Play:
+) -> Scenario:
     try:
         book = request.getfixturevalue("life_book")
     except CheckFailed:
@@ -68,4 +68,4 @@ def life(
         app.clear()
     values = workspace.values(lab, student)
     files = rendering.render(lab.templates / "compose", values)
-    return Play(node, book, files, values, JUDGES, stage)
+    return Scenario(node, book, files, values, step_checks, stage)

@@ -32,7 +32,7 @@ class Counter(App):
                 "Not all containers run on.",
                 expected="all containers run, and were started once",
                 actual="; ".join(c.in_words for c in bad) or "no container of web",
-                log=self.story(),
+                log=self.transcript(),
             )
 
     def scale(self, wanted: int) -> None:
@@ -61,7 +61,7 @@ class Counter(App):
                 f"The page shows no count {after}.",
                 expected="a page with the number of visits",
                 actual=self._instead(),
-                log=self.story(),
+                log=self.transcript(),
             )
         return count
 
@@ -80,7 +80,7 @@ class Counter(App):
                 expected=f"more than {before}, the last count before it",
                 actual=f"{count}",
                 hint=hint,
-                log=self.story(),
+                log=self.transcript(),
             )
 
     def _instead(self) -> str:

@@ -138,7 +138,7 @@ def check_front_port(shop: Shop) -> None:
                 else "no answer",
                 hint="Is front.conf at /etc/nginx/conf.d/default.conf, and is front in a network"
                 " with app?",
-                log=shop.story(),
+                log=shop.transcript(),
             )
 
 

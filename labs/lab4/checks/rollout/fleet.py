@@ -217,7 +217,7 @@ class Deployed:
             expected="as many running tasks as the file asks for",
             actual="; ".join(map(self.in_words, late)) or "no services",
             hint=_hint_of(errors),
-            log=self.story(),
+            log=self.transcript(),
         )
 
     def short(self, service: Service) -> str:
@@ -235,7 +235,7 @@ class Deployed:
         told = "; ".join(t.in_words for t in tasks) or "no tasks"
         return f"{self.short(service)}: {told}"
 
-    def story(self) -> str:
+    def transcript(self) -> str:
         """All tasks of the stack, for a person."""
         lines = []
         for service in self.stack.services():

@@ -82,7 +82,7 @@ class Shop(Deployed):
         """The service, or the end of the check if there is none."""
         found = self.stack.service(name)
         if found is None:
-            fail(f"The swarm has no service {self.stack.full(name)}.", log=self.story())
+            fail(f"The swarm has no service {self.stack.full(name)}.", log=self.transcript())
         return found
 
     def containers(self, name: str) -> list[tuple[Task, Container]]:

@@ -32,7 +32,7 @@ class Voting(Deployed):
         """The node on which the service's task runs, or the end of the check."""
         found = self.wait(lambda: self.running(name), 10)
         if not found:
-            fail(f"No task of {name} runs.", log=self.story())
+            fail(f"No task of {name} runs.", log=self.transcript())
         return self.fleet.target.node(found[0].node)
 
     def ask(self, name: str, path: str = "/") -> http.Answer | None:

@@ -1,81 +1,19 @@
 """Exercise swarm: a runbook that makes a swarm and runs services on it, played step by step.
 
-Each step is judged by what it did, before the next one is played (see play.py). The checks
+Each step is judged by what it did, before the next one is played (see scenario.py). The checks
 stand in the order of the lecture; the runbook's order may be another one. A student's own swarm
-is not played with but looked at (see live.py).
+is not played with but looked at (see look.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-
 from grader.checks import check
-from grader.engine.images import catalogue
+from grader.modules.runbook.scenario import step_check
 from grader.modules.runbook.vetted import readable
 
 from . import book as books
-from . import live, nodes, publish, services
-from .play import Judge, Play, Round
-
-JUDGES = (
-    Judge("nodes", "create the swarm", nodes.nodes, live=nodes.nodes),
-    Judge("roles", "create the swarm", nodes.roles, ("nodes",), live.roles),
-    Judge("ports", "create the swarm", nodes.ports, ("nodes",), nodes.ports),
-    Judge("listed", "look at the nodes", nodes.listed, live=live.listed),
-    Judge("created", "create the service", services.created, live=live.created),
-    Judge("pings", "create the service", services.pings, live=live.pings),
-    Judge("count", "create the service", services.count, live=live.number("count")),
-    Judge("scaled_up", "scale up", services.scaled_up, live=live.number("scaled_up")),
-    Judge("scaled_down", "scale down", services.scaled_down, live=live.number("scaled_down")),
-    Judge("promoted", "promote", nodes.promoted, live=live.promoted),
-    Judge(
-        "demoted",
-        "demote",
-        nodes.demoted,
-        live="A swarm does not remember which of its workers was a manager.",
-    ),
-    Judge("drained", "drain", nodes.drained, live=live.drained),
-    Judge("brought_back", "bring back", nodes.brought_back, live=live.brought_back),
-    Judge("host_port", "publish in host mode", publish.host_port, live=live.host_port),
-    Judge("mesh_port", "publish in the mesh", publish.mesh_port, live=live.mesh_port),
-    Judge(
-        "mesh_answers",
-        "publish in the mesh",
-        publish.mesh_answers,
-        ("mesh_port",),
-        publish.mesh_answers,
-    ),
-    Judge(
-        "removed",
-        "remove the service",
-        services.removed,
-        live="A swarm does not remember a service that is gone.",
-    ),
-)
-
-
-@pytest.fixture(scope="session")
-def book(submission: Path, lab: Any) -> books.Book:
-    return books.read(submission, catalogue.load().all_names(lab.exercise("swarm").images))
-
-
-@pytest.fixture(scope="session")
-def play(
-    target: Any, variant: dict[str, Any], stage: Any, request: pytest.FixtureRequest
-) -> Iterator[Round]:
-    """The runbook, played; on a read-only target a look at what is there, whatever the runbook
-    says."""
-    playing: Round
-    if target.read_only:
-        playing = live.Look(target, variant, JUDGES, stage)
-    else:
-        playing = Play(target, request.getfixturevalue("book"), variant, JUDGES, stage)
-    yield playing
-    playing.close()
+from . import look, nodes, publish, services
+from .scenario import Scene
 
 
 @check(points=0.5, needs_engine=False)
@@ -87,114 +25,118 @@ def check_runbook(book: books.Book) -> None:
 # The swarm --------------------------------------------------------------------------------------
 
 
-@check(points=2)
-def check_nodes(play: Round) -> None:
+@step_check("create the swarm", points=2, read_only=nodes.nodes)
+def check_nodes(scene: Scene) -> None:
     """Create the swarm: manager1, worker1 and worker2 are ready members of one swarm."""
-    play.see("nodes")
+    nodes.nodes(scene)
 
 
-@check(points=1)
-def check_roles(play: Round) -> None:
+@step_check("create the swarm", points=1, needs=["nodes"], read_only=look.roles)
+def check_roles(scene: Scene) -> None:
     """Create the swarm: manager1 is its only manager, worker1 and worker2 are workers."""
-    play.see("roles")
+    nodes.roles(scene)
 
 
-@check(points=1.5)
-def check_ports(play: Round) -> None:
+@step_check("create the swarm", points=1.5, needs=["nodes"], read_only=nodes.ports)
+def check_ports(scene: Scene) -> None:
     """What nodes say to each other arrives at 2377/tcp, 7946/tcp, 7946/udp and 4789/udp, and
     containers of different nodes reach each other in an overlay network.
     """
-    play.see("ports")
+    nodes.ports(scene)
 
 
-@check(points=0.5)
-def check_listed(play: Round) -> None:
+@step_check("look at the nodes", points=0.5, read_only=look.listed)
+def check_listed(scene: Scene) -> None:
     """Look at the nodes: a manager answers with all nodes of the swarm."""
-    play.see("listed")
+    nodes.listed(scene)
 
 
 # The service ------------------------------------------------------------------------------------
 
 
-@check(points=1)
-def check_created(play: Round) -> None:
+@step_check("create the service", points=1, read_only=look.created)
+def check_created(scene: Scene) -> None:
     """Create the service: there is a service of your name."""
-    play.see("created")
+    services.created(scene)
 
 
-@check(points=1.5)
-def check_pings(play: Round) -> None:
+@step_check("create the service", points=1.5, read_only=look.pings)
+def check_pings(scene: Scene) -> None:
     """Create the service: its tasks run alpine and ping your node of the lab."""
-    play.see("pings")
+    services.pings(scene)
 
 
-@check(points=1.5)
-def check_count(play: Round) -> None:
+@step_check("create the service", points=1.5, read_only=look.number("count"))
+def check_count(scene: Scene) -> None:
     """Create the service: your number of tasks run, and go on running."""
-    play.see("count")
+    services.count(scene)
 
 
-@check(points=2)
-def check_scaled_up(play: Round) -> None:
+@step_check("scale up", points=2, read_only=look.number("scaled_up"))
+def check_scaled_up(scene: Scene) -> None:
     """Scale up: more tasks run on the nodes, as many as your number says."""
-    play.see("scaled_up")
+    services.scaled_up(scene)
 
 
-@check(points=2)
-def check_scaled_down(play: Round) -> None:
+@step_check("scale down", points=2, read_only=look.number("scaled_down"))
+def check_scaled_down(scene: Scene) -> None:
     """Scale down: fewer tasks run on the nodes, as many as your number says."""
-    play.see("scaled_down")
+    services.scaled_down(scene)
 
 
 # Nodes that change ------------------------------------------------------------------------------
 
 
-@check(points=1.5)
-def check_promoted(play: Round) -> None:
+@step_check("promote", points=1.5, read_only=look.promoted)
+def check_promoted(scene: Scene) -> None:
     """Promote: your worker becomes a second manager."""
-    play.see("promoted")
+    nodes.promoted(scene)
 
 
-@check(points=1)
-def check_demoted(play: Round) -> None:
+@step_check(
+    "demote", points=1, read_only="A swarm does not remember which of its workers was a manager."
+)
+def check_demoted(scene: Scene) -> None:
     """Demote: it becomes a worker again."""
-    play.see("demoted")
+    nodes.demoted(scene)
 
 
-@check(points=2)
-def check_drained(play: Round) -> None:
+@step_check("drain", points=2, read_only=look.drained)
+def check_drained(scene: Scene) -> None:
     """Drain: no task is left on your node, and they run on the others."""
-    play.see("drained")
+    nodes.drained(scene)
 
 
-@check(points=1.5)
-def check_brought_back(play: Round) -> None:
+@step_check("bring back", points=1.5, read_only=look.brought_back)
+def check_brought_back(scene: Scene) -> None:
     """Bring back: your node takes tasks again."""
-    play.see("brought_back")
+    nodes.brought_back(scene)
 
 
 # Ports ------------------------------------------------------------------------------------------
 
 
-@check(points=2.5)
-def check_host_port(play: Round) -> None:
+@step_check("publish in host mode", points=2.5, read_only=look.host_port)
+def check_host_port(scene: Scene) -> None:
     """Publish in host mode: your port answers on exactly those nodes that run a task."""
-    play.see("host_port")
+    publish.host_port(scene)
 
 
-@check(points=1)
-def check_mesh_port(play: Round) -> None:
+@step_check("publish in the mesh", points=1, read_only=look.mesh_port)
+def check_mesh_port(scene: Scene) -> None:
     """Publish in the mesh: the service runs with your port in the routing mesh."""
-    play.see("mesh_port")
+    publish.mesh_port(scene)
 
 
-@check(points=1)
-def check_mesh_answers(play: Round) -> None:
+@step_check("publish in the mesh", points=1, needs=["mesh_port"], read_only=publish.mesh_answers)
+def check_mesh_answers(scene: Scene) -> None:
     """Publish in the mesh: your port answers on every node, whether or not it runs a task."""
-    play.see("mesh_answers")
+    publish.mesh_answers(scene)
 
 
-@check(points=1)
-def check_removed(play: Round) -> None:
+@step_check(
+    "remove the service", points=1, read_only="A swarm does not remember a service that is gone."
+)
+def check_removed(scene: Scene) -> None:
     """Remove the service: it is gone, and its containers on all nodes with it."""
-    play.see("removed")
+    services.removed(scene)

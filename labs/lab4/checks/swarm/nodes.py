@@ -11,7 +11,7 @@ from grader.modules import packet_probe
 from grader.modules.service import Service
 from grader.modules.swarm import NoManager, SwarmNode
 
-from .play import Scene
+from .scenario import Scene
 
 READY_SECONDS = 30
 CHANGE_SECONDS = 30
@@ -29,7 +29,7 @@ MANAGEMENT, GOSSIP, OVERLAY = 2377, 7946, 4789
 
 def nodes(scene: Scene) -> None:
     """All nodes of the target are ready members of one swarm, each once."""
-    swarm, wanted = scene.swarm, {node.name for node in scene.play.target.nodes}
+    swarm, wanted = scene.swarm, {node.name for node in scene.scenario.target.nodes}
 
     def ready() -> set[str]:
         try:
@@ -39,14 +39,14 @@ def nodes(scene: Scene) -> None:
 
     def settled() -> bool:
         """All are in, or one of them is not even trying."""
-        states = [swarm.member(node).state for node in scene.play.target.nodes]
+        states = [swarm.member(node).state for node in scene.scenario.target.nodes]
         return ready() == wanted or "inactive" in states
 
     scene.wait(settled, READY_SECONDS)
     missing = sorted(wanted - ready())
     if missing:
         told = []
-        for node in scene.play.target.nodes:
+        for node in scene.scenario.target.nodes:
             member = swarm.member(node)
             state = "in no swarm" if member.state == "inactive" else member.state
             told.append(f"{node.name}: {'manager, ' if member.manager else ''}{state}")
@@ -58,7 +58,7 @@ def nodes(scene: Scene) -> None:
             hint="`docker swarm init` on manager1 begins the swarm; each worker joins it with"
             " `docker swarm join`, a token and manager1's address.",
         )
-    if not scene.play.target.read_only:
+    if not scene.scenario.target.read_only:
         swarm.keep_history()
 
 
@@ -77,7 +77,7 @@ def roles(scene: Scene) -> None:
 
 def ports(scene: Scene) -> None:
     """What nodes say to each other arrives, and at the ports that are known for it."""
-    probe = scene.play.probe
+    probe = scene.scenario.probe
     probe.ensure()
     if not probe.everywhere():
         probe.needs_its_image()
@@ -101,7 +101,7 @@ def ports(scene: Scene) -> None:
             + (
                 " On a machine that is named above, look at its firewall:"
                 " `sudo nft list ruleset` or `sudo iptables -S INPUT`."
-                if scene.play.target.persistent
+                if scene.scenario.target.persistent
                 else ""
             ),
         )
@@ -115,7 +115,7 @@ def ports(scene: Scene) -> None:
 
 def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
     """What did not arrive; `heard` (kind, source, node) is added to from round to round."""
-    members = [n for n in scene.play.target.nodes if scene.swarm.member(n).state == "active"]
+    members = [n for n in scene.scenario.target.nodes if scene.swarm.member(n).state == "active"]
     managers = [node for node in members if scene.swarm.member(node).manager]
     active = {node.name for node in scene.swarm.nodes() if node.availability == "active"}
     pairs = [(a, b) for a in members for b in members if a is not b]
@@ -140,7 +140,7 @@ def _closed(scene: Scene, heard: set[tuple[str, str, str]]) -> list[str]:
         knocks = {
             node.name: pool.submit(packet_probe.knock, node, asked[node.name]) for node in members
         }
-        silent = scene.play.probe.exchange(within=scene.listening(LISTEN_SECONDS))
+        silent = scene.scenario.probe.exchange(within=scene.listening(LISTEN_SECONDS))
         for name, ear in ears.items():
             heard |= {(packet.kind, packet.source, name) for packet in ear.result()}
     unheard = [
@@ -175,7 +175,7 @@ def listed(scene: Scene) -> None:
     scene.fail(
         "No command of this step answered with all nodes of the swarm.",
         expected="an answer with " + ", ".join(m.name for m in members),
-        actual=" | ".join(ran.story for ran in scene.ran)[-400:],
+        actual=" | ".join(ran.transcript for ran in scene.ran)[-400:],
         hint="`docker node ls` lists them; it works on a manager only.",
     )
 
@@ -188,15 +188,15 @@ def promoted(scene: Scene) -> None:
     name = str(scene.variant["swarm_promoted"])
     before = _member_before(scene, name)
     if before.role == "manager":
-        if not scene.play.passed("roles"):
-            scene.play.blocked("roles")
+        if not scene.scenario.passed("roles"):
+            scene.scenario.blocked("roles")
         scene.fail(f"{name} was a manager before this step.")
     must_manage(scene, name)
 
 
 def must_manage(scene: Scene, name: str) -> None:
     """The node is a manager that the others reach."""
-    node = scene.play.target.node(name)
+    node = scene.scenario.target.node(name)
 
     def manages() -> bool:
         now = scene.swarm.node(name)
@@ -216,7 +216,7 @@ def demoted(scene: Scene) -> None:
     name = str(scene.variant["swarm_promoted"])
     before = _member_before(scene, name)
     scene.wants(before.role == "manager", "promoted", f"{name} was no manager before this step.")
-    node = scene.play.target.node(name)
+    node = scene.scenario.target.node(name)
 
     def works() -> bool:
         now = scene.swarm.node(name)
@@ -248,8 +248,8 @@ def drained(scene: Scene) -> None:
             actual=_members(scene),
             hint=f"`docker node update --availability drain {name}`, typed on a manager.",
         )
-    service = scene.before.services.get(scene.play.service)
-    must_be_empty(scene, name, service if scene.play.passed("count") else None)
+    service = scene.before.services.get(scene.scenario.service)
+    must_be_empty(scene, name, service if scene.scenario.passed("count") else None)
 
 
 def must_be_empty(scene: Scene, name: str, service: Service | None) -> None:
@@ -292,9 +292,9 @@ def brought_back(scene: Scene) -> None:
 
 def must_take_tasks(scene: Scene, name: str) -> None:
     """A task of the grader's own service runs on the node."""
-    node = scene.play.target.node(name)
-    if not scene.wait(lambda: scene.play.probe.on(node), EMPTY_SECONDS):
-        scene.play.probe.needs_its_image()
+    node = scene.scenario.target.node(name)
+    if not scene.wait(lambda: scene.scenario.probe.on(node), EMPTY_SECONDS):
+        scene.scenario.probe.needs_its_image()
         scene.fail(
             f"{name} takes no tasks, although it is said to be active.",
             expected=f"a task of the grader's own service on {name}",
@@ -325,6 +325,6 @@ def _members(scene: Scene) -> str:
 
 def _tasks_on(scene: Scene, name: str) -> list[str]:
     """Names of containers of services that run on a node, by its own engine."""
-    api: Any = scene.play.target.node(name).docker.api
+    api: Any = scene.scenario.target.node(name).docker.api
     listed = api.containers(filters={"label": "com.docker.swarm.task"})
     return [entry["Names"][0].lstrip("/") for entry in listed]

@@ -10,7 +10,7 @@ from grader.modules.container import Container
 from grader.modules.service import Service
 
 from . import services
-from .play import Scene
+from .scenario import Scene
 
 ANSWER_SECONDS = 20
 ROUNDS = 3
@@ -26,7 +26,7 @@ def host_port(scene: Scene) -> None:
 
     def differs() -> list[str]:
         found = []
-        for node in scene.play.target.nodes:
+        for node in scene.scenario.target.nodes:
             tasks = scene.swarm.containers(service.name)[node.name]
             answer = http.get(node.address, port, timeout=scene.seconds(3))
             if tasks and not _one_of(answer, tasks):
@@ -58,7 +58,7 @@ def mesh_answers(scene: Scene) -> None:
     """
     port = int(scene.variant["swarm_mesh_port"])
     name = str(scene.variant["swarm_mesh_service"])
-    nodes = scene.play.target.nodes
+    nodes = scene.scenario.target.nodes
 
     def silent() -> list[str]:
         tasks = [(n, c) for n, cs in scene.swarm.containers(name).items() for c in cs]
@@ -73,9 +73,9 @@ def mesh_answers(scene: Scene) -> None:
     if scene.wait(lambda: not silent(), ANSWER_SECONDS):
         return
     told = silent()
-    if not scene.play.probe.mesh_works():
-        if not scene.play.passed("ports"):
-            scene.play.blocked("ports")
+    if not scene.scenario.probe.mesh_works():
+        if not scene.scenario.passed("ports"):
+            scene.scenario.blocked("ports")
         cannot_show("The routing mesh does not work here: a port of the grader's own is silent.")
     scene.fail(
         f"Port {port} does not answer on every node.",

@@ -10,7 +10,7 @@ from grader.modules.swarm import Swarm
 from grader.vetting.dockercli import RESERVED
 from grader.vetting.dockerfile import reference
 
-from .play import Scene
+from .scenario import Scene
 
 SETTLE_SECONDS = 60
 HOPELESS_SECONDS = 15
@@ -42,7 +42,7 @@ def created(scene: Scene) -> None:
         return
     new = [name for name in now if name not in scene.before.services]
     if len(new) == 1:
-        scene.play.service = new[0]
+        scene.scenario.service = new[0]
     scene.fail(
         f"There is no service called {wanted}.",
         expected=f"a service {wanted}",
@@ -55,7 +55,7 @@ def pings(scene: Scene) -> None:
     """Its tasks run the lab's alpine and really send pings to the student's node."""
     service = _the_service(scene)
     wanted = str(scene.variant["swarm_pinged"])
-    target = scene.play.target
+    target = scene.scenario.target
     node = target.node(wanted)
     command = " ".join([service.image, *service.command, *service.args])
     asked = f"alpine:3 ping ${{{wanted.upper()}_ADDR}}"
@@ -89,7 +89,7 @@ def count(scene: Scene) -> None:
     service = _the_service(scene)
     wanted = int(scene.variant["swarm_replicas"])
     asked_for(scene, service, wanted, f"--replicas {wanted}")
-    runs_well(scene, service, wanted, sure=not scene.play.passed("pings"))
+    runs_well(scene, service, wanted, sure=not scene.scenario.passed("pings"))
 
 
 # Scaling ----------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def scaled_down(scene: Scene) -> None:
 
 
 def _scaled(scene: Scene, wanted: int, *, up: bool) -> None:
-    name = scene.play.service
+    name = scene.scenario.service
     before = scene.before.services.get(name)
     scene.wants(before is not None, "created", f"There was no service {name} before this step.")
     service = _the_service(scene)
@@ -119,7 +119,7 @@ def _scaled(scene: Scene, wanted: int, *, up: bool) -> None:
             actual=f"{had} before, {service.replicas} now",
         )
     # Tasks that end and come again look well for a moment; whose have stayed once, will.
-    runs_well(scene, service, wanted, sure=not scene.play.passed("count"))
+    runs_well(scene, service, wanted, sure=not scene.scenario.passed("count"))
 
 
 # Removal ----------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def _scaled(scene: Scene, wanted: int, *, up: bool) -> None:
 
 def removed(scene: Scene) -> None:
     """The service is gone, and so are its containers on all nodes."""
-    name = scene.play.service
+    name = scene.scenario.service
     there = name in scene.before.services
     scene.wants(there, "created", f"There was no service {name} before this step.")
     if scene.swarm.service(name):
@@ -161,7 +161,9 @@ def settle(scene: Scene, service: Service, wanted: int, stable_for: float = BRIE
     """
     swarm = scene.swarm
     # In a swarm that is not of today, tasks have ended for many a reason.
-    past = {task.id for task in _ended(swarm, service)} if scene.play.target.read_only else set()
+    past = (
+        {task.id for task in _ended(swarm, service)} if scene.scenario.target.read_only else set()
+    )
 
     def look() -> str | bool:
         ended = [task for task in _ended(swarm, service) if task.id not in past]
@@ -211,7 +213,7 @@ def asked_for(scene: Scene, service: Service, wanted: int, how: str) -> None:
 
 
 def _the_service(scene: Scene) -> Service:
-    name = scene.play.service
+    name = scene.scenario.service
     service = scene.swarm.service(name)
     if service is None:
         scene.wants(False, "created", f"The service {name} is gone.")

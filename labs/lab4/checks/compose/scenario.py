@@ -15,7 +15,7 @@ from grader.modules.compose import ComposeProject, Named
 from grader.modules.confined import confined
 from grader.modules.container import Container
 from grader.modules.runbook import scenario
-from grader.modules.runbook.scenario import Ran
+from grader.modules.runbook.scenario import Ran, StepCheck
 from grader.modules.runbook.vetted import Allowed, Book, Part
 from grader.vetting.composecli import Vetted
 
@@ -48,37 +48,31 @@ class State:
 
 @dataclass
 class Scene(scenario.Scene[Vetted]):
-    """What a judge looks at: a step that was just played, the project before and after it."""
+    """What a check looks at: a step that was just played, the project before and after it."""
 
-    play: Play
+    scenario: Scenario
     before: State
 
     @property
     def now(self) -> State:
-        return self.play.state()
+        return self.scenario.state()
 
     @property
     def variant(self) -> Mapping[str, Any]:
-        return self.play.variant
+        return self.scenario.variant
 
     def wants(self, there: bool, otherwise: str) -> None:
         """A precondition of the step; without a good start the check waits for that."""
         if there:
             return
-        if not self.play.passed("life_started"):
-            self.play.blocked("life_started")
+        if not self.scenario.passed("life_started"):
+            self.scenario.blocked("life_started")
         self.fail(otherwise, actual=self.before.in_words)
 
 
-@dataclass(frozen=True)
-class Judge(scenario.Judge[Scene]):
-    """Decides one check after the step of its name; `change` is done to the files before it."""
-
-    change: Callable[[Files], Files] | None = None
-
-
-class Play(scenario.Play[Vetted, Scene]):
-    """See the module. `files` are the application's."""
+class Scenario(scenario.Scenario[Vetted, Scene]):
+    """See the module. `files` are the application's; a check's `change` is done to them before its
+    step."""
 
     def __init__(
         self,
@@ -86,10 +80,10 @@ class Play(scenario.Play[Vetted, Scene]):
         book: Book[Vetted],
         files: Files,
         variant: Mapping[str, Any],
-        judges: Sequence[Judge],
+        checks: Sequence[StepCheck[Scene]],
         stage: Callable[[str], Any],
     ) -> None:
-        super().__init__(book, judges, stage, f"{HOST}$")
+        super().__init__(book, checks, stage, f"{HOST}$")
         self.node = node
         self.variant = variant
         self.project = ComposeProject(node, "compose", PLACE, ["compose.yaml"])
@@ -114,10 +108,10 @@ class Play(scenario.Play[Vetted, Scene]):
         made = api.exec_create(container.id, list(argv))
         return bytes(api.exec_start(made["Id"])).decode("utf-8", errors="replace")
 
-    def scene(self, part: Part[Vetted], judges: Sequence[Judge]) -> Scene:
-        for judge in judges:
-            if judge.change is not None:
-                self._files = judge.change(self._files)
+    def scene(self, part: Part[Vetted], checks: Sequence[StepCheck[Scene]]) -> Scene:
+        for each in checks:
+            if "change" in each.options:
+                self._files = each.options["change"](self._files)
         if self._placed != self._files:
             self.node.put(self._files, PLACE)
             self._placed = self._files

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grader.checks import cannot_show
+from grader.modules.runbook.scenario import StepCheck
 from grader.modules.service import Service
 from grader.nodes import cleanup
 from grader.vetting.dockercli import RESERVED
@@ -18,7 +19,7 @@ from grader.vetting.dockerfile import reference
 
 from . import nodes, publish, services
 from .book import Part
-from .play import Judge, Round, Scene
+from .scenario import Round, Scene
 
 PLAY = " `--fresh` gives up your swarm, plays your runbook and looks at each step."
 """What would show it; the end of each sentence of why something cannot be shown."""
@@ -27,26 +28,26 @@ STACK = "com.docker.stack.namespace"
 
 
 class Look(Round):
-    """A play's counterpart: each check is decided by what is there when it is asked for."""
+    """A scenario's counterpart: each check is decided by what is there when it is asked for."""
 
     def __init__(
         self,
         target: Any,
         variant: Mapping[str, Any],
-        judges: Sequence[Judge],
+        checks: Sequence[StepCheck[Scene]],
         stage: Callable[[str], Any],
     ) -> None:
         super().__init__(target, variant)
         self.stage = stage
-        self._judges = {judge.check: judge for judge in judges}
+        self._checks = {each.check: each for each in checks}
 
-    def see(self, check: str) -> None:
+    def verdict(self, check: str) -> None:
         if check not in self.verdicts:
-            judge = self._judges[check]
-            needs = judge.needs if check == "nodes" else ("nodes", *judge.needs)
-            scene = Scene(Part(judge.step, 0, (), ()), self, self.moment())
+            each = self._checks[check]
+            needs = each.needs if check == "nodes" else ("nodes", *each.needs)
+            scene = Scene(Part(each.step, 0, (), ()), self, self.moment())
             with self.stage("observing"):
-                self.verdicts[check] = self.verdict(_live(judge), scene, needs)
+                self.verdicts[check] = self.decided(_read_only(each), scene, needs)
         error = self.verdicts[check]
         if error is not None:
             raise error
@@ -55,10 +56,10 @@ class Look(Round):
         cleanup.sweep(self.target.nodes)
 
 
-def _live(judge: Judge) -> Callable[[Scene], None]:
-    if not isinstance(judge.live, str):
-        return judge.live
-    why = judge.live
+def _read_only(each: StepCheck[Scene]) -> Callable[[Scene], None]:
+    if not isinstance(each.read_only, str):
+        return each.read_only
+    why = each.read_only
     return lambda _scene: cannot_show(why + PLAY)
 
 
@@ -78,11 +79,11 @@ def listed(scene: Scene) -> None:
     """manager1 answers with all nodes. What was typed there nobody can tell."""
     manager = scene.swarm.manager()
     done = manager.run(["docker", "node", "ls"], timeout=scene.seconds(30))
-    missing = [n.name for n in scene.play.target.nodes if n.name not in done.out]
+    missing = [n.name for n in scene.scenario.target.nodes if n.name not in done.out]
     if not done.ok or missing:
         scene.fail(
             f"`docker node ls` on {manager.name} does not name all nodes.",
-            expected=", ".join(node.name for node in scene.play.target.nodes),
+            expected=", ".join(node.name for node in scene.scenario.target.nodes),
             actual=done.tail(),
         )
 
@@ -99,7 +100,7 @@ def drained(scene: Scene) -> None:
     name = str(scene.variant["swarm_drained"])
     now = scene.swarm.node(name)
     if now is not None and now.availability == "drain":
-        nodes.must_be_empty(scene, name, scene.before.services.get(scene.play.service))
+        nodes.must_be_empty(scene, name, scene.before.services.get(scene.scenario.service))
         return
     others = [n.name for n in scene.swarm.nodes() if n.availability == "drain"]
     workers = [other for other in others if other != "manager1"]
@@ -123,7 +124,7 @@ def brought_back(scene: Scene) -> None:
     api: Any = scene.swarm.manager().docker.api
     if not moved_off(api.tasks(), now.id):
         cannot_show(f"Nothing of what is there now shows that {name} was drained before.{PLAY}")
-    scene.play.probe.ensure()
+    scene.scenario.probe.ensure()
     nodes.must_take_tasks(scene, name)
 
 
@@ -170,7 +171,7 @@ def created(scene: Scene) -> None:
     if not meant:
         cannot_show(f"There is no service {wanted} now: not made yet, or removed again.{PLAY}")
     if len(meant) == 1:
-        scene.play.service = meant[0].name
+        scene.scenario.service = meant[0].name
     scene.fail(
         f"There is no service called {wanted}.",
         expected=f"a service {wanted}",
@@ -183,8 +184,8 @@ def there(decide: Callable[[Scene], None]) -> Callable[[Scene], None]:
     """A judge that looks at the service, for when there is one."""
 
     def judge(scene: Scene) -> None:
-        if scene.play.service not in scene.before.services:
-            scene.play.blocked("created")
+        if scene.scenario.service not in scene.before.services:
+            scene.scenario.blocked("created")
         decide(scene)
 
     return judge
@@ -194,7 +195,7 @@ def number(check: str) -> Callable[[Scene], None]:
     """Judges one of the numbers of tasks that the service is to have, one after the other."""
 
     def judge(scene: Scene) -> None:
-        service = scene.before.services[scene.play.service]
+        service = scene.before.services[scene.scenario.service]
         numbers = {
             "count": int(scene.variant["swarm_replicas"]),
             "scaled_up": int(scene.variant["swarm_scaled_up"]),

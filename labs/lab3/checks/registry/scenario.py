@@ -13,7 +13,7 @@ from grader.modules.confined import confined
 from grader.modules.container import Container
 from grader.modules.registry import Registry
 from grader.modules.runbook import scenario
-from grader.modules.runbook.scenario import Judge, Ran
+from grader.modules.runbook.scenario import Ran, StepCheck
 from grader.modules.runbook.vetted import Allowed, Book, Part
 from grader.vetting.imagecli import Vetted
 from grader.waiting import wait_until
@@ -43,26 +43,26 @@ class State:
 
 @dataclass
 class Scene(scenario.Scene[Vetted]):
-    """What a judge looks at: a step that was just played, and how things stood before it."""
+    """What a check looks at: a step that was just played, and how things stood before it."""
 
-    play: Play
+    scenario: Scenario
     before: State
 
     @property
     def now(self) -> State:
-        return self.play.state()
+        return self.scenario.state()
 
     def wait_for_registry(self) -> State:
         """How things stand once the registry answers, or when it has had its time."""
         found = wait_until(
             lambda: state if (state := self.now).registry.answers else None,
-            within=ANSWERS_WITHIN * self.play.timeout_factor,
+            within=ANSWERS_WITHIN * self.scenario.timeout_factor,
             every=0.5,
         )
         return found or self.now
 
 
-class Play(scenario.Play[Vetted, Scene]):
+class Scenario(scenario.Scenario[Vetted, Scene]):
     """See the module."""
 
     def __init__(
@@ -71,10 +71,10 @@ class Play(scenario.Play[Vetted, Scene]):
         book: Book[Vetted],
         variant: Mapping[str, Any],
         timeout_factor: float,
-        judges: Sequence[Judge[Scene]],
+        checks: Sequence[StepCheck[Scene]],
         stage: Callable[[str], Any],
     ) -> None:
-        super().__init__(book, judges, stage, f"{HOST}$")
+        super().__init__(book, checks, stage, f"{HOST}$")
         self.node = node
         self.timeout_factor = timeout_factor
         self.port = int(variant["registry_port"])
@@ -103,7 +103,7 @@ class Play(scenario.Play[Vetted, Scene]):
         there = {container.name: container for container in found}
         return State(registry.look(self.node, self.port), there, images, frozenset(digests))
 
-    def scene(self, part: Part[Vetted], judges: Sequence[Judge[Scene]]) -> Scene:
+    def scene(self, part: Part[Vetted], checks: Sequence[StepCheck[Scene]]) -> Scene:
         return Scene(part, self, self.state())
 
     def run(self, allowed: Allowed[Vetted]) -> Ran[Vetted]:

@@ -1,5 +1,5 @@
 """The swarm's runbook, played on its nodes (see grader/modules/runbook/scenario.py); and what that
-has in common with a look at a live swarm.
+has in common with a look at a running swarm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from grader.modules.confined import confined
 from grader.modules.runbook import scenario
-from grader.modules.runbook.scenario import Ran
+from grader.modules.runbook.scenario import Ran, StepCheck
 from grader.modules.service import Service
 from grader.modules.swarm import NoManager, Swarm, SwarmNode
 from grader.vetting.dockercli import Vetted
@@ -54,18 +54,18 @@ class Moment:
 
 @dataclass
 class Scene(scenario.Scene[Vetted]):
-    """What a judge looks at: a step that was just played, and the swarm as it is now."""
+    """What a check looks at: a step that was just played, and the swarm as it is now."""
 
-    play: Round
+    scenario: Round
     before: Moment
 
     @property
     def swarm(self) -> Swarm:
-        return self.play.swarm
+        return self.scenario.swarm
 
     @property
     def variant(self) -> Mapping[str, Any]:
-        return self.play.variant
+        return self.scenario.variant
 
     def wait(
         self,
@@ -79,7 +79,7 @@ class Scene(scenario.Scene[Vetted]):
 
     def seconds(self, usual: float) -> int:
         """So long here, where in a sandbox it would be `usual` seconds."""
-        return math.ceil(usual * self.play.target.timeout_factor)
+        return math.ceil(usual * self.scenario.target.timeout_factor)
 
     def listening(self, usual: float) -> int:
         """So long is listened for packets here: what comes at all comes soon, to slow nodes too."""
@@ -89,23 +89,13 @@ class Scene(scenario.Scene[Vetted]):
         """A precondition: if it is not there, the check waits for `check`, unless that passed."""
         if there:
             return
-        if not self.play.passed(check):
-            self.play.blocked(check)
+        if not self.scenario.passed(check):
+            self.scenario.blocked(check)
         self.fail(otherwise)
 
 
-@dataclass(frozen=True)
-class Judge(scenario.Judge[Scene]):
-    """Decides one check after the step of its name.
-
-    `live` decides it by what is there now (see live.py); or it says why nothing can.
-    """
-
-    live: Callable[[Scene], None] | str = ""
-
-
 class Round(scenario.Verdicts[Scene], ABC):
-    """What a play and a look at a live swarm share: the verdicts, and what judges ask."""
+    """What a scenario and a look at a running swarm share: the verdicts, and what checks ask."""
 
     def __init__(self, target: Any, variant: Mapping[str, Any]) -> None:
         super().__init__()
@@ -117,8 +107,8 @@ class Round(scenario.Verdicts[Scene], ABC):
         """The service that is scaled, under the name that it really got."""
 
     @abstractmethod
-    def see(self, check: str) -> None:
-        """Decide the check, if it is not decided yet; raises what its judge raised."""
+    def verdict(self, check: str) -> None:
+        """Decide the check, if it is not decided yet; raises what it raised."""
 
     @abstractmethod
     def close(self) -> None:
@@ -132,7 +122,7 @@ class Round(scenario.Verdicts[Scene], ABC):
             return Moment(False, {}, {})
         return Moment(True, members, services)
 
-    def verdict(
+    def decided(
         self, decide: Callable[[Scene], None], scene: Scene, needs: Sequence[str]
     ) -> BaseException | None:
         def while_there_is_one(scene: Scene) -> None:
@@ -141,10 +131,10 @@ class Round(scenario.Verdicts[Scene], ABC):
             except NoManager as error:
                 scene.wants(False, "nodes", f"There is no swarm any more: {error}")
 
-        return super().verdict(while_there_is_one, scene, needs)
+        return super().decided(while_there_is_one, scene, needs)
 
 
-class Play(scenario.Play[Vetted, Scene], Round):
+class Scenario(scenario.Scenario[Vetted, Scene], Round):
     """See the module's docstring. `stage` is the plugin's, for the record's times."""
 
     def __init__(
@@ -152,12 +142,12 @@ class Play(scenario.Play[Vetted, Scene], Round):
         target: Any,
         book: Book,
         variant: Mapping[str, Any],
-        judges: Sequence[Judge],
+        checks: Sequence[StepCheck[Scene]],
         stage: Callable[[str], Any],
     ) -> None:
         Round.__init__(self, target, variant)
-        scenario.Play.__init__(
-            self, book, judges, stage, "the node it is typed on: manager1$ docker …"
+        scenario.Scenario.__init__(
+            self, book, checks, stage, "the node it is typed on: manager1$ docker …"
         )
         self._timeout_factor = COMMAND_SECONDS * target.timeout_factor
         target.prepare()
@@ -165,8 +155,8 @@ class Play(scenario.Play[Vetted, Scene], Round):
     def close(self) -> None:
         self.target.restore()
 
-    def scene(self, part: Part, judges: Sequence[Judge]) -> Scene:
-        if any(judge.step == "drain" for judge in judges):
+    def scene(self, part: Part, checks: Sequence[StepCheck[Scene]]) -> Scene:
+        if any(each.step == "drain" for each in checks):
             with contextlib.suppress(NoManager):
                 self.probe.ensure()
                 self.probe.everywhere()

@@ -56,17 +56,17 @@ def service(now: int | None, before: int | None = None, state: str = "") -> Serv
 def test_which_number_of_tasks_stands(
     checks: Any, now: int, before: int | None, reached: str, wrong: str
 ) -> None:
-    live = checks("swarm.live")
+    live = checks("swarm.look")
     assert live.standing(service(now, before), NUMBERS) == (reached, wrong)
 
 
 def test_a_global_service_has_no_number(checks: Any) -> None:
-    assert checks("swarm.live").standing(service(None), NUMBERS) == ("", "count")
+    assert checks("swarm.look").standing(service(None), NUMBERS) == ("", "count")
 
 
 def test_a_rollback_forgets_what_was_before(checks: Any) -> None:
     changed = service(6, None, "rollback_completed")
-    assert checks("swarm.live").standing(changed, NUMBERS) == ("scaled_up", "")
+    assert checks("swarm.look").standing(changed, NUMBERS) == ("scaled_up", "")
 
 
 def task(slot: int, node: str, state: str, spec: Any = SPEC) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def task(slot: int, node: str, state: str, spec: Any = SPEC) -> dict[str, Any]:
 
 
 def test_a_task_that_had_to_leave_its_node_shows_that_it_was_drained(checks: Any) -> None:
-    moved_off = checks("swarm.live").moved_off
+    moved_off = checks("swarm.look").moved_off
     there, elsewhere = task(1, "w1", "shutdown"), task(1, "m1", "running")
     assert moved_off([there, elsewhere], "w1")
     assert not moved_off([there, elsewhere], "w2"), "another node"
@@ -93,11 +93,14 @@ def test_a_task_that_had_to_leave_its_node_shows_that_it_was_drained(checks: Any
 
 def test_a_task_that_an_update_replaced_shows_nothing(checks: Any) -> None:
     newer = task(1, "m1", "running", {"ContainerSpec": {"Image": "alpine:3"}, "ForceUpdate": 1})
-    assert not checks("swarm.live").moved_off([task(1, "w1", "shutdown"), newer], "w1")
+    assert not checks("swarm.look").moved_off([task(1, "w1", "shutdown"), newer], "w1")
 
 
 def test_what_cannot_be_seen_says_what_would_show_it(checks: Any) -> None:
-    judges = checks("swarm.check_swarm").JUDGES
-    unseen = {judge.check for judge in judges if isinstance(judge.live, str)}
+    found = vars(checks("swarm.check_swarm")).values()
+    steps = [each.step_check for each in found if hasattr(each, "step_check")]
+    unseen = {each.check for each in steps if isinstance(each.read_only, str)}
     assert unseen == {"demoted", "removed"}
-    assert all(judge.live for judge in judges), "each says how it is looked at, or why it cannot be"
+    assert all(each.read_only for each in steps), (
+        "each says how it is looked at, or why it cannot be"
+    )
