@@ -135,7 +135,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def doctor(session: nox.Session) -> None:
-    """Say what is there, what is missing, and what mends it."""
+    """Say what is there, what is missing, and what fixes it."""
     install(session)
     kit(session, "doctor", *session.posargs)
 

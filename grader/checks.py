@@ -73,7 +73,7 @@ class NeedsFirst(Exception):
 
 
 class CannotShow(Exception):
-    """This target has no means to show what the check asks; nobody loses points."""
+    """This target has no means to show what the check asks; no one loses points."""
 
 
 def check(

@@ -1,4 +1,4 @@
-"""What can go wrong for a user, said so that the user can mend it."""
+"""What can go wrong for a user, said so that the user can fix it."""
 
 from __future__ import annotations
 

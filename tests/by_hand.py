@@ -1,4 +1,4 @@
-"""The docker commands of the compose exercise as somebody types them, run on a node."""
+"""The docker commands of the compose exercise as someone types them, run on a node."""
 
 from __future__ import annotations
 

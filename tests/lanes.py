@@ -1,6 +1,6 @@
 """Tests side by side: two processes, each with a data directory, and so an engine, of its own.
 
-Only where the kit brings its engine up itself: somebody's own engine is shared by everything,
+Only where the kit brings its engine up itself: someone's own engine is shared by everything,
 and tests that count what is on it, or stop it, would meet each other there.
 """
 

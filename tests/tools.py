@@ -12,7 +12,7 @@ from grader.engine import packages
 def found_or_installed(look: Callable[[], str | None], names: Sequence[str], why: str) -> str:
     """The path that `look` finds, after installing Debian's packages where that is needed.
 
-    The test is skipped only where the program is missing and nobody may install it.
+    The test is skipped only where the program is missing and no one may install it.
     """
     found = look()
     if found is None:

@@ -42,7 +42,7 @@ module Drydock
     rescue SystemCallError => error
       wrong(path, "The file cannot be read: #{error.message}.", "Look at its permissions.")
     rescue Psych::Exception => error
-      wrong(path, "This is no valid YAML: #{error.message}.", "Mend that line.")
+      wrong(path, "This is no valid YAML: #{error.message}.", "Fix that line.")
     end
 
     # YAML readers keep the last of two equal keys in silence; a copied worker would just be gone.

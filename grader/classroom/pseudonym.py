@@ -1,6 +1,6 @@
 """Codes under which people of a class are marked and listed without being known: `A-3f9c21d0`.
 
-A code follows from the ID and from a secret that stays in the results folder: without it nobody
+A code follows from the ID and from a secret that stays in the results folder: without it no one
 finds out whose it is, although there are few enough IDs to try them all.
 """
 
@@ -46,7 +46,7 @@ def secret_of(results: Results) -> bytes:
         raise KitError(
             f"The secret behind the codes cannot be read: {error}.",
             where=str(file),
-            remedy="Put the old file back. Without it, marks that stand under codes are nobody's;"
+            remedy="Put the old file back. Without it, marks that stand under codes are no one's;"
             " if there are none, delete it.",
         ) from None
     secret = secrets.token_bytes(32)
@@ -56,7 +56,7 @@ def secret_of(results: Results) -> bytes:
         raise KitError(
             f"The secret behind the codes cannot be kept: {error.strerror or error}.",
             where=str(file),
-            remedy="Mend the rights of the results folder.",
+            remedy="Fix the rights of the results folder.",
         ) from None
     return secret
 

@@ -39,7 +39,7 @@ _LAB = re.compile(r"[\w.-]{1,100}")
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody of the class. `id` has the lab's form.
+    """Someone of the class. `id` has the lab's form.
 
     `numbers` are the other names by which an LMS knows them, by kind: `moodle` (the participant's
     number), `canvas` (the user's ID), `login`, `sis` and what else a roster has.
@@ -53,7 +53,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Entry:
-    """One submission that is somebody's.
+    """One submission that is someone's.
 
     `source` is where it came from, as a person would look for it (`class.zip: Lovelace_17_…`);
     `submitted` when it was handed in (ISO 8601 with offset; None where nothing says so); `digest`
@@ -71,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Unmatched:
-    """Something handed in of which nobody knows whose it is; `reason` says why, and the remedy."""
+    """Something handed in of which no one knows whose it is; `reason` says why, and the remedy."""
 
     source: str
     reason: str
@@ -183,7 +183,7 @@ def load(folder: Path) -> Results:
         raise KitError(
             f"This list of a class's results cannot be read ({error}).",
             where=str(file),
-            remedy="Grade again into the same folder: records are kept, the list is made anew.",
+            remedy="Grade again into the same folder: records are kept, the list is recreated.",
         ) from None
     _refuse_links(found)
     prepare(folder)

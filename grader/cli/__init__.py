@@ -26,7 +26,7 @@ _ALL = {
     "swarm": "machines to type at: manager1, worker1, worker2; with a swarm if you like",
     "box": "build the Vagrant box for rooms without network",
     "engine": "start, stop or look at the kit's own Docker engine",
-    "doctor": "say what is there, what is missing, and what mends it",
+    "doctor": "say what is there, what is missing, and what fixes it",
     "examples": "run the lab's own solutions and mistakes and compare with what is expected",
     "release": "make the zip that students get: no solutions, no tutors' commands",
     "new-lab": "make the skeleton of a lab, which is graded at once",

@@ -31,10 +31,10 @@ EXAMPLE = """examples:
   python -m grader check lab4 --watch                    again on each save, until Ctrl-C
   python -m grader check lab4 --target local             what runs on your own Docker now
   python -m grader check lab4 --target vagrant           your own swarm, as it is now
-  python -m grader check lab4 --target vagrant --fresh   your files, played on it anew
+  python -m grader check lab4 --target vagrant --fresh   your files, played on it again
 
 exit codes: 0 all points reached, 1 points missing, 2 bad usage or input,
-3 something could not be graded (which costs nobody points)
+3 something could not be graded (which costs no one points)
 """
 
 
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         assert planned.previous is not None
         found = planned.previous
-        say(f"Nothing has changed since {found.finished}; --fresh grades anew.")
+        say(f"Nothing has changed since {found.finished}; --fresh grades again.")
     code = show(found, out, fresh=bool(planned.to_run), verbose=args.verbose)
     if args.target == SANDBOX and (rest := not_graded_yet(lab, found)):
         say(rest)
@@ -175,7 +175,7 @@ def _own(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
 
 
 def _demo(lab: Lab, args: argparse.Namespace) -> tuple[str, Path, Path]:
-    """The demo student's solution, rendered anew into a folder of its own."""
+    """The demo student's solution, rendered again into a folder of its own."""
     from grader.grading import examples
 
     workspace = args.workspace or paths.workspaces() / lab.id / "demo"

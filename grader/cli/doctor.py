@@ -1,4 +1,4 @@
-"""`doctor`: what is there, what is missing, what it costs, and the command that mends it."""
+"""`doctor`: what is there, what is missing, what it costs, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MARKS = {
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "doctor",
-        help="say what is there, what is missing, and what mends it",
+        help="say what is there, what is missing, and what fixes it",
         description="Look at this machine. Nothing is started, installed or changed.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -62,12 +62,12 @@ def _print(findings: Sequence[Finding]) -> None:
     table = Table(show_lines=True, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("What", no_wrap=True)
-    table.add_column("Found; what it costs; what mends it", overflow="fold")
+    table.add_column("Found; what it costs; what fixes it", overflow="fold")
     for finding in findings:
         lines = [escape(finding.found)]
         if finding.cost:
             lines.append(f"[dim]costs[/dim] {escape(finding.cost)}")
         if finding.remedy:
-            lines.append(f"[dim]mend[/dim] {escape(finding.remedy)}")
+            lines.append(f"[dim]fix[/dim] {escape(finding.remedy)}")
         table.add_row(MARKS[finding.state], escape(finding.name), "\n".join(lines))
     Console(highlight=False).print(table)

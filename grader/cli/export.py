@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "export",
         help="a class's points for an LMS or a spreadsheet",
-        description="Write a class's points in the form that somebody else reads. Nothing is"
+        description="Write a class's points in the form that someone else reads. Nothing is"
         " graded, and a file of yours is never written over.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         print(path)
     _tell(made, rows, args.results)
     if found.unmatched and not args.anonymous:
-        say(f"Submissions that are nobody's, and in no export: {len(found.unmatched)}.")
+        say(f"Submissions that are no one's, and in no export: {len(found.unmatched)}.")
         for one in found.unmatched:
             say(f"  {visible(one.source)}: {visible(one.reason)}")
     return 0

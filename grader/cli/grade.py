@@ -36,7 +36,7 @@ SUBMISSIONS is Moodle's or Canvas's download, a folder of folders, of archives o
 Ctrl-C stops at once and cleans up; the same command goes on.
 
 exit codes: 0 all graded, 2 bad usage or input, 3 something could not be graded or matched (which
-costs nobody points), 130 stopped
+costs no one points), 130 stopped
 """
 
 
@@ -325,7 +325,7 @@ class _Grading:
         for student, why in sorted(outcome.left.items()):
             print(f"  {student}: {why}")
         if outcome.left:
-            print("  This costs nobody points: the same command tries these again.")
+            print("  This costs no one points: the same command tries these again.")
         print(f"\nClass page:  {page or 'was not written, see below.'}")
         print(f"Feedback:    {self.out / 'feedback'}")
         print(f"Points:      {grades or 'grades.csv was not written, see below.'}")

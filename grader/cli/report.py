@@ -118,7 +118,7 @@ def _of_class(args: argparse.Namespace) -> int:
                 raise KitError(
                     f"The page cannot be written: {error.strerror or error}.",
                     where=str(file),
-                    remedy="Mend the rights of the results folder.",
+                    remedy="Fix the rights of the results folder.",
                 ) from error
             written += 1
             tell(f"{written} of {len(found.entries)}")

@@ -1,4 +1,4 @@
-"""Whose work it is: said on the command line, in the environment, remembered, asked, or nobody."""
+"""Whose work it is: said on the command line, in the environment, remembered, asked, or no one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def choose(lab: Lab, option: str | None = None, *, at_home: bool = True) -> Choi
     """The student of this run: `option`, DRYDOCK_STUDENT, the remembered one, an answer, the demo.
 
     Asks only on a terminal, once, and remembers the answer; or the first option, where the files
-    are `at_home` in the student's own workspace (else it may be a tutor who names somebody).
+    are `at_home` in the student's own workspace (else it may be a tutor who names someone).
     KitError with an example if an ID has not the lab's form; KeyboardInterrupt passes through.
     """
     if option:

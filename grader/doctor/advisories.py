@@ -10,7 +10,7 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Advisory:
-    """`fixed` lists the first mended version of each release line, ascending."""
+    """`fixed` lists the first fixed version of each release line, ascending."""
 
     id: str
     component: str
@@ -60,10 +60,10 @@ def parse(version: str) -> Version | None:
 
 
 def affected(version: Version, fixed: tuple[Version, ...]) -> bool:
-    """Whether `version` lacks a mend; lines newer than all of `fixed` have it."""
+    """Whether `version` lacks a fix; lines newer than all of `fixed` have it."""
     if version >= fixed[-1]:
         return False
-    same_line = [mended for mended in fixed if mended[:2] == version[:2]]
+    same_line = [one for one in fixed if one[:2] == version[:2]]
     return version < same_line[0] if same_line else True
 
 
@@ -80,5 +80,5 @@ def against(component: str, version: str) -> list[Advisory]:
 
 
 def patched_by_distribution(version: str) -> bool:
-    """Whether it is a distribution's build: those mend old versions without a new number."""
+    """Whether it is a distribution's build: those fix old versions without a new number."""
     return bool(re.search(r"[-+~](deb|ds|dfsg|\d*ubuntu|el\d|fc\d)", version))

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the kit, what it would cost, and what mends it."""
+"""What this machine has and lacks for the kit, what it would cost, and what fixes it."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def _versions(engine: Engine) -> Finding:
     remedy = "Update Docker."
     if any(advisories.patched_by_distribution(version) for version in versions.values()):
         remedy = (
-            "Distributions mend old numbers: see `apt changelog runc docker.io`; "
-            "`apt-get upgrade` gets the mends."
+            "Distributions fix old numbers: see `apt changelog runc docker.io`; "
+            "`apt-get upgrade` gets the fixes."
         )
     return Finding("Engine's versions", "warning", found, remedy=remedy)
 

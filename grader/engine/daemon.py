@@ -56,7 +56,7 @@ def start_as_root(where: EnginePaths, owner: tuple[int, int]) -> None:
                 broken.rename(where.data)
                 raise
             shutil.rmtree(broken, ignore_errors=True)
-            say("It starts with new data; the image set is built anew when it is needed.")
+            say("It starts with new data; the image set is rebuilt when it is needed.")
 
 
 def _check_space(where: EnginePaths) -> None:

@@ -48,7 +48,7 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
     """The network of a sandbox: closed, with the mirror in it.
 
     Where there can be no mirror it is an ordinary one, and that is said (once). One that
-    should run and does not is an EngineFault: nobody's network opens by accident.
+    should run and does not is an EngineFault: no one's network opens by accident.
     """
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
         _say_once(f"Sandboxes have an ordinary network, since {SWITCH} says so.")

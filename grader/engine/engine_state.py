@@ -47,7 +47,7 @@ def read_state(where: EnginePaths) -> State | None:
 
 def health(where: EnginePaths, timeout: float | None = None) -> Health:
     """`stopped`: never started or stopped cleanly; `dead`: its process is gone but what it
-    left is there; `hung`: the process lives and its API does not answer, or somebody has removed
+    left is there; `hung`: the process lives and its API does not answer, or someone has removed
     its data."""
     state = read_state(where)
     alive = state is not None and orphans.start_time(state.pid) == state.started

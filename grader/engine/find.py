@@ -55,7 +55,7 @@ def _environments() -> Engine | None:
 
 
 def of_context(*, chosen: bool) -> Engine | None:
-    """The current context's engine, if that is one that somebody chose (or not, as asked)."""
+    """The current context's engine, if that is one that someone chose (or not, as asked)."""
     from docker.context import ContextAPI
     from docker.errors import DockerException
 

@@ -151,7 +151,7 @@ def down(key: str) -> None:
 
 def present(key: str) -> bool:
     """Whether all of them are in force; not so with those of an older version of the kit, or
-    when somebody has emptied the packet filter (as the start of some firewalls does)."""
+    when someone has emptied the packet filter (as the start of some firewalls does)."""
     for program, hooks in HOOKS.items():
         if program == "ip6tables" and not IPV6.is_file():
             continue

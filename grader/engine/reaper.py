@@ -5,7 +5,7 @@ as its process lives; the system lets go of the lock when the process ends, howe
 ends. So a run whose lock is free is dead, and what it left is removed by the next one.
 
 The exception is a run that is *kept*: its note says so, it outlives its process, and goes
-when somebody takes it back and ends it. A run becomes kept only once it is complete.
+when someone takes it back and ends it. A run becomes kept only once it is complete.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def stream(outer: docker.DockerClient, container: str, argv: Sequence[str] = DIA
             for number, data in exec_stream.frames():
                 if number == 1:
                     theirs.sendall(data)
-        # The program has ended, or nobody listens any more.
+        # The program has ended, or no one listens any more.
         with contextlib.suppress(OSError):
             theirs.shutdown(socket.SHUT_RDWR)
         exec_stream.close()

@@ -74,7 +74,7 @@ class Admission(Protocol):
 
 
 class Free:
-    """Nobody has to wait."""
+    """No one has to wait."""
 
     def sandbox(
         self, exercise: Exercise, student: str, stop: threading.Event

@@ -91,7 +91,7 @@ class Jail:
 
 
 def _holds_more(path: Path, work: Path) -> bool:
-    """A folder of Python's that is a good deal more: somebody's home, all of the kit, /tmp."""
+    """A folder of Python's that is a good deal more: someone's home, all of the kit, /tmp."""
     import pwd
 
     people = [e for e in pwd.getpwall() if e.pw_uid == 0 or 1000 <= e.pw_uid < 65534]

@@ -261,7 +261,7 @@ def _waits(results: list[CheckResult]) -> tuple[Why, Cause]:
     """Why a check that needs these is not graded.
 
     If none of them was the student's to pass (the target cannot show it, the grader broke),
-    then neither is this one: it has their reason, and costs nobody points.
+    then neither is this one: it has their reason, and costs no one points.
     """
     theirs = [r for r in results if r.why in (None, "needs")]
     first = results[0]

@@ -135,7 +135,7 @@ def _confine(lab: Lab, work: Path, *, with_target: bool) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Nobody reads any more what a process finds whose parent was killed."""
+    """No one reads any more what a process finds whose parent was killed."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)

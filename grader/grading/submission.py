@@ -122,7 +122,7 @@ def exercise_key(
         files.digest,
         _digest([*sorted(checks.glob("*.py")), *sorted((checks / exercise.id).rglob("*.py"))]),
         # Not lab.yaml as it stands: another deadline, or a better title of the lab, grades
-        # nothing anew.
+        # nothing again.
         json.dumps([asdict(exercise), lab.limits, values], sort_keys=True),
         deciding_digest(),
         catalogue.load().version,

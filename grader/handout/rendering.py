@@ -117,5 +117,5 @@ def cannot_write(folder: Path, name: str, error: OSError) -> KitError:
     return KitError(
         f"The file {name} cannot be written: {error.strerror or error}.",
         where=str(error.filename or folder),
-        remedy="Mend that, or choose another folder.",
+        remedy="Fix that, or choose another folder.",
     )

@@ -319,7 +319,7 @@ USUAL = "lab4"
 def load(name_or_path: str | Path) -> Lab:
     """Read a lab by its name (`lab4`) or folder; KitError with file, line and key if wrong."""
     folder = Path(name_or_path)
-    # A name is the kit's own lab, whatever lies in the folder that somebody happens to work in.
+    # A name is the kit's own lab, whatever lies in the folder that someone happens to work in.
     if str(name_or_path) in names() or not (folder / "lab.yaml").is_file():
         folder = paths.LABS / name_or_path
     file = folder / "lab.yaml"

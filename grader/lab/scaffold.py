@@ -44,7 +44,7 @@ def make(name: str, title: str | None = None, root: Path = paths.KIT) -> list[Pa
         raise KitError(
             f"The lab cannot be written: {error.strerror or error}.",
             where=str(error.filename or root),
-            remedy="Mend that, or say with --in where labs/ and templates/ are.",
+            remedy="Fix that, or say with --in where labs/ and templates/ are.",
         ) from None
     return list(folders.values())
 

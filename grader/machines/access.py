@@ -63,7 +63,7 @@ def _block(machine: Access, sockets: Path | None, prefix: str) -> str:
         "User": machine.user,
         "UserKnownHostsFile": _quoted(machine.known_hosts),
         "StrictHostKeyChecking": "yes",
-        # Nobody is there to type a password, or to say yes.
+        # No one is there to type a password, or to say yes.
         "BatchMode": "yes",
         "ConnectTimeout": CONNECT_SECONDS,
         "ServerAliveInterval": ALIVE_SECONDS,

@@ -130,7 +130,7 @@ class Containers:
         except EngineFault as fault:
             raise EngineFault(
                 f"{node.name} runs and its engine does not answer: {fault.what}",
-                remedy="A busy computer needs a moment: try again. If it stays so, begin anew: "
+                remedy="A busy computer needs a moment: try again. If it stays so, begin again: "
                 f"nox -s swarm -- down, then {UP}",
             ) from None
         finally:

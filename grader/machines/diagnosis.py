@@ -23,8 +23,8 @@ SSH = (
     Known(
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         "{name}: {host} shows another key than before.",
-        "If the machine was made anew, forget the old key: ssh-keygen -R '{key_name}' -f"
-        " {known_hosts}. If it was not, somebody else answers there: ask who runs it.",
+        "If the machine was recreated, forget the old key: ssh-keygen -R '{key_name}' -f"
+        " {known_hosts}. If it was not, someone else answers there: ask who runs it.",
     ),
     Known(
         "Host key verification failed|No .* host key is known for",
@@ -59,7 +59,7 @@ SSH = (
     ),
     Known(
         "Connection refused",
-        "{name}: nobody answers SSH at {host}, port {port}.",
+        "{name}: no one answers SSH at {host}, port {port}.",
         "Start its SSH server, or name the right `port`. A machine that is just starting needs a"
         " moment.",
     ),

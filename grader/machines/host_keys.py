@@ -19,7 +19,7 @@ def make_known(host: Host, file: Path, ask: Ask | None) -> None:
     """See that `file` (a known_hosts) has the host's keys under its name in the list.
 
     They come from the list of hosts, from one's own known_hosts, or from the host itself, if
-    `ask` says yes to their fingerprints. KitError where nobody can be asked or the answer is no.
+    `ask` says yes to their fingerprints. KitError where no one can be asked or the answer is no.
     """
     keys = [host.host_key] if host.host_key else _own(host)
     if not keys and file.is_file():
@@ -27,7 +27,7 @@ def make_known(host: Host, file: Path, ask: Ask | None) -> None:
     if not keys:
         keys = _shown(host)
         if not keys:
-            return  # The login will say why nobody answers there.
+            return  # The login will say why no one answers there.
         told = _fingerprints(keys)
         question = f"{host.name} ({host.host}) shows a key that is not known yet:\n  {told}\n"
         if ask is None or not ask(question + "Is it that machine's?"):

@@ -58,7 +58,7 @@ class Host:
 
 
 def read(file: Path | None = None) -> list[Host]:
-    """The hosts in the file's order. KitError says which line of it to mend."""
+    """The hosts in the file's order. KitError says which line of it to fix."""
     file = file or paths.KIT / DEFAULT
     try:
         tree: Any = yaml.safe_load(file.read_text("utf-8"))

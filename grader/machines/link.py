@@ -41,7 +41,7 @@ OLDEST = (20, 10)
 
 ENGINE_SOCKET = "/var/run/docker.sock"
 GREETING = "drydock-ready"
-# Nobody is there to type a password: who needs one to become root stays who they are.
+# No one is there to type a password: who needs one to become root stays who they are.
 HELLO = f"echo {GREETING} $(id -u) $(sudo -n id -u 2>/dev/null || echo no) && exec cat"
 MAX_OUTPUT = 4_000_000
 """Bytes that are kept of what a command says."""
@@ -60,7 +60,7 @@ class Link:
     def __init__(self, machine: access.Access) -> None:
         self.machine = machine
         self._rights: list[str] = []
-        """What stands before commands that root shall run."""
+        """What stands before commands that root must run."""
         self._lock = threading.RLock()
         self._folder: Path | None = None
         self._master: subprocess.Popen[bytes] | None = None
@@ -231,7 +231,7 @@ class Link:
 
     @property
     def docker(self) -> DockerClient:
-        """A client of the machine's engine; connections that broke are made anew by it."""
+        """A client of the machine's engine; connections that broke are recreated by it."""
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 

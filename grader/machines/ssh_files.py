@@ -12,7 +12,7 @@ from grader.machines.access import Access
 from grader.machines.provider import Shell, no_such
 
 PREFIX = "drydock-"
-"""Before the machines' names, so that they are in nobody's way in one's own ssh_config."""
+"""Before the machines' names, so that they are in no one's way in one's own ssh_config."""
 
 
 def folder(kind: str) -> Path:
@@ -28,7 +28,7 @@ def forget(kind: str, name: str) -> None:
 
 
 def config(kind: str, machines: Sequence[Access]) -> Path:
-    """The ssh_config of a provider's machines, each as `drydock-NAME`; written anew."""
+    """The ssh_config of a provider's machines, each as `drydock-NAME`; written again."""
     file = folder(kind) / "config"
     access.write_config(file, machines, prefix=PREFIX)
     return file

@@ -32,7 +32,7 @@ class Way:
     """A port of `dest` as seen from `source`.
 
     `open`: it answers (or, by UDP, packets arrive at a node of a swarm); `free`: packets arrive
-    and nobody listens, as before there is a swarm; `blocked`: they do not arrive.
+    and no one listens, as before there is a swarm; `blocked`: they do not arrive.
     """
 
     port: str

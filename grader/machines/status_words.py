@@ -70,7 +70,7 @@ class _Printer(Lines):
             self.pairs(status.ways)
         said = {way.state for way in status.ways}
         if "free" in said:
-            self.line("free: packets arrive, and nobody listens there yet.")
+            self.line("free: packets arrive, and no one listens there yet.")
         if "unknown" in said:
             self.line("unknown: seeing what arrives takes root on that node.")
 

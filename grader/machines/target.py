@@ -1,4 +1,4 @@
-"""Machines that are somebody's own as a target: virtual machines of Vagrant, hosts over SSH.
+"""Machines that are someone's own as a target: virtual machines of Vagrant, hosts over SSH.
 
 They are there before grading and after it. What differs between them is how they are found
 (grader.machines) and how their power is cut.
@@ -89,7 +89,7 @@ class Remote:
         if self._power is None:
             from grader.checks import cannot_show
 
-            cannot_show(f"Nobody can cut {self.name}'s power from here.")
+            cannot_show(f"No one can cut {self.name}'s power from here.")
         self.link.drop()
         self._power(self.name, False)
         try:
@@ -137,7 +137,7 @@ class Absent:
 class MachinesTarget:
     """See grader.nodes.node.Target. `machines` are found in that order; the first manages.
 
-    `power` cuts and gives power, where somebody can. `slow` is how many times longer than on an
+    `power` cuts and gives power, where someone can. `slow` is how many times longer than on an
     ordinary computer things take there; None: measure it.
     """
 

@@ -22,7 +22,7 @@ HOME = "/root"
 
 
 def interactive() -> bool:
-    """Whether somebody sits at this process."""
+    """Whether someone sits at this process."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 

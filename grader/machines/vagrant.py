@@ -169,7 +169,7 @@ def _access(name: str, told: Mapping[str, str]) -> Access:
 def _known_hosts(name: str, told: Mapping[str, str]) -> Path:
     """A file with the machine's host keys, asked for once, over the connection Vagrant trusts.
 
-    A machine that was made anew has new ones; Vagrant's own ID of it tells.
+    A machine that was recreated has new ones; Vagrant's own ID of it tells.
     """
     file = ssh_files.folder(KIND) / f"{name}.known_hosts"
     mark = f"# {_identity(name, told)}"

@@ -1,4 +1,4 @@
-"""Watch a service of a swarm that somebody types at: who manages, where it answers, the recording.
+"""Watch a service of a swarm that someone types at: who manages, where it answers, the recording.
 
 >>> trace = record(find(machines.nodes(), "web"), Wishes(), show)
 
@@ -144,7 +144,7 @@ def _follow(recorder: Recorder, wishes: Wishes, show: Callable[[Trace], None]) -
 
 
 def _stopping(recorder: Recorder) -> bool:
-    """Whether a task is told to stop and has not; it shall be seen."""
+    """Whether a task is told to stop and has not; it must be seen."""
     return any(
         task.down() and not task.gone() for tasks in recorder.tasks().values() for task in tasks
     )

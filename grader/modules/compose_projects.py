@@ -1,4 +1,4 @@
-"""Compose projects that somebody else started on an engine, found by the labels Compose gives.
+"""Compose projects that someone else started on an engine, found by the labels Compose gives.
 
 >>> found = projects(node)
 >>> [(p.name, p.folder, p.running) for p in found]

@@ -7,7 +7,7 @@ from pathlib import Path
 from grader.checks import fail
 
 MAX_KB = 64
-"""A script or a Dockerfile that somebody has written is shorter."""
+"""A script or a Dockerfile that someone has written is shorter."""
 
 
 def text_of(folder: Path, name: str) -> str:

@@ -55,7 +55,7 @@ class Process:
 
     @property
     def is_runtime(self) -> bool:
-        """Whether it calls itself the container runtime, about to become what it shall start."""
+        """Whether it calls itself the container runtime, about to become what it must start."""
         return self.program == "runc" and self.command.split()[1:] == ["init"]
 
 
@@ -147,7 +147,7 @@ class Inside:
     def frozen(self, program: str) -> Iterator[list[Process]]:
         """Hold all processes of a program still, without ending them; yields which they are.
 
-        Nobody notices that they are gone and starts new ones, since they are not gone.
+        No one notices that they are gone and starts new ones, since they are not gone.
         """
         held: dict[int, Process] = {}
         try:

@@ -91,7 +91,7 @@ class OwnMachine(Machine):
         )
 
     def listener(self, port: int) -> set[str]:
-        """Names of the programs that listen on a TCP port; empty if nobody can tell."""
+        """Names of the programs that listen on a TCP port; empty if no one can tell."""
         done = self.node.run(["ss", "-Hltnp", f"sport = :{port}"], timeout=SECONDS)
         return set(re.findall(r'\("([^"]+)",pid=', done.out)) if done.ok else set()
 

@@ -1,6 +1,6 @@
 """Whether packages can be had where a submission runs: what a student's build depends on.
 
-A build that could not fetch its packages is the student's fault only if somebody else could.
+A build that could not fetch its packages is the student's fault only if someone else could.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ UNHEARD_OF = {
         ["pip", "download", "--no-deps", "--no-cache-dir", "--dest", "/tmp/p"],
     ),
 }
-"""The same, for something that nobody has (its name is added): so no cache can answer for it."""
+"""The same, for something that no one has (its name is added): so no cache can answer for it."""
 
 
 def blame_the_network(node: Node, done: Completed) -> None:
-    """EngineFault if `done` failed for want of packages that nobody gets here."""
+    """EngineFault if `done` failed for want of packages that no one gets here."""
     if done.ok or not unreachable(done.out):
         return
     for what in SOURCES:

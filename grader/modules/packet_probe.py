@@ -4,7 +4,7 @@
     {('10.0.0.2', 2377): 'open', ('10.0.0.2', 7946): 'refused'}
 
 Each node's own Perl (a part of every Debian) listens and knocks; nothing has to be installed.
-Packets are seen behind the node's packet filter, whether somebody listens at their port or not:
+Packets are seen behind the node's packet filter, whether someone listens at their port or not:
 what a firewall drops is not seen. That takes root on the node.
 """
 

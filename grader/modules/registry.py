@@ -36,7 +36,7 @@ MAX_ANSWER = 64_000
 """Characters of an answer that are read as JSON."""
 
 MOST = 20
-"""Repositories and tags that are looked at; nobody's runbook has more."""
+"""Repositories and tags that are looked at; no one's runbook has more."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,200}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")

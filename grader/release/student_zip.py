@@ -77,7 +77,7 @@ def make(lab: Lab, dest: Path) -> Release:
         raise KitError(
             f"The release cannot be written: {error.strerror or error}.",
             where=str(error.filename or dest),
-            remedy="Mend that, or choose another file with --out.",
+            remedy="Fix that, or choose another file with --out.",
         ) from None
     hidden = len(list((lab.folder / "checks").rglob(f"*{HIDDEN}")))
     return Release(dest, dest.stat().st_size, len(files), hidden)

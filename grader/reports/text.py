@@ -44,8 +44,8 @@ def _shown(char: str, category: str) -> str:
         return char
     if char in _NAMES:
         return f"‹{_NAMES[char]}›"
-    nobody = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    if nobody or category in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
+    no_one = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    if no_one or category in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
         return f"‹U+{code:04X}›"
     return char
 

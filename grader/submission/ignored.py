@@ -1,4 +1,4 @@
-"""Names that tools and systems leave behind: nobody hands them in on purpose."""
+"""Names that tools and systems leave behind: no one hands them in on purpose."""
 
 from __future__ import annotations
 

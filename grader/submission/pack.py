@@ -87,7 +87,7 @@ def pack(lab: Lab, student: str, workspace: Path, folder: Path) -> HandIn:
         raise KitError(
             f"The archive cannot be written: {error.strerror or error}.",
             where=str(error.filename or folder),
-            remedy="Mend that, or choose another folder with --out.",
+            remedy="Fix that, or choose another folder with --out.",
         ) from None
     return HandIn(
         file=file,

@@ -31,7 +31,7 @@ def attach(description: dict[str, Any]) -> Target:
 
 
 def power_of(kind: str) -> Power | None:
-    """How the power of a provider's machines is cut; None where nobody can."""
+    """How the power of a provider's machines is cut; None where no one can."""
     if kind == "vagrant":
         from grader.machines.vagrant import power
 

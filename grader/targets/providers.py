@@ -75,7 +75,7 @@ class NoTargets:
 
 
 class Machines:
-    """Somebody's own machines: found once, and used by one exercise at a time.
+    """Someone's own machines: found once, and used by one exercise at a time.
 
     `read_only` looks at what runs there; otherwise the machines are given up to the exercise.
     """

@@ -110,8 +110,8 @@ FORMS.update(
 )
 
 INSTEAD: dict[str, str] = {
-    "run": "A swarm starts containers by itself: `docker service create` says what shall run.",
-    "create": "A swarm starts containers by itself: `docker service create` says what shall run.",
+    "run": "A swarm starts containers by itself: `docker service create` says what runs.",
+    "create": "A swarm starts containers by itself: `docker service create` says what runs.",
     "start": "A swarm starts containers by itself: `docker service scale` says how many.",
     "stop": "A swarm would start another one: `docker service scale` or `docker service rm` ends"
     " tasks.",

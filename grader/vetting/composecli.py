@@ -7,7 +7,7 @@
     NotAllowed: `docker compose up` would never end here.
 
 They are typed in the folder of one project, which is the kit's own: no command names another
-file, folder, project or engine, mounts or publishes anything, or waits for somebody who types.
+file, folder, project or engine, mounts or publishes anything, or waits for someone who types.
 Whether a service is there, or a number makes sense, is left to compose to say.
 """
 
@@ -186,7 +186,7 @@ def _compose(words: list[str]) -> Vetted:
 def _without_terminal(
     form: Form, words: list[str], found: list[tuple[str, str]], end: int | None
 ) -> list[str]:
-    """The command without --tty: right where somebody types it, but a runbook has no terminal.
+    """The command without --tty: right where someone types it, but a runbook has no terminal.
 
     A value stays with its flag, and what stands behind the flags stays as it is.
     """
@@ -228,7 +228,7 @@ def _scale(text: str) -> None:
 
 
 def _ends(name: str, given: set[str], words: list[str]) -> None:
-    """Refuse what would wait for ever, or for somebody who answers."""
+    """Refuse what would wait for ever, or for someone who answers."""
     if name == "up" and not given & {"--detach", "--wait", "--no-start"}:
         raise NotAllowed(
             "`docker compose up` would never end here: it shows what containers say.",
@@ -236,7 +236,7 @@ def _ends(name: str, given: set[str], words: list[str]) -> None:
         )
     if name == "rm" and "--force" not in given:
         raise NotAllowed(
-            "`docker compose rm` asks whether you are sure, and nobody is there to answer.",
+            "`docker compose rm` asks whether you are sure, and no one is there to answer.",
             "Write `docker compose rm -f`.",
         )
     if name == "exec" and len(words) < 2:

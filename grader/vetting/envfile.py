@@ -49,7 +49,7 @@ REMEDIES = {
     "COMPOSE_FILE": "Write all into compose.yaml (and compose.override.yaml), which Compose finds"
     " by itself.",
     "COMPOSE_ENV_FILES": "Write the variables into this file.",
-    "COMPOSE_PROFILES": "Take `profiles:` from the services that shall start.",
+    "COMPOSE_PROFILES": "Take `profiles:` from the services that must start.",
 }
 
 _SPACE = (

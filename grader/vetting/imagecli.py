@@ -88,7 +88,7 @@ for _long, _same in (
 
 INSTEAD = {
     **dict.fromkeys(("build", "image build"), "The images of this exercise are there already."),
-    "login": "The registry of this exercise asks nobody who they are.",
+    "login": "The registry of this exercise asks no one who they are.",
     "exec": "Nothing has to be done inside of containers; `docker logs` shows what they say.",
     "create": "Write `docker run --detach`.",
     "attach": "It ends with what it watches: `docker logs NAME` shows what was said.",
@@ -96,9 +96,9 @@ INSTEAD = {
     **dict.fromkeys(
         ("save", "load", "image save", "image load"), "The registry is there to carry images."
     ),
-    "system": "Name what shall be removed: `docker rmi NAME`.",
-    "image prune": "Name what shall be removed: `docker rmi NAME`.",
-    "volume prune": "Name what shall be removed: `docker volume rm NAME`.",
+    "system": "Name what to remove: `docker rmi NAME`.",
+    "image prune": "Name what to remove: `docker rmi NAME`.",
+    "volume prune": "Name what to remove: `docker volume rm NAME`.",
 }
 
 TABLE = Table(
@@ -114,10 +114,10 @@ NOT_THESE = {
     "--privileged": "A registry needs no rights over its machine.",
     "--cap-add": "A registry needs no rights over its machine.",
     "--volumes-from": "Name the volume: --volume NAME:/var/lib/registry",
-    "--interactive": "Nobody is there to type: leave it out.",
-    "-i": "Nobody is there to type: leave it out.",
-    "--tty": "Nobody is there to look: leave it out.",
-    "-t": "Nobody is there to look: leave it out.",
+    "--interactive": "No one is there to type: leave it out.",
+    "-i": "No one is there to type: leave it out.",
+    "--tty": "No one is there to look: leave it out.",
+    "-t": "No one is there to look: leave it out.",
 }
 
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")

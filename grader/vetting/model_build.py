@@ -55,7 +55,7 @@ BUILD: dict[str, Spec] = {
     ),
     "privileged": rules.off("`privileged` gives the build the rights of the machine."),
     "pull": rules.off(
-        "`pull` fetches the images anew, which cannot be done here.",
+        "`pull` fetches the images again, which cannot be done here.",
         "Leave `pull:` out: the lab's images are there.",
     ),
     "entitlements": Refusal("asks for rights over the machine.", "Leave it out."),

@@ -148,7 +148,7 @@ SERVICE: dict[str, Spec] = {
         "if_not_present",
         "never",
         "build",
-        what="With `{}` images are fetched anew, which cannot be done here.",
+        what="With `{}` images are fetched again, which cannot be done here.",
         remedy="Leave `pull_policy:` out: the lab's images are there.",
     ),
     "healthcheck": Form(keys=HEALTHCHECK),

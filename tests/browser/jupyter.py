@@ -24,7 +24,7 @@ PATIENCE = 120
 def server(root: Path, home: Path) -> Iterator[str]:
     """The address of a JupyterLab over the folder `root`; settings and logs are kept in `home`.
 
-    It asks nobody for news or versions.
+    It asks no one for news or versions.
     """
     home.mkdir(parents=True)
     environment = {

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Holding:
-    """Another run of apt: for as long as it has the lock of dpkg, nobody else installs."""
+    """Another run of apt: for as long as it has the lock of dpkg, no one else installs."""
 
     def __enter__(self) -> Holding:
         self.file = FRONTEND.open("r+")

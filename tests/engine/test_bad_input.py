@@ -118,7 +118,7 @@ def test_a_full_disk_is_the_sandboxes_own_and_is_named(
 
 
 class CutOff(Sandboxes):
-    """Sandboxes that reach nobody."""
+    """Sandboxes that reach no one."""
 
     @contextmanager
     def target(self, exercise: labs.Exercise, student: str) -> Iterator[Any]:

@@ -26,7 +26,7 @@ PARTS = {(p.id, name) for p in THIRTY if p != ABSENT for name in ("one", "three"
 
 
 def moodle(folder: Path) -> Path:
-    """What Moodle gives: thirty folders, one of them of somebody who is in no roster."""
+    """What Moodle gives: thirty folders, one of them of someone who is in no roster."""
     folders = {}
     for person in THIRTY:
         if person == ABSENT:
@@ -36,7 +36,7 @@ def moodle(folder: Path) -> Path:
         folders[person.id] = made_class.write(folder / "work" / person.id, files)
     download = made_class.moodle_zip(THIRTY, folders, folder / "download.zip", loose=["s0000007"])
     with zipfile.ZipFile(download, "a") as archive:
-        archive.writestr("Nobody Known_99999_assignsubmission_file_/one/file.txt", "well\n")
+        archive.writestr("No one Known_99999_assignsubmission_file_/one/file.txt", "well\n")
     return download
 
 
@@ -88,10 +88,10 @@ def test_a_class_is_graded_interrupted_resumed_regraded_and_exported(
     assert first.keys() < second.keys()
     assert all(second[part] == result for part, result in first.items())
 
-    # Resumed: 3, since somebody in the download is nobody's; nothing is graded twice.
+    # Resumed: 3, since someone in the download is no one's; nothing is graded twice.
     done = kit.run(*command)
     assert done.returncode == 3, done.stderr
-    assert "Nobody Known_99999" in done.stderr
+    assert "No one Known_99999" in done.stderr
     whole = one.graded()
     assert whole.keys() == PARTS
     assert all(whole[part] == result for part, result in second.items())

@@ -179,7 +179,7 @@ def test_data_that_no_daemon_can_read_is_replaced(
 def test_one_whose_data_were_removed_is_replaced(
     own: client.Engine, own_place: EnginePaths
 ) -> None:
-    """As by somebody who needs room on their disk."""
+    """As by someone who needs room on their disk."""
     before = _pid(own_place)
     shutil.rmtree(own_place.data.parent, ignore_errors=True)
     assert engine_state.health(own_place) == "hung"
@@ -261,7 +261,7 @@ def test_the_kits_own_goes_before_an_engine_that_only_happens_to_be_there(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     default = ContextAPI.DEFAULT_CONTEXT
     monkeypatch.setitem(default.endpoints["docker"], "Host", engine.url)
-    # As if the session's engine were the system's: nobody asked for it.
+    # As if the session's engine were the system's: no one asked for it.
     assert find.find() == own
     embedded.shut_down()
     found = find.find()
@@ -286,13 +286,13 @@ def test_the_current_context_counts(
 def test_without_rights_and_engine_it_says_what_to_do(tmp_path: Path) -> None:
     setpriv = packages.program("setpriv")
     if os.geteuid() != 0 or setpriv is None:
-        pytest.skip("needs root to become somebody without rights")
+        pytest.skip("needs root to become someone without rights")
     home = tmp_path / "home"
     home.mkdir()
     os.chown(home, 65534, 65534)
-    # Somebody who may read (this Python may lie where only its owner looks), and nothing else.
+    # Someone who may read (this Python may lie where only its owner looks), and nothing else.
     rights = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-    nobody = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", *rights]
+    no_one = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", *rights]
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("SUDO_")},
         "DRYDOCK_HOME": str(home),
@@ -300,7 +300,7 @@ def test_without_rights_and_engine_it_says_what_to_do(tmp_path: Path) -> None:
         "HOME": str(home),
     }
     done = subprocess.run(
-        [*nobody, sys.executable, "-m", "grader", "engine", "start"],
+        [*no_one, sys.executable, "-m", "grader", "engine", "start"],
         env=environment,
         capture_output=True,
         text=True,

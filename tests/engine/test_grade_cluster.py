@@ -109,7 +109,7 @@ def kill_workers(one: Class, cluster: Cluster, student: str, over: threading.Eve
                 job = json.loads(Path(words[-2]).read_text(encoding="utf-8"))
                 if (job["student"], job["lab"]) == (student, str(one.lab.folder)):
                     above = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-                    # Checks whose worker is gone are the child of somebody who has no part in it.
+                    # Checks whose worker is gone are the child of someone who has no part in it.
                     if os.getsid(above) in sessions:
                         os.kill(above, signal.SIGKILL)
 
@@ -209,7 +209,7 @@ def test_a_scheduler_that_dies_pauses_the_batch_until_it_is_there_again(
     running.until("Paused: The scheduler at")
     cluster.schedule()
     cluster.worker()
-    running.until("It is mended")
+    running.until("It is fixed")
     assert finished(running, one)
     cluster.end()
     assert not left()
@@ -230,7 +230,7 @@ def test_a_scheduler_asked_just_after_its_death_is_trouble_to_wait_for(image_set
                 assert "does not answer" in trouble.what
             bare.schedule()
             bare.worker()
-            assert wait_until(lambda: executor.mend(trouble) is None, within=60)
+            assert wait_until(lambda: executor.recover(trouble) is None, within=60)
             assert executor.ill() is None
     finally:
         bare.end()

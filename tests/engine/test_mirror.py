@@ -26,7 +26,7 @@ pytestmark = pytest.mark.engine
 
 PUBLIC = origins.read_public()
 DEB, PYPI, FILES = (urlsplit(url).hostname for url in (PUBLIC.debian, PUBLIC.index, PUBLIC.files))
-"""What apt and pip ask if nobody tells them where to."""
+"""What apt and pip ask if no one tells them where to."""
 
 APT = b"FROM debian:bookworm\nRUN apt-get update && apt-get install -y cowsay\n"
 PIP = b"FROM python:3.11\nRUN pip install six\n"

@@ -47,7 +47,7 @@ def node(sandbox: Sandbox) -> SandboxNode:
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Iterator[socket.socket]:
-    """A socket of the host that accepts at once, if somebody connects."""
+    """A socket of the host that accepts at once, if someone connects."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "canary"))
         listener.listen()

@@ -32,7 +32,7 @@ from tests.engine.packets import (
 pytestmark = pytest.mark.engine
 
 OUTSIDE, OUTSIDE6 = "198.51.100.2", "2001:db8:51::2"
-"""A machine that a sandbox must not reach; addresses that are nobody's."""
+"""A machine that a sandbox must not reach; addresses that are no one's."""
 HERE, HERE6 = "198.51.100.1", "2001:db8:51::1"
 FOREIGN = ("10.9.8.7", "203.0.113.9", OUTSIDE)
 PORT = 4444

@@ -1,4 +1,4 @@
-"""`swarm watch` beside an update that somebody types: seen, drawn, and ended in both ways."""
+"""`swarm watch` beside an update that someone types: seen, drawn, and ended in both ways."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_requests_go_to_each_node_and_those_that_are_lost_are_told(both: dict[st
     for requests in trace.requests:
         versions = [one.version for one in requests.sent if one.ok]
         assert set(versions) == {"1.0", "2.0"}, requests.node
-        # Nobody else answers at a port in host mode.
+        # No one else answers at a port in host mode.
         assert versions == sorted(versions), requests.node
     failed = sum(not one.ok for requests in trace.requests for one in requests.sent)
     (proof,) = [proof for proof in trace.proofs if proof.name == "requests"]

@@ -69,7 +69,7 @@ def test_cells_work_on_a_finished_workspace(
         """What the command that starts so said, the given time."""
         return [out for line, outs in told.items() if line.startswith(start) for out in outs][which]
 
-    # The text promises what is seen: counting goes on, also after redis was made anew.
+    # The text promises what is seen: counting goes on, also after redis was recreated.
     visits = [re.findall(r"seen (\d+) times", out) for out in told[_visit()]]
     assert [len(v) for v in visits] == [1, VALUES["counter_replicas"], 1]
     counted = [int(n) for v in visits for n in v]

@@ -38,7 +38,7 @@ ACTIVE = re.compile(r"on\w+|href|src|srcdoc|style|action|formaction|xlink:href")
 class Verdict:
     """`wrong` is what is not as it must be for each name, empty where all is well.
 
-    `shared` is what one of the class did, nobody knows which.
+    `shared` is what one of the class did, no one knows which.
     """
 
     wrong: dict[str, list[str]] = field(default_factory=dict)

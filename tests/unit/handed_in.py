@@ -150,7 +150,7 @@ def clones(c):
 
 
 def mixed(c):
-    """Somebody put everything that came, by whichever way, into one folder."""
+    """Someone put everything that came, by whichever way, into one folder."""
     thirds = [{p.id: c.folders[p.id] for p in c.people[n::3]} for n in range(3)]
     made_class.folder_of_folders(thirds[0], c.tmp / "class")
     made_class.folder_of_archives(thirds[1], c.tmp / "class", ".tar.xz")

@@ -111,7 +111,7 @@ def webserver() -> ExerciseResult:
                     reason="The second run added a line to `/etc/nginx/sites-available/site`.",
                     expected="listen 8473;",
                     actual="listen 8473;\nlisten 8473;",
-                    hint="Write the file anew each time (`>`), do not append to it (`>>`).",
+                    hint="Write the file again each time (`>`), do not append to it (`>>`).",
                 ),
                 needs=("webserver.page",),
             ),
@@ -160,7 +160,7 @@ def compose() -> ExerciseResult:
             passed("compose.scales", "The counter runs as 3 replicas on ports 9120 to 9129.", 4),
             failed(
                 "compose.survives",
-                "The counter goes on counting after redis is made anew.",
+                "The counter goes on counting after redis is recreated.",
                 5,
                 Cause(
                     reason="After `docker compose up --force-recreate redis` it begins at 1.",

@@ -171,7 +171,7 @@ def test_truncated_record_counts_as_none(tmp_path: Path) -> None:
 def test_sums() -> None:
     found = sample.typical()
     assert (found.score, found.max_score) == (23.0, 40.5)
-    assert found.gradable, "what the target cannot show is nobody's fault"
+    assert found.gradable, "what the target cannot show is no one's fault"
     compose = found.exercise("compose")
     assert compose is not None
     assert compose.max_score == 25.5, "the check that the target cannot show is left out"

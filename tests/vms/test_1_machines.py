@@ -48,12 +48,12 @@ def test_the_vagrantfile_is_valid_for_virtualbox_too(
 def test_hosts_of_a_list_are_used_and_each_trouble_is_named(
     room: Room, hosts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Somebody else's kit, for whom Vagrant's machines are hosts like any others.
+    # Someone else's kit, for whom Vagrant's machines are hosts like any others.
     monkeypatch.setenv("DRYDOCK_HOME", str(room.place / "home-hosts"))
     said = room.kit("swarm", "up", "--provider", "hosts", "--hosts", str(hosts), ok=(3,))
 
     assert "manager1: 192.168.56.11 answers" in said
-    # A key that does not fit, a user without rights, an address where nobody is.
+    # A key that does not fit, a user without rights, an address where no one is.
     assert "worker1: 192.168.56.12 does not let vagrant in" in said
     assert "ssh-copy-id" in said
     assert "worker2: guest may not use the Docker engine" in said

@@ -71,7 +71,7 @@ inside systemctl --quiet enable drydock-ssh-keys.service
 : | put etc/machine-id 444
 rm -f "$root/var/lib/dbus/machine-id"
 
-# The offline box asks nobody outside for the time; vagrant/provision/clock.sh sees to the rest.
+# The offline box asks no one outside for the time; vagrant/provision/clock.sh sees to the rest.
 sed -i '/^pool /d' "$root/etc/chrony/chrony.conf"
 
 # What vagrant/provision/engine.sh sees to: it need not restart the engine then.
@@ -81,7 +81,7 @@ Environment=DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1
 END
 printf '%s\n' overlay br_netfilter vxlan ip_vs | put etc/modules-load.d/drydock.conf 644
 
-# A node that a power cut spoils is made anew; until then installing need not wait for the disk.
+# A node that a power cut spoils is recreated; until then installing need not wait for the disk.
 echo force-unsafe-io | put etc/dpkg/dpkg.cfg.d/drydock 644
 
 # Nodes live for a lesson: nothing looks for updates, tidies or scrubs behind their backs. And no
@@ -106,7 +106,7 @@ for module in configfs dm_mod drm efi_pstore fuse loop; do
     ln -s /dev/null "$root/etc/systemd/system/modprobe@$module.service"
 done
 
-# The network card is there when the root file system is: nobody has to wait for others. And
+# The network card is there when the root file system is: no one has to wait for others. And
 # Vagrant and docker bring their own interfaces up themselves.
 put etc/systemd/system/ifupdown-pre.service.d/drydock.conf 644 <<'END'
 [Service]
@@ -125,6 +125,6 @@ rm -f "$root/var/cache/debconf/templates.dat-old"
 rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap" "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/log/*.log
 
-# systemd makes its lists anew at the first start where /usr is younger than these; all are made.
+# systemd makes its lists again at the first start where /usr is younger than these; all are made.
 touch --date="@$SOURCE_DATE_EPOCH" "$root/usr"
 touch --date="@$((SOURCE_DATE_EPOCH + 1))" "$root/etc/.updated" "$root/var/.updated"

@@ -49,7 +49,7 @@ if is_zip; then
     fi
 fi
 
-# The engine itself is asked, not a note beside it: it may have been made anew, or sealed in a box.
+# The engine itself is asked, not a note beside it: it may have been recreated, or sealed in a box.
 named=$(wanted || true)
 there=$(docker image ls --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}' | sort -u)
 if [ -n "$named" ] && [ -z "$(comm -23 <(echo "$named") <(echo "$there"))" ]; then

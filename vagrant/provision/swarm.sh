@@ -77,11 +77,11 @@ join() {
         return
     fi
     if [ "$state" != inactive ]; then
-        # A manager of another swarm holds that swarm's state. Nobody but its owner ends it.
+        # A manager of another swarm holds that swarm's state. No one but its owner ends it.
         [ "$manages" != true ] || fail \
             "This node is a manager of another swarm." \
             "If that may end, type \`docker swarm leave --force\` on it."
-        # Its manager was made anew, and the swarm it belongs to is no more.
+        # Its manager was recreated, and the swarm it belongs to is no more.
         docker swarm leave --force >/dev/null
     fi
     docker swarm join --token "$token" --advertise-addr "$address" "$manager:2377" >/dev/null

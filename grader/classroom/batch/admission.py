@@ -93,7 +93,7 @@ class Admission:
             self._changed.notify_all()
 
     def hold(self) -> None:
-        """Nobody more is let in; who is in goes on."""
+        """No one more is let in; who is in goes on."""
         self._held[0] = True
 
     def go_on(self) -> None:

@@ -94,7 +94,7 @@ def _record(data: Any, job: Job) -> Record:
     ran = {result.id: result for result in found.exercises}
     wanted = {exercise.id: job.planned.keys[exercise.id] for exercise in job.planned.to_run}
     if (found.lab, found.student) != (job.request.lab.id, job.student):
-        raise ValueError("it is of somebody else")
+        raise ValueError("it is of someone else")
     if {name: result.key for name, result in ran.items()} != wanted:
         raise ValueError("it is not what was asked for")
     if len(ran) != len(found.exercises):

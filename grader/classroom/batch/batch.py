@@ -235,7 +235,7 @@ class Batch:
                 self._leave(job, str(error))
                 continue
             except Exception as error:
-                # Whatever it is: it costs this submission its turn, and nobody else anything.
+                # Whatever it is: it costs this submission its turn, and no one else anything.
                 full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
                 self._fault(
                     job.student, local_executor.why(error), _no_room(error) if full else None
@@ -298,7 +298,7 @@ class Batch:
             )
 
     def _watch(self) -> None:
-        """Room on the machine, and while it pauses: is it mended?"""
+        """Room on the machine, and while it pauses: is it fixed?"""
         now = time.monotonic()
         if not self.breaker.open and now >= self._next_room:
             self._next_room = now + ROOM_SECONDS
@@ -310,13 +310,13 @@ class Batch:
         if trouble is None or now < self._next_mend:
             return
         with self.show.aside():
-            still = self.executor.mend(trouble)
+            still = self.executor.recover(trouble)
         self._next_mend = time.monotonic() + MEND_SECONDS
         if still is None:
-            self.breaker.mended()
+            self.breaker.recovered()
             self._next_reminder = 0.0
             self.executor.go_on()
-            self.show.line("It is mended: grading goes on, what was hit is graded again.")
+            self.show.line("It is fixed: grading goes on, what was hit is graded again.")
         elif now >= self._next_reminder:
             self._next_reminder = now + REMIND_SECONDS
             self.show.line(f"Still paused: {still.what} {still.remedy}")
@@ -328,7 +328,7 @@ class Batch:
         if trouble is not None and self._next_reminder == 0.0:
             self._next_reminder = time.monotonic() + REMIND_SECONDS
             self._next_mend = 0.0
-            self.show.line(f"Paused: {trouble.what} {trouble.remedy} Nobody loses points by it.")
+            self.show.line(f"Paused: {trouble.what} {trouble.remedy} No one loses points by it.")
 
     def _line(self, text: str) -> None:
         left = self._left()

@@ -2,10 +2,10 @@
 
 Grading goes on while it is *closed*. It *opens*, and grading pauses, when the engine is ill, when
 several students in a row could not be graded although nothing seems wrong, or when disk or memory
-run out. It closes once that is mended, and those who were hit by it are graded again.
+run out. It closes once that is fixed, and those who were hit by it are graded again.
 
 A student who alone cannot be graded while others can is set aside, graded once more alone at
-the end, and then left: such a submission costs itself and nobody else.
+the end, and then left: such a submission costs itself and no one else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 IN_A_ROW = 3
-"""So many different students one after the other, with nobody graded in between."""
+"""So many different students one after the other, with no one graded in between."""
 
 OUTAGES = 2
 """How many outages a submission may be in before it is suspected to cause them."""
@@ -76,14 +76,14 @@ class Breaker:
         self._hit.add(student)
 
     def trip(self, trouble: Trouble) -> None:
-        """Open. Those who failed since somebody was graded are taken to be hit by it."""
+        """Open. Those who failed since someone was graded are taken to be hit by it."""
         self.trouble = trouble
         self._hit |= self._row.keys()
         self._row.clear()
 
-    def mended(self) -> None:
+    def recovered(self) -> None:
         """Close. After a row, a trial has shown that the engine was well: then it was each one's
-        own fault (or the checks'), and nobody was hit by anything."""
+        own fault (or the checks'), and no one was hit by anything."""
         if self.trouble is not None and self.trouble.kind == "row":
             self._hit.clear()
         self.trouble = None

@@ -141,7 +141,7 @@ def next_step(wanted: int, now: int, idle: float | None) -> int:
     what was just begun is not measured yet.
 
     And not up while the processors are busy (`idle` is the part of them that was not; None where
-    nobody knows): exercises that wait for a processor seem to need little of it, and ever more of
+    no one knows): exercises that wait for a processor seem to need little of it, and ever more of
     them would be let in on a machine that has other work, until their checks run out of time.
     """
     if wanted <= now:

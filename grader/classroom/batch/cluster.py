@@ -181,7 +181,7 @@ class Cluster:
             )
         return None
 
-    def mend(self, trouble: Trouble) -> Trouble | None:
+    def recover(self, trouble: Trouble) -> Trouble | None:
         if self._client.status != "running":
             lost, self._client = self._client, None
             with suppress(Exception):

@@ -42,7 +42,7 @@ class Forecast:
     def remaining(self, side_by_side: int, now: float = 0.0) -> float | None:
         """Seconds, as a mean of what was measured; None while nothing is known.
 
-        A kind of exercise that nobody has finished is taken to last as long as the mean of all.
+        A kind of exercise that no one has finished is taken to last as long as the mean of all.
         """
         every = [seconds for took in self._took.values() for seconds in took]
         if not every:

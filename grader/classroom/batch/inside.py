@@ -274,7 +274,7 @@ class Inside:
         what = f"{WHOSE} is lost: {why}." + (f" Its last words: {said}" if said else "")
         return Trouble("engine", what, "The kit starts it again.")
 
-    def mend(self, trouble: Trouble) -> Trouble | None:
+    def recover(self, trouble: Trouble) -> Trouble | None:
         """The machine is started again, with a disk on which nothing of the last one is."""
         if trouble.kind in ("disk", "memory"):
             return health.room(disk.folder(), paused=True)

@@ -78,7 +78,7 @@ class Executor(Protocol):
     def ill(self) -> Trouble | None:
         """What is wrong with its engine now."""
 
-    def mend(self, trouble: Trouble) -> Trouble | None:
+    def recover(self, trouble: Trouble) -> Trouble | None:
         """Do what the kit can do about it; what is still wrong, or None."""
 
     def adapt(self) -> None:

@@ -100,7 +100,7 @@ class LocalExecutor:
 
         def finished(result: ExerciseResult) -> None:
             if not result.gradable:
-                # Until somebody has looked whether the engine is well, nothing more begins.
+                # Until someone has looked whether the engine is well, nothing more begins.
                 self._admission.hold()
             self._events.put(Event("finished", job.student, result.id, result))
 
@@ -118,8 +118,8 @@ class LocalExecutor:
     def ill(self) -> Trouble | None:
         return health.engine(self._engine)
 
-    def mend(self, trouble: Trouble) -> Trouble | None:
-        """The kit's own engine is started again; somebody else's is waited for."""
+    def recover(self, trouble: Trouble) -> Trouble | None:
+        """The kit's own engine is started again; someone else's is waited for."""
         if trouble.kind in ("disk", "memory"):
             return health.room(self._out, paused=True)
         if not isinstance(self.provider, providers.Sandboxes):

@@ -1,7 +1,7 @@
 """A worker of a cluster: grades submissions that a batch on another machine sends it.
 
 The unit of work is one submission. It comes as text (JSON) and bytes (a tar file of ordinary
-files), and goes back as text: nobody has to trust objects of the other side. A worker keeps
+files), and goes back as text: no one has to trust objects of the other side. A worker keeps
 nothing; the batch writes the records.
 """
 
@@ -40,7 +40,7 @@ ATTEMPTS = 2
 """So often a submission is graded here if the engine was ill meanwhile."""
 
 LOOPBACK = "127.0.0.1:0"
-"""Dask's own web pages are for nobody else."""
+"""Dask's own web pages are for no one else."""
 
 DEATHS = 1
 """A submission may take one worker down with it; at the second it is set aside."""
@@ -76,7 +76,7 @@ def pack(workspace: Path, names: list[str]) -> bytes:
 
 
 def unpack(files: bytes, folder: Path, most_bytes: int, most_files: int) -> None:
-    """The inverse of `pack`, which trusts nobody: ordinary files below `folder` only."""
+    """The inverse of `pack`, which trusts no one: ordinary files below `folder` only."""
     taken = 0
     with tarfile.open(fileobj=io.BytesIO(files), mode="r:") as tar:
         for number, member in enumerate(tar):
@@ -167,7 +167,7 @@ def _follow(place: Place, job: Job) -> tuple[record.Record, bool]:
                     if trouble is not None:
                         ill = True
                         say(f"{trouble.what} {trouble.remedy}")
-                        place.here.mend(trouble)
+                        place.here.recover(trouble)
                     place.here.go_on()
     return future.result(), ill or place.here.ill() is not None
 

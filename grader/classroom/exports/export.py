@@ -29,7 +29,7 @@ def matched(
     """The student whom a row of an LMS's file is about.
 
     `keys` are what the row is known by, as (kind, text); `people` is `known_by`; `cells` name the
-    row for a person. None: nobody here is known by any of them. A text instead of a row says that
+    row for a person. None: no one here is known by any of them. A text instead of a row says that
     they name different people: then it is better to write nothing.
     """
     found: list[Row] = []
@@ -46,7 +46,7 @@ def matched(
 
 
 def known_by(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
-    """Rows by (kind, name in small letters). What two people share names nobody."""
+    """Rows by (kind, name in small letters). What two people share names no one."""
     found: dict[tuple[str, str], Row] = {}
     shared: set[tuple[str, str]] = set()
     for row in rows:
@@ -57,7 +57,7 @@ def known_by(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
 
 
 def _names(person: Person) -> list[tuple[str, str]]:
-    """All that somebody is known by; `id` is any of the names that an LMS keeps as a number."""
+    """All that someone is known by; `id` is any of the names that an LMS keeps as a number."""
     names = [(kind, number) for kind, number in person.numbers.items()]
     names += [("id", number) for kind, number in person.numbers.items() if kind not in _INTERNAL]
     names += [("email", person.email), ("id", person.id)]

@@ -76,7 +76,7 @@ def _checks(row: Row) -> Iterator[dict[str, Any]]:
                 "visibility": "hidden" if check.visibility == "hidden" else "after_published",
                 "extra_data": {"id": check.id, "outcome": check.outcome},
             }
-            # What this target cannot show has no points, so nobody reads "0 of 2" there.
+            # What this target cannot show has no points, so no one reads "0 of 2" there.
             if check.why == "target":
                 test["tags"].append("not graded")
             else:

@@ -21,7 +21,7 @@ FILE = "junit.xml"
 def export(rows: Sequence[Row], lab: str, *, codes: Mapping[str, str] | None = None) -> Export:
     """Failed checks are failures, faults of grader and engine errors, the rest is skipped.
 
-    `codes` by ID: they stand instead of the IDs, and what was found in somebody's files is left
+    `codes` by ID: they stand instead of the IDs, and what was found in someone's files is left
     out.
     """
     root = ET.Element("testsuites", name=lab)

@@ -22,7 +22,7 @@ from grader.errors import KitError
 
 FILE = "moodle.csv"
 SIGN = "Drydock: "
-"""How the kit's feedback begins: such a cell may be filled in anew, any other is a person's."""
+"""How the kit's feedback begins: such a cell may be filled in again, any other is a person's."""
 
 # English, German, French, Spanish.
 HEADERS = {
@@ -148,7 +148,7 @@ class _Filling:
             raise KitError(
                 f"This assignment has a scale ({text[:60]!r}) instead of points.",
                 where=str(self.table.file),
-                remedy="Choose Grade: Point in the assignment's settings, and export anew.",
+                remedy="Choose Grade: Point in the assignment's settings, and export again.",
             )
         full = float(text.replace(",", "."))
         self.maxima.add((row.maximum, full))
@@ -160,7 +160,7 @@ class _Filling:
                 " most, and Moodle leaves such a grade out without a word.",
                 where=str(self.table.file),
                 remedy=f"Set its maximum grade to {row.maximum:g} in Moodle and export the"
-                " worksheet anew, or convert the points with --scale.",
+                " worksheet again, or convert the points with --scale.",
             )
         return row.total
 
@@ -170,7 +170,7 @@ class _Filling:
             return
         before = html.unescape(re.sub(r"<[^>]*>", "", line[place])).strip()
         if before and not before.startswith(SIGN.strip()):
-            self.notes.append(f"{shown}: there is a comment by somebody already: it was kept.")
+            self.notes.append(f"{shown}: there is a comment by someone already: it was kept.")
             return
         text = "<br>".join(html.escape(part) for part in exported.feedback(row))
         # PHP's CSV reader takes a backslash before a quotation mark for an escape.

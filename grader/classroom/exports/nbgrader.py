@@ -1,7 +1,7 @@
 """nbgrader: the columns that its own `nbgrader export` writes, one row per student.
 
-Where nbgrader's exporter has 0.0 for somebody without a submission, cells are empty here:
-nobody gets a zero for what could not be graded.
+Where nbgrader's exporter has 0.0 for someone without a submission, cells are empty here:
+no one gets a zero for what could not be graded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One row per student: what goes into every export, worked out in one place.
 
-Only who was graded, and marked where the lab has questions, has a total; nobody else gets a
+Only who was graded, and marked where the lab has questions, has a total; no one else gets a
 number, least of all a zero.
 """
 
@@ -63,7 +63,7 @@ class Row:
 
     @property
     def why_anonymous(self) -> str:
-        """`why` without words that may name somebody: an archive's name, say."""
+        """`why` without words that may name someone: an archive's name, say."""
         return "It could not be unpacked." if self.state == "refused" else self.why
 
     def scaled(self, full: float) -> float | None:
@@ -83,7 +83,7 @@ def rows(
 ) -> list[Row]:
     """Everybody of the class in the order of the IDs.
 
-    Without `questions` the marks do not count, and nobody waits for them.
+    Without `questions` the marks do not count, and no one waits for them.
     """
     given = given or Marks()
     found = [_handed_in(entry, record, lab, questions, given) for entry, record in results.graded()]

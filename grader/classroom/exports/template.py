@@ -26,7 +26,7 @@ def template(
     listed: frozenset[tuple[str, str]] = frozenset(),
     anonymous: bool = False,
 ) -> str | None:
-    """The text of the file; None if nobody is left to mark.
+    """The text of the file; None if no one is left to mark.
 
     `known` are marks that are filled in already, `listed` pairs of student and question that
     have a row elsewhere. An untouched answer has 0 points: a person can still change that.

@@ -88,7 +88,7 @@ def gather(
 ) -> Results:
     """Unpack and match what is in `source`, and write the results folder's list.
 
-    Without a roster people are those whose IDs the submissions carry, and nobody is missing.
+    Without a roster people are those whose IDs the submissions carry, and no one is missing.
     KitError if `source`, the roster or `out` cannot be used: then nothing was changed.
     """
     layouts.check(source)
@@ -161,7 +161,7 @@ def _previous(out: Path, lab: Lab) -> Results | None:
     except KitError:
         if _schema(out / "class.json") not in (None, results.SCHEMA):
             raise
-        return None  # broken: made anew, submissions and records are kept
+        return None  # broken: recreated, submissions and records are kept
     if before.lab != lab.id:
         raise KitError(
             f"This folder has the results of {before.lab}, not of {lab.id}.",
@@ -195,7 +195,7 @@ def _own(out: Path) -> Iterator[Path]:
     except OSError as error:
         raise _no_folder(out, error) from None
     try:
-        # Nobody else is here: what a killed run left is nobody's.
+        # No one else is here: what a killed run left is no one's.
         for left in out.glob(f"{_TEMPORARY}*"):
             shutil.rmtree(left, ignore_errors=True)
         scratch = Path(tempfile.mkdtemp(dir=out, prefix=_TEMPORARY))
@@ -213,7 +213,7 @@ def _no_folder(out: Path, error: OSError) -> KitError:
     return KitError(
         f"The results folder cannot be used: {error.strerror or error}.",
         where=str(error.filename or out),
-        remedy="Mend that, or choose another folder with --out; then say the same command again.",
+        remedy="Fix that, or choose another folder with --out; then say the same command again.",
     )
 
 

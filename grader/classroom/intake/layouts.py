@@ -56,7 +56,7 @@ def check(source: Path) -> None:
 def find(
     source: Path, lab: Lab, scratch: Path, leave: Sequence[Path] = ()
 ) -> tuple[list[RawSubmission], list[Unmatched]]:
-    """Everything that was handed in, and what is nobody's. `leave` are files not to look at.
+    """Everything that was handed in, and what is no one's. `leave` are files not to look at.
 
     A class's archive is unpacked into the folder `scratch`. KitError if there is nothing that
     could be a submission, or the archive cannot be read.
@@ -130,7 +130,7 @@ class _Search:
         try:
             self._look_at(path, source, depth)
         except OSError as error:
-            why = f"It cannot be read: {error.strerror}. Mend its rights and run this again."
+            why = f"It cannot be read: {error.strerror}. Fix its rights and run this again."
             self.found.append(RawSubmission("folder", source, path.name, (path,), refused=why))
 
     def _look_at(self, path: Path, source: str, depth: int) -> None:
@@ -165,7 +165,7 @@ class _Search:
             self.unmatched.append(
                 Unmatched(
                     source,
-                    "It is a single file: neither a folder nor an archive. If somebody handed it"
+                    "It is a single file: neither a folder nor an archive. If someone handed it"
                     f" in, put it into a folder named like {self.lab.example_student}.",
                 )
             )
@@ -221,7 +221,7 @@ class _Search:
         return labels.read(name) is not None or self.id.search(name) is not None
 
     def _is_collection(self, folder: Path) -> bool:
-        """Whether a folder that says nobody's name holds those of several people."""
+        """Whether a folder that says no one's name holds those of several people."""
         if self._is_personal(folder.name) or (folder / ".git").exists():
             return False
         children = _children(folder)

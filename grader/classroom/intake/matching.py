@@ -3,7 +3,7 @@
 What the LMS or a folder's name says counts more than what is inside, since inside may be another
 student's file: first the LMS's number, then an ID, an e-mail address or login, or the full name
 in the name of the folder or file; then the manifest of `nox -s submit`; at last an ID in the
-student's own file names. Nothing is guessed: what fits two people fits nobody.
+student's own file names. Nothing is guessed: what fits two people fits no one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from grader.submission.manifest import Manifest
 
 @dataclass(frozen=True)
 class Match:
-    """`person` is None where nobody fits: then `reason` says why, with a remedy."""
+    """`person` is None where no one fits: then `reason` says why, with a remedy."""
 
     person: Person | None
     reason: str = ""
@@ -93,7 +93,7 @@ class Matcher:
             )
         return Match(
             None,
-            f"Nobody on the roster fits{f' {said}' if said else ' its name'}. Add the person or"
+            f"No one on the roster fits{f' {said}' if said else ' its name'}. Add the person or"
             f" the number to the roster, or name the folder or archive like"
             f" {self.lab.example_student}.",
         )

@@ -99,7 +99,7 @@ def read(file: Path, lab: Lab) -> Roster:
             submitted[person.id] = when
     if not people:
         raise KitError(
-            "The roster has a header and nobody below it.", where=str(file), remedy=_example(lab)
+            "The roster has a header and no one below it.", where=str(file), remedy=_example(lab)
         )
     _refuse_shared_numbers(file, people, lines)
     return Roster(tuple(people), submitted)

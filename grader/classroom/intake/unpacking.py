@@ -50,7 +50,7 @@ def lay(handed: RawSubmission, lab: Lab, scratch: Path) -> Laid:
         raise NotUnpacked(
             f"It cannot be read: {error.strerror}.",
             where=handed.source,
-            remedy="Mend the file's rights and run the same command again.",
+            remedy="Fix the file's rights and run the same command again.",
         ) from None
     if not any((root / name).is_dir() for name in layer.wanted):
         layer.remarks.append(
@@ -69,7 +69,7 @@ def lay(handed: RawSubmission, lab: Lab, scratch: Path) -> Laid:
 
 
 def _ours(error: OSError, scratch: Path) -> bool:
-    """Whether a fault of the disk is in our own folder: then it is nobody's submission's."""
+    """Whether a fault of the disk is in our own folder: then it is no one's submission's."""
     return str(error.filename).startswith(str(scratch))
 
 

@@ -1,4 +1,4 @@
-"""The answers that a student wrote into the worksheet: text out of a notebook that nobody trusts.
+"""The answers that a student wrote into the worksheet: text out of a notebook that no one trusts.
 
 Only text is taken. Outputs, attachments and everything else that a notebook may hold are not
 looked at, and nothing is run.
@@ -21,7 +21,7 @@ PLACEHOLDER = "YOUR ANSWER HERE"
 
 MAX_BYTES = 10_000_000
 MAX_CHARACTERS = 20_000
-"""Of one answer; nobody marks a book."""
+"""Of one answer; no one marks a book."""
 
 
 @dataclass(frozen=True)

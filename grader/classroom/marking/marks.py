@@ -135,7 +135,7 @@ class _Reading:
     def _student(self, line: int, row: tuple[str, ...]) -> str | None:
         name = self._cell(row, "student")
         if name not in self.names:
-            self._say(line, "student", f"nobody of this class is called {name!r}")
+            self._say(line, "student", f"no one of this class is called {name!r}")
         return self.names.get(name)
 
     def _question(self, line: int, row: tuple[str, ...]) -> str | None:
@@ -180,5 +180,5 @@ class _Reading:
         raise KitError(
             f"{words.count(count, 'cell is', 'cells are')} wrong.\n  {shown}{more}",
             where=str(self.table.file),
-            remedy="Mend them, save, and say the same again; no marks were taken.",
+            remedy="Fix them, save, and say the same again; no marks were taken.",
         )

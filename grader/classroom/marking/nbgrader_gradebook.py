@@ -73,7 +73,7 @@ def _database(file: Path, questions: Sequence[Question]) -> dict[str, dict[str, 
             raise KitError(
                 f"{student} has {points:g} points for {question}, which gives {most[question]:g}.",
                 where=str(file),
-                remedy="Mend it in nbgrader.",
+                remedy="Fix it in nbgrader.",
             )
         found.setdefault(student, {})[question] = Mark(points, comment or "")
     return found

@@ -21,14 +21,14 @@ STATUS: dict[Status, str] = {
 }
 _AGAIN = "Give the same command again: it grades only what has no result."
 _REMEDIES = {
-    "engine": f"`nox -s doctor` says what mends the engine. {_AGAIN}",
+    "engine": f"`nox -s doctor` says what fixes the engine. {_AGAIN}",
     "grader": f"{_AGAIN} If it breaks again, the feedback page has the output that explains it.",
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """One student: an entry with or without a record, or somebody who handed in nothing."""
+    """One student: an entry with or without a record, or someone who handed in nothing."""
 
     student: str
     entry: Entry | None = None
@@ -106,7 +106,7 @@ def spread(everybody: Iterable[Row]) -> Spread | None:
 
 
 def troubles(everybody: Iterable[Row]) -> list[Trouble]:
-    """Why somebody was not graded, the most frequent reason first; equal reasons are one."""
+    """Why someone was not graded, the most frequent reason first; equal reasons are one."""
     found: dict[tuple[str, str, bool], list[str]] = defaultdict(list)
     for row in everybody:
         for key in _why_open(row):
@@ -146,6 +146,6 @@ def _why_open(row: Row) -> list[tuple[str, str, bool]]:
 
 
 def counts(everybody: Sequence[Row]) -> dict[Status, int]:
-    """How many of the class are in which state; all four, zero where nobody is."""
+    """How many of the class are in which state; all four, zero where no one is."""
     states = [row.status for row in everybody]
     return {status: states.count(status) for status in STATUS}

@@ -49,7 +49,7 @@ class People:
         if student == self.lab.demo_student and not place:
             return Shown("the demo student")
         if self.anonymous:
-            return Shown(f"Student {place}" if place else "somebody else", place=place)
+            return Shown(f"Student {place}" if place else "someone else", place=place)
         href = f"../feedback/{quote(student, safe='')}.html" if student in self._graded else None
         person = self._known.get(student)
         return Shown(student, person.name if person else "", href, place)
@@ -73,7 +73,7 @@ def _rank(student: str, secret: bytes | None) -> str:
 
 
 def _parts(people: Iterable[Person]) -> frozenset[str]:
-    """Every part of a name, an address or a number that is long enough to name somebody."""
+    """Every part of a name, an address or a number that is long enough to name someone."""
     words: set[str] = set()
     for person in people:
         for text in (person.id, person.name, person.email, *person.numbers.values()):

@@ -23,7 +23,7 @@ def find(lab: Lab, results: Results, progress: Progress | None = None) -> tuple[
     """All likenesses of a class, in a stable order; seconds for hundreds of submissions.
 
     Of `values` the first student's files hold the second one's values; `detail` has their names,
-    the most telling first, and the files. The second may be somebody who handed in nothing, or
+    the most telling first, and the files. The second may be someone who handed in nothing, or
     the lab's demo student. Of `file` all students have the files that `detail` names.
     Submissions are only read, and what is no ordinary text file is left out.
     """

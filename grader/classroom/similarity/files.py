@@ -5,7 +5,7 @@ lab's own solution are written alike by many. So one of two things must be seen 
 
 - *values*: the file holds values of one of them that are not the other's. Each should have
   written their own.
-- *lines*: it has several lines that nobody else in the class has, that are no starter's and no
+- *lines*: it has several lines that no one else in the class has, that are no starter's and no
   solution's, even with everybody's own values put in.
 """
 
@@ -27,7 +27,7 @@ from grader.lab.variant import variant
 FEWEST_CHARACTERS = 120
 FEWEST_LINES = 5
 FEWEST_IN_LINES = 160
-"""Characters that the lines nobody else has must have together."""
+"""Characters that the lines no one else has must have together."""
 SHORTEST_LINE = 8
 MOST_LINES = 20_000
 

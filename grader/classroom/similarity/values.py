@@ -18,7 +18,7 @@ from grader.lab.model import Lab, Parameter
 from grader.lab.variant import variant
 
 CHANCE = 1e-6
-"""A class in which nobody copied gets a wrong hint with at most this probability."""
+"""A class in which no one copied gets a wrong hint with at most this probability."""
 
 FEWEST_VALUES = 3
 """So many values must be another's: a person should see at once that it is no coincidence."""
@@ -83,7 +83,7 @@ class Values:
         return found
 
     def own(self, person: str) -> set[str]:
-        """All of a person's values; nothing of somebody who has none."""
+        """All of a person's values; nothing of someone who has none."""
         return self.grams_of(person, self.of.get(person, ()))
 
     def grams_of(self, person: str, names: Iterable[str]) -> set[str]:
@@ -112,7 +112,7 @@ class Values:
     def shared(self, people: Sequence[str], grams: set[str], tests: int) -> tuple[str, ...]:
         """The values of one of `people` in a file that they all have and that is not all theirs.
 
-        Nothing unless even somebody who wrote all of them by mistake would have hit upon those of
+        Nothing unless even someone who wrote all of them by mistake would have hit upon those of
         one of the class with a probability of at most one in a thousand.
         """
         chances = self._chances(grams)
@@ -132,7 +132,7 @@ class Values:
         return ()
 
     def _chances(self, grams: set[str]) -> list[float]:
-        """For each kind the chance that somebody's value of it is among `grams`."""
+        """For each kind the chance that someone's value of it is among `grams`."""
         counts = [0] * len(self.parameters)
         for gram in grams & self._possible.keys():
             for number in self._possible[gram]:

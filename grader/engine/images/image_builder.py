@@ -210,7 +210,7 @@ class Work:
 
 
 def _tidy(client: DockerClient, catalogue: Catalogue) -> None:
-    """Leave the catalogue's images alone in the builder's engine (which nobody else uses)."""
+    """Leave the catalogue's images alone in the builder's engine (which no one else uses)."""
     for container in client.api.containers(all=True):
         client.api.remove_container(container["Id"], v=True, force=True)
     wanted = set(catalogue.tags)

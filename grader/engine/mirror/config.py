@@ -134,7 +134,7 @@ FETCH = """\
             error_page 500 502 503 504 = @down;
         }
         location @down {
-            # pip keeps an error of the server to itself, but not that nobody answered.
+            # pip keeps an error of the server to itself, but not that no one answered.
             if ($dd_hang_up) { return 444; }
             return 503 "%(down)s\\n";
         }

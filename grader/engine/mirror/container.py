@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from grader.engine.client import Engine
 LOCK_SECONDS = 600
 OLD_SECONDS = 24 * 3600
-"""Older than this, and used by nobody, it is made anew: with today's settings."""
+"""Older than this, and used by no one, it is recreated: with today's settings."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def make(engine: Engine, client: docker.DockerClient) -> str:
                 cap_add=["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID", "KILL"],
                 security_opt=["no-new-privileges"],
                 # It answers; it is no road from one network to another.
-                # Nor does it send anything to an address because somebody claimed to be there.
+                # Nor does it send anything to an address because someone claimed to be there.
                 sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.conf.all.rp_filter": "1"},
                 log_config=LogConfig(type="json-file", config=LOGS),
             ),

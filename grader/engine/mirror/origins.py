@@ -27,7 +27,7 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Public:
-    """Where distribution and pip look if nobody tells them, as their own files say (URLs).
+    """Where distribution and pip look if no one tells them, as their own files say (URLs).
 
     `security` are the names of one folder. Empty where nothing here says it.
     """
@@ -219,7 +219,7 @@ def _pip_environment(indexes: list[str], servers: list[str]) -> dict[str, str]:
     found = {
         "PIP_INDEX_URL": urls[0],
         "PIP_TRUSTED_HOST": " ".join(trusted),
-        # The mirror tries itself; and it may be just fetching the same for somebody else.
+        # The mirror tries itself; and it may be just fetching the same for someone else.
         "PIP_RETRIES": "2",
         "PIP_TIMEOUT": "300",
     }

@@ -1,6 +1,6 @@
 """Images from a registry instead of recipes, where the user says that one may be asked.
 
-Nobody is asked by default: a lab machine often has no way out, a look that fails takes long,
+No one is asked by default: a lab machine often has no way out, a look that fails takes long,
 and what is built from recipes is the same everywhere. A registry is asked
 
 * if one is named: `--registry HOST` or DRYDOCK_REGISTRY;

@@ -1,7 +1,7 @@
 """Requests at the nodes of a swarm while something happens to a service.
 
 One thread per node sends a request every so often, each on a connection of its own, so that
-each one is balanced anew and none is helped by an old connection.
+each one is balanced again and none is helped by an old connection.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Word:
 
 
 class Unreadable(Exception):
-    """A command line that cannot be read: why, and what mends it."""
+    """A command line that cannot be read: why, and what fixes it."""
 
     def __init__(self, reason: str, hint: str) -> None:
         super().__init__(reason)
@@ -233,7 +233,7 @@ def _not_closed(quote: str) -> Unreadable:
 def _refuse_control(char: str) -> None:
     if (ord(char) < 32 and char != "\t") or 127 <= ord(char) < 160 or char in "\u2028\u2029":
         raise Unreadable(
-            f"There is an invisible character in it (U+{ord(char):04X}).", "Type the line anew."
+            f"There is an invisible character in it (U+{ord(char):04X}).", "Type the line again."
         )
 
 

@@ -90,7 +90,7 @@ class Page:
         if answer is None:
             self._must_be_reachable(at or port)
             fail(
-                f"Nobody answers on port {port}.",
+                f"No one answers on port {port}.",
                 expected=expected,
                 actual="no answer",
                 hint="Does the server block say 'listen' with this port, and does nginx run?",

@@ -63,7 +63,7 @@ def must_serve(container: Running, image: Image, page: Page, explainer: Explaine
     heard = [s.port for s in container.listening() if s.from_outside]
     if answer is None and heard and port not in heard:
         fail(
-            f"Inside the container nobody listens on port {port}.",
+            f"Inside the container no one listens on port {port}.",
             expected=f"port {port}",
             actual=f"ports with a listener: {', '.join(map(str, heard))}",
             hint=f"listen {port}; in the image's nginx configuration. A port of the host comes in"

@@ -45,7 +45,7 @@ def build(
     seconds: float,
     arguments: Mapping[str, str] | None = None,
 ) -> Build:
-    """Build the folder `context` of the node; a mirror that is down is nobody's fault."""
+    """Build the folder `context` of the node; a mirror that is down is no one's fault."""
     keep = lab.limits["output_kb"] * 1000
     made = build_image(node, context, tag, seconds=seconds, arguments=arguments, keep=keep)
     blame_the_network(node, made.done)

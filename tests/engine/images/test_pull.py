@@ -115,8 +115,8 @@ def test_what_the_registry_has_is_pulled_and_the_rest_is_built(
 def test_a_registry_that_does_not_answer_is_said_once_and_done_without(
     engine: Any, recipes: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        made = images.build(engine, pull.choose(f"127.0.0.1:{nobody.getsockname()[1]}"))
+    with socket.socket() as no_one:
+        no_one.bind(("127.0.0.1", 0))
+        made = images.build(engine, pull.choose(f"127.0.0.1:{no_one.getsockname()[1]}"))
     assert {image["origin"] for image in made.images.values()} == {"built"}
     assert capsys.readouterr().err.count("does not answer") == 1

@@ -110,7 +110,7 @@ def test_a_build_that_failed_goes_on_where_it_was(
     with pytest.raises(EngineFault, match="two:1 could not be built"):
         images.ensure(engine)
     assert built(capsys.readouterr().err) == []
-    # The mended recipe is another version: what was made for the broken one counts.
+    # The fixed recipe is another version: what was made for the broken one counts.
     recipes.write("two/Dockerfile", "FROM one:1\nCOPY note /note\n")
     images.ensure(engine)
     assert built(capsys.readouterr().err) == ["two:1"]

@@ -15,7 +15,7 @@ def a_class(folder):
         folder,
         "lab4",
         entries=(Entry(ada, "class.zip: Ada_17", "2026-11-24T10:00:00+01:00", "ab", ("late",)),),
-        unmatched=(Unmatched("x.zip", "nobody's"),),
+        unmatched=(Unmatched("x.zip", "no one's"),),
         missing=(Person("s0000002"),),
         similarities=(Similarity("file", ("s0000001", "s0000003"), "blog/compose.yaml"),),
     )

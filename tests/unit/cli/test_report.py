@@ -20,7 +20,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def test_pages_and_points_are_written(results: Results) -> None:
-    assert main(["grade", "--out", str(results.folder)]) == 3  # somebody is not graded
+    assert main(["grade", "--out", str(results.folder)]) == 3  # someone is not graded
     assert "s0000001" in (results.folder / "grades.csv").read_text("utf-8-sig")
     assert "Ada Lovelace" in (results.folder / "class" / "index.html").read_text("utf-8")
 

@@ -50,14 +50,14 @@ def test_the_first_option_is_remembered_and_no_later_one(home: Path) -> None:
 
 
 def test_an_option_that_need_not_be_ones_own_is_not_remembered(home: Path) -> None:
-    """A tutor looks at somebody's folder; anybody looks at the demo student."""
+    """A tutor looks at someone's folder; anybody looks at the demo student."""
     assert student.choose(LAB4, "s1111111", at_home=False).note == ""
     assert student.choose(LAB4, LAB4.demo_student).note == ""
     assert student.choose(LAB4, None).how == "demo"
 
 
 def test_nobody_named_is_the_demo_student() -> None:
-    """pytest has no terminal, so nobody is asked."""
+    """pytest has no terminal, so no one is asked."""
     found = student.choose(LAB4, None)
     assert (found.id, found.how) == (LAB4.demo_student, "demo")
     assert "demo student" in found.note

@@ -114,7 +114,7 @@ def test_a_changed_check_runs_its_exercise_again(request_: submission.Request) -
 
 
 def changed_lab(request: submission.Request, old: str, new: str) -> submission.Request:
-    """The request after somebody edited lab.yaml."""
+    """The request after someone edited lab.yaml."""
     file = request.lab.folder / "lab.yaml"
     text = file.read_text(encoding="utf-8")
     assert old in text

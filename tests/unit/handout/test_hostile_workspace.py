@@ -26,7 +26,7 @@ from tests.unit import outside
 
 LAB4 = labfile.load("lab4")
 ME = "s1234567"
-SECRET = b"what nobody may see or lose\n"
+SECRET = b"what no one may see or lose\n"
 POSIX = pytest.mark.skipif(os.name != "posix", reason="links and pipes as POSIX has them")
 
 

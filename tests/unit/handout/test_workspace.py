@@ -322,7 +322,7 @@ def test_a_folder_in_a_files_place_is_named(toy: Lab, out: Path) -> None:
 
 
 def test_a_folder_that_lets_nobody_write_is_named(toy: Lab, out: Path) -> None:
-    """Also for root, whom permissions do not stop: procfs is nobody's to write."""
+    """Also for root, whom permissions do not stop: procfs is no one's to write."""
     if Path("/proc/self").is_dir():
         with pytest.raises(KitError, match="cannot be written"):
             workspace.write(toy, ME, Path("/proc/self/workspace"))

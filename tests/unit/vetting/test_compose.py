@@ -214,7 +214,7 @@ def test_a_tab_is_named_with_its_line(folder: Path) -> None:
         ("services:\n  web:\n    image: redis:7\n   ports: []\n", 4, "indentation"),
         ("services:\n  web:\n    image: 'redis:7\n", 3, "quote"),
         ("services:\n  web:\n    build: .\n    build: .\n", 4, "twice"),
-        ("services:\n  web: *nobody\n", 2, "*"),
+        ("services:\n  web: *no one\n", 2, "*"),
         ("services: !!python/object/apply:os.system ['true']\n", 1, "tag"),
         ("services: {}\n---\nservices: {}\n", 2, "two documents"),
     ],

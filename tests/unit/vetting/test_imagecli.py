@@ -93,7 +93,7 @@ def test_what_is_not_run_is_refused_with_a_reason(line: str, reason: str) -> Non
         ("docker-compose up", "Compose is next week"),
         ("docker compose up", "Compose is next week"),
         ("docker image save page", "The registry is there"),
-        ("docker image prune", "Name what shall be removed"),
+        ("docker image prune", "Name what to remove"),
         ("docker container exec registry sh", "`docker logs` shows"),
         ("docker imagse", "Did you mean `docker images`?"),
         ("docker swarm init", "It is about run, tag, push"),

@@ -114,7 +114,7 @@ def _installs_nothing(rebuilt: Rebuilt, what: str) -> None:
             f"Packages are installed again, though only {what} has changed.",
             expected="the installing step from the build's cache",
             actual=again[0].name or "packages are fetched or unpacked",
-            hint="Steps after a COPY whose files have changed are done anew: install first, in a"
+            hint="Steps after a COPY whose files have changed are done again: install first, in a"
             " RUN of its own, and copy then.",
             log=rebuilt.build.done.tail(60),
         )
@@ -141,7 +141,7 @@ def check_secret(image: Image, key: str, variant: dict[str, Any]) -> None:
 @check(points=3)
 def check_notes(other_notes: Build, image: Image, mark: str, build_seconds: float) -> None:
     """The folder notes is no part of the build: it is not in the image, and a change in it makes no
-    step anew."""
+    step again."""
     must_have_worked(
         other_notes.done,
         "docker build after a change of notes/",
@@ -159,11 +159,11 @@ def check_notes(other_notes: Build, image: Image, mark: str, build_seconds: floa
             hint="Name notes in .dockerignore, or copy only what is needed.",
         )
     if list(other_notes.image.layers) != list(image.layers):
-        anew = [s.name for s in buildlog.read(other_notes.done.out) if _is_done(s)]
+        again = [s.name for s in buildlog.read(other_notes.done.out) if _is_done(s)]
         fail(
-            "A change in notes/ made steps anew.",
+            "A change in notes/ made steps again.",
             expected="all steps from the build's cache",
-            actual="; ".join(anew) or "other layers than before",
+            actual="; ".join(again) or "other layers than before",
             hint="COPY . takes everything that .dockerignore does not name: name notes there.",
             log=other_notes.done.tail(60),
         )

@@ -1,6 +1,6 @@
 """What is done with a submission of the exercise layers: it is built, changed, and built again.
 
-The given files are the kit's own, with a key that nobody could know before.
+The given files are the kit's own, with a key that no one could know before.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def settle(look: Callable[[], tuple[T, float | None]], within: float) -> T | Non
     """The first true answer of `look` within so many seconds, else None.
 
     `look` also says for how many seconds an answer that is not true must last to be final,
-    None if time may still mend it: nobody waits a minute for what has crashed for good.
+    None if time may still fix it: no one waits a minute for what has crashed for good.
     """
     since: float | None = None
 

@@ -71,7 +71,7 @@ def check_counter_counts(counter: Counter) -> None:
 @check(
     points=0.5,
     needs=["counter_starts"],
-    hint="`up` makes a container anew if its settings or its image are not what they were: look for"
+    hint="`up` recreates a container if its settings or its image are not what they were: look for"
     " a value or file that changes by itself.",
 )
 def check_counter_unchanged(counter: Counter) -> None:
@@ -110,7 +110,7 @@ def check_counter_restart(counter: Counter) -> None:
     " one is not found again by the next container.",
 )
 def check_counter_recreate(counter: Counter) -> None:
-    """The counter goes on counting after the redis container was removed and made anew."""
+    """The counter goes on counting after the redis container was removed and recreated."""
     counter.ensure_up()
     before = counter.count("before redis is removed")
     old = {c.id for c in counter.containers("redis")}

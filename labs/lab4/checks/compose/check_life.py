@@ -81,7 +81,7 @@ def check_life_scaled(scene: Scene) -> None:
     gone = [c.name for c in before.pages if c.id not in ids(now.pages)]
     if len(before.pages) <= wanted and gone:
         scene.fail(
-            f"{', '.join(gone)} was made anew.",
+            f"{', '.join(gone)} was recreated.",
             expected="more containers beside those that ran",
             actual=now.in_words,
         )
@@ -100,7 +100,7 @@ def check_life_kept(scene: Scene) -> None:
             f"{', '.join(lost)} did not stay.",
             expected="the containers that ran before are still the same ones",
             actual=now.in_words,
-            hint="compose.yaml has changed, so `up` makes them anew unless it is told"
+            hint="compose.yaml has changed, so `up` recreates them unless it is told"
             " --no-recreate.",
         )
     if len(running(now.pages)) != wanted:
@@ -131,9 +131,9 @@ def check_life_recreated(scene: Scene) -> None:
             f"{', '.join(same)} is still the same container." if same else "No page runs now.",
             expected="page runs in new containers only",
             actual=now.in_words,
-            hint="`docker compose up -d --force-recreate --no-deps page` makes them anew.",
+            hint="`docker compose up -d --force-recreate --no-deps page` recreates them.",
         )
-    untouched(scene, before, now, "Making page anew", "--no-deps leaves alone what page needs.")
+    untouched(scene, before, now, "Recreating page", "--no-deps leaves alone what page needs.")
 
 
 @step_check("rebuild", points=0.5, change=rewritten)

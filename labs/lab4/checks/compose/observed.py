@@ -12,7 +12,7 @@ KILLED = 137
 
 
 def edited(files: Files) -> Files:
-    """compose.yaml with another value in it, so that `up` would make page anew."""
+    """compose.yaml with another value in it, so that `up` would recreate page."""
     text = files["compose.yaml"].replace(b'EDITION: "1"', b'EDITION: "2"')
     return {**files, "compose.yaml": text}
 

@@ -36,7 +36,7 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"container (\S+) has no healthcheck configured",
-        "Nobody can wait for {1} to be healthy: it has no health check.",
+        "No one can wait for {1} to be healthy: it has no health check.",
         "`condition: service_healthy` needs a `healthcheck:` in the service that is waited for.",
     ),
     (

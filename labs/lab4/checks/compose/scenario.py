@@ -2,7 +2,7 @@
 
 What is played on is the kit's own small application (templates/lab4/compose), so that nothing of
 this depends on the student's counter or blog. Before some steps the kit changes a file of it, as
-somebody who works on it would.
+someone who works on it would.
 """
 
 from __future__ import annotations

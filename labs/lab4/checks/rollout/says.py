@@ -1,4 +1,4 @@
-"""What `docker stack deploy` says, for somebody who sees it for the first time."""
+"""What `docker stack deploy` says, for someone who sees it for the first time."""
 
 from __future__ import annotations
 

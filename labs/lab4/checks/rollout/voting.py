@@ -57,7 +57,7 @@ class Voting(Deployed):
         return found
 
     def vote(self, option: str) -> None:
-        """One vote of a voter that nobody has seen before."""
+        """One vote of a voter that no one has seen before."""
         form = {"vote": option, "voter": secrets.token_hex(8)}
         place = self.place("vote")
 

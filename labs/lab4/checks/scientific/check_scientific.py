@@ -191,8 +191,8 @@ def check_rebuilds_from_cache(rebuilt: Rebuilt, image: Image, build_seconds: flo
             f"{', '.join(again_installed)} are installed again though only analysis.py has"
             " changed.",
             expected="the installing steps from the build's cache",
-            actual=f"{len(fresh)} layers made anew, packages among them",
-            hint="Steps after a COPY whose files have changed are done anew: install first, with"
+            actual=f"{len(fresh)} layers recreated, packages among them",
+            hint="Steps after a COPY whose files have changed are done again: install first, with"
             " COPY of requirements.txt alone if you have one, and COPY analysis.py afterwards.",
             log=rebuilt.build.done.tail(60),
         )
@@ -201,7 +201,7 @@ def check_rebuilds_from_cache(rebuilt: Rebuilt, image: Image, build_seconds: flo
         fail(
             "The change has not come into the image.",
             expected="the analysis.py of the folder scientific/",
-            actual=f"{len(fresh)} layers made anew, none with the new line in it",
+            actual=f"{len(fresh)} layers recreated, none with the new line in it",
             hint="COPY analysis.py … takes it from your folder.",
             log=rebuilt.build.done.tail(60),
         )
@@ -298,7 +298,7 @@ def check_jupyter_answers(
 
 
 def _silent(jupyter: Running, port: int, within: float) -> None:
-    """Fail: nobody answers at the port."""
+    """Fail: no one answers at the port."""
     state, log = jupyter.now(), jupyter.log()
     heard = jupyter.listening()
     if not state.running:
@@ -311,12 +311,12 @@ def _silent(jupyter: Running, port: int, within: float) -> None:
         reason = "Jupyter answers inside the container only."
         hint = "By itself it listens on 127.0.0.1. Let it take visitors from outside: --ip=0.0.0.0"
     else:
-        reason = f"Nobody answered on port {port} within {within:.0f} s."
+        reason = f"No one answered on port {port} within {within:.0f} s."
         hint = f"Jupyter's port in the container is {JUPYTER_PORT}. Does CMD start it?"
     fail(
         reason,
         expected=f"Jupyter, on the container's port {JUPYTER_PORT}",
-        actual=f"listening: {', '.join(f'{s.address}:{s.port}' for s in heard) or 'nobody'}"
+        actual=f"listening: {', '.join(f'{s.address}:{s.port}' for s in heard) or 'no one'}"
         if state.running
         else f"exit code {state.exit_code}",
         hint=hint,

@@ -28,7 +28,7 @@ RESULTS = "/drydock/scientific-results"
 TAG, AGAIN = "submission/scientific", "submission/scientific:again"
 GIVEN = "analysis.py"
 GIVEN_SHA256 = "3af0e2d06ab77af0b95330cc71c9d9174ed10119290b03d34ff10327c29f5f72"
-"""Of the file that is handed out. It stands here so that another analysis grades anew."""
+"""Of the file that is handed out. It stands here so that another analysis grades again."""
 
 JUPYTER_PORT = 8888
 ANALYSIS_SECONDS = 120

@@ -76,7 +76,7 @@ def roles(scene: Scene) -> None:
 
 
 def listed(scene: Scene) -> None:
-    """manager1 answers with all nodes. What was typed there nobody can tell."""
+    """manager1 answers with all nodes. What was typed there no one can tell."""
     manager = scene.swarm.manager()
     done = manager.run(["docker", "node", "ls"], timeout=scene.seconds(30))
     missing = [n.name for n in scene.scenario.target.nodes if n.name not in done.out]
@@ -129,7 +129,7 @@ def brought_back(scene: Scene) -> None:
 
 
 def moved_off(tasks: Sequence[Mapping[str, Any]], node_id: str) -> bool:
-    """Whether a task was shut down on a node and made anew elsewhere, with nothing else changed.
+    """Whether a task was shut down on a node and recreated elsewhere, with nothing else changed.
 
     `tasks` are the Engine API's. Updates shut tasks down as well, but change their spec.
     """

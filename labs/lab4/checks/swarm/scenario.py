@@ -27,7 +27,7 @@ from .probe import Probe
 T = TypeVar("T")
 
 LISTENING = 60
-"""Seconds after which nobody listens any longer, however slow the nodes are."""
+"""Seconds after which no one listens any longer, however slow the nodes are."""
 
 COMMAND_SECONDS = 90
 AFTER_A_LONG_ONE = 20

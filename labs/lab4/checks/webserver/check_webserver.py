@@ -134,7 +134,7 @@ def check_services_listen(
     others = ", ".join(str(s.port) for s in machine.listening()) or "none"
     if not heard():
         fail(
-            f"Nobody listens on your port {port}.",
+            f"No one listens on your port {port}.",
             expected=f"a socket that listens on port {port}",
             actual=f"ports with a listener: {others}",
             hint=f"listen {port}; in your server block, and restart nginx after the change.",

@@ -137,8 +137,8 @@ CHECK = (*EXERCISE, "checks", 0)
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (at("student", value="s0000002"), "somebody else"),
-        (at("lab", value="lab4"), "somebody else"),
+        (at("student", value="s0000002"), "someone else"),
+        (at("lab", value="lab4"), "someone else"),
         (at("student", value=7), "$.student"),
         (at("exercises", value=[]), "not what was asked for"),
         (at(*EXERCISE, "key", value="0" * 64), "not what was asked for"),

@@ -44,9 +44,9 @@ class Executor:
     def __init__(self) -> None:
         self.deeds: dict[str, list[Deed]] = {}
         self.trouble: Trouble | None = None
-        self.mends = 0
+        self.fixes = 0
         self.after = 1
-        """After how many looks a trouble is mended."""
+        """After how many looks a trouble is fixed."""
         self.order: list[str] = []
         self.beside: list[int] = []
         self.held = False
@@ -84,9 +84,9 @@ class Executor:
     def ill(self) -> Trouble | None:
         return self.trouble
 
-    def mend(self, trouble: Trouble) -> Trouble | None:
-        self.mends += 1
-        if self.mends < self.after:
+    def recover(self, trouble: Trouble) -> Trouble | None:
+        self.fixes += 1
+        if self.fixes < self.after:
             return trouble
         self.trouble = None
         return None
@@ -192,7 +192,7 @@ def test_what_an_earlier_version_graded_is_kept_and_named(place: Place) -> None:
     changed = place.results.submission(STUDENTS[1]) / "numbers/number.txt"
     changed.write_text("2")
     found = place.run()
-    assert found.graded == [STUDENTS[1]], "changed files are graded anew all the same"
+    assert found.graded == [STUDENTS[1]], "changed files are graded again all the same"
     assert tuple(found.older) == (STUDENTS[0], *STUDENTS[2:])
 
 
@@ -248,11 +248,11 @@ def test_an_outage_pauses_and_everybody_it_hit_is_graded_again(place: Place) -> 
     found = place.run()
     assert sorted(found.graded) == [*STUDENTS]
     assert found.left == {}
-    assert place.executor.mends == 3
+    assert place.executor.fixes == 3
     assert not place.executor.held
     said = place.said
     assert said.count("Paused: The engine does not answer. Start it.") == 1
-    assert said.index("Paused") < said.index("It is mended")
+    assert said.index("Paused") < said.index("It is fixed")
     assert "set aside" not in said
 
 

@@ -29,7 +29,7 @@ def test_an_engine_that_is_ill_opens_at_once_and_is_nobodys_fault() -> None:
     breaker.fault("s1", "no answer", DEAD)
     assert breaker.trouble == DEAD
     breaker.fault("s2", "no answer", None)
-    breaker.mended()
+    breaker.recovered()
     assert not breaker.open
     assert breaker.verdict("s1", alone=False) == "again"
     assert breaker.verdict("s2", alone=False) == "again"
@@ -58,7 +58,7 @@ def test_after_a_row_with_a_well_engine_each_is_graded_alone() -> None:
     breaker = Breaker(in_a_row=2)
     breaker.fault("s1", "odd", None)
     breaker.fault("s2", "odd", None)
-    breaker.mended()
+    breaker.recovered()
     assert breaker.verdict("s1", alone=False) == "alone"
 
 
@@ -66,7 +66,7 @@ def test_those_who_failed_just_before_an_outage_was_seen_were_hit_by_it() -> Non
     breaker = Breaker()
     breaker.fault("s1", "odd", None)
     breaker.fault("s2", "no answer", DEAD)
-    breaker.mended()
+    breaker.recovered()
     assert breaker.verdict("s1", alone=False) == "again"
 
 
@@ -75,7 +75,7 @@ def test_a_submission_that_brings_the_engine_down_each_time_is_left_at_last() ->
     verdicts = []
     for _ in range(4):
         breaker.fault("s1", "no answer", DEAD)
-        breaker.mended()
+        breaker.recovered()
         verdicts.append(breaker.verdict("s1", alone="alone" in verdicts))
     assert verdicts == ["again", "again", "alone", "leave"]
 
@@ -84,6 +84,6 @@ def test_a_full_disk_opens_it_and_who_fails_meanwhile_is_graded_again() -> None:
     breaker = Breaker()
     breaker.trip(Trouble("disk", "full", "free some"))
     breaker.fault("s1", "No space left on device", None)
-    breaker.mended()
+    breaker.recovered()
     assert breaker.verdict("s1", alone=False) == "again"
     assert breaker.verdict("s1", alone=False) == "alone", "only what hit it is forgiven"

@@ -5,8 +5,8 @@ Moodle, mod/assign/feedback/offline (importgradeslib.php, locallib.php) of githu
 - columns are found by exact header, in the importing person's language; Identifier, Grade and
   Last modified (grade) must be there, else the file is refused;
 - the participant's number is what follows the word for "Participant" in Identifier;
-- a grade above the maximum, a locked one, one of somebody else: skipped without a word;
-- an empty grade is skipped: nobody gets a zero by it;
+- a grade above the maximum, a locked one, one of someone else: skipped without a word;
+- an empty grade is skipped: no one gets a zero by it;
 - numbers are read with a decimal point, or with the decimal sign of Moodle's language;
 - feedback comments are HTML; the file is read by PHP's fgetcsv, where a backslash before a
   quotation mark is an escape.
@@ -52,7 +52,7 @@ WORKSHEET = ENGLISH + (
     'Participant 17,"Lovelace, Ada",ada@example.org,Submitted for grading,,105.50,Yes,-,-,\n'
     "Participant 18,Björn Ødegård,bjoern@example.org,Submitted for grading,,105.50,Yes,-,-,\n"
     "Participant 19,Carla Gómez,carla@example.org,Submitted for grading,12.00,105.50,Yes,-,-,\n"
-    "Participant 99,=Nobody(),nobody@example.org,No submission,,105.50,Yes,-,-,\n"
+    "Participant 99,=No one(),no one@example.org,No submission,,105.50,Yes,-,-,\n"
 )
 LANGUAGES = {
     "English": (ENGLISH, "Participant ", "Yes"),
@@ -187,7 +187,7 @@ def test_what_is_not_filled_in_is_listed(graded: list[Row], tmp_path: Path) -> N
     text = WORKSHEET + "Participant 17,Ada again,ada@example.org,x,,105.50,Yes,-,-,\n"
     export = moodle.export(graded, table(tmp_path, text))
     notes = "\n".join(export.notes)
-    assert "Participant 99, =Nobody(), nobody@example.org: in the worksheet, but not in" in notes
+    assert "Participant 99, =No one(), no one@example.org: in the worksheet, but not in" in notes
     assert "s0000001 has a row already" in notes
     assert "s0000003 (Carla Gómez): not gradable." in notes
     assert export.filled == 2

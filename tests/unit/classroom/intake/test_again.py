@@ -39,7 +39,7 @@ def test_a_second_time_leaves_what_has_not_changed_where_it_is(klass):
     first = klass.gather(source)
     kept = {e.person.id: first.submission(e.person.id).stat().st_ino for e in first.entries}
     (source / "s0000001/words/words.txt").write_text("new")
-    (klass.out / "submissions/s0000002/words/words.txt").write_text("somebody's pencil")
+    (klass.out / "submissions/s0000002/words/words.txt").write_text("someone's pencil")
     second = klass.gather(source)
     now = {e.person.id: second.submission(e.person.id).stat().st_ino for e in second.entries}
     assert {s for s in kept if kept[s] != now[s]} == {"s0000001", "s0000002"}

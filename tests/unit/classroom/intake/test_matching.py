@@ -1,4 +1,4 @@
-"""What LMSs write into names is read back, and a person is found by it or by nobody's guess."""
+"""What LMSs write into names is read back, and a person is found by it or by no one's guess."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tutor's marks: rubric, answers out of notebooks that nobody trusts, marks.csv, nbgrader."""
+"""The tutor's marks: rubric, answers out of notebooks that no one trusts, marks.csv, nbgrader."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_files_of_spreadsheets_are_read(results: Results, content: str, encoding
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("s9999999,tutorial4-q1,5,1,", "line 2, column student: nobody of this class"),
+        ("s9999999,tutorial4-q1,5,1,", "line 2, column student: no one of this class"),
         ("s0000001,tutorial4-q9,5,1,", "line 2, column question: there is no question"),
         ("s0000001,tutorial4-q1,5,5.5,", "line 2, column points: 5.5 is more than the 5"),
         ("s0000001,tutorial4-q1,5,good,", "line 2, column points: 'good' is no number"),
@@ -282,7 +282,7 @@ def test_codes_are_taken_for_their_students(results: Results) -> None:
 
 
 def test_another_class_has_other_codes(results: Results, tmp_path: Path) -> None:
-    """So trying all IDs, of which there are few, tells nobody who is who."""
+    """So trying all IDs, of which there are few, tells no one who is who."""
     other = graded_class.make(tmp_path / "other")
     assert pseudonym.codes(other)[ADA.id] != pseudonym.codes(results)[ADA.id]
     assert (results.folder / pseudonym.FILE).stat().st_mode & 0o077 == 0 or os.name != "posix"

@@ -106,7 +106,7 @@ def test_summary_counts_everybody_once(named: str, everybody: Results) -> None:
         "partly graded": "3",
         "not graded": "1",
         "handed in nothing": "2",
-        "of nobody known": "1",
+        "of no one known": "1",
     }
 
 
@@ -233,7 +233,7 @@ def test_a_class_of_none_or_one_has_a_page(tmp_path: Path, size: int) -> None:
         record.save(found, people.record_file(made.student(0)))
     page = classpage.render(people, LAB)
     assert Outline(page).unclosed == []
-    assert ("Nobody's work is wholly graded" in html.unescape(page)) is (size == 0)
+    assert ("No one's work is wholly graded" in html.unescape(page)) is (size == 0)
 
 
 def test_three_hundred_students_make_a_page_that_loads_at_once(tmp_path: Path) -> None:

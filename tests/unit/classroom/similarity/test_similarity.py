@@ -1,4 +1,4 @@
-"""Shared values and files are found, and chance, starters and small things accuse nobody."""
+"""Shared values and files are found, and chance, starters and small things accuse no one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ IDS = [f"s{3000000 + 37 * n}" for n in range(6)]
 PECULIAR = """\
 # my own notes: the cache has to be warm before the front asks for it
 FROM python:3.11
-WORKDIR /srv/kept-by-nobody-else
-ENV LOOKS_LIKE=nobody-elses-work
+WORKDIR /srv/kept-by-no one-else
+ENV LOOKS_LIKE=no one-elses-work
 COPY tools/warm-the-cache.py tools/
 RUN python tools/warm-the-cache.py --twice
 LABEL remark="the second run is the one that counts"
