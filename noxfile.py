@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import nox
 
 HERE = Path(__file__).parent
+KIT = HERE / ".nox" / "kit"
 LABS = sorted(file.parent.name for file in (HERE / "labs").glob("*/lab.yaml"))
 nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lab4"]
+
+
+session = nox.session(venv_backend="none")
+"""A session of the kit: all of them share one environment."""
+
+
+def python(session: nox.Session, extras: str = "") -> str:
+    """The Python of the kit's environment, made and filled unless just that was done before."""
+    found = KIT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not found.is_file():
+        session.run(sys.executable, "-m", "venv", str(KIT), external=True, silent=True)
+    wanted = hashlib.sha256((HERE / "pyproject.toml").read_bytes() + extras.encode()).hexdigest()
+    stamp = KIT / "drydock-installed"
+    done = stamp.read_text(encoding="utf-8").split() if stamp.is_file() else []
+    if wanted not in done:
+        session.log("Installing the kit (once)")
+        install = ("-m", "pip", "install", "--disable-pip-version-check", "-e", f".{extras}")
+        session.run(str(found), *install, external=True, silent=True)
+        stamp.write_text("\n".join([*done, wanted]), encoding="utf-8")
+    return str(found)
 
 
 def install(session: nox.Session, extras: str = "") -> None:
@@ -27,11 +50,16 @@ def install(session: nox.Session, extras: str = "") -> None:
 
 
 def kit(
-    session: nox.Session, *args: str, ok: tuple[int, ...] = (0,), interrupt_seconds: float = 0.3
+    session: nox.Session,
+    *args: str,
+    ok: tuple[int, ...] = (0,),
+    interrupt_seconds: float = 0.3,
+    extras: str = "",
 ) -> None:
-    """`interrupt_seconds`: seconds after Ctrl-C until it is killed."""
+    """Run a command of the kit; `interrupt_seconds` after Ctrl-C it is killed."""
     session.run(
-        *("python", "-m", "grader", *args),
+        *(python(session, extras), "-m", "grader", *args),
+        external=True,
         success_codes=list(ok),
         silent=False,
         interrupt_timeout=interrupt_seconds,
@@ -47,7 +75,6 @@ def practical(lab: str) -> Callable[[nox.Session], None]:
     """The session that students call by their lab's name."""
 
     def graded(session: nox.Session) -> None:
-        install(session)
         # Ctrl-C is the usual end of --watch.
         interrupt_seconds = 60 if "--watch" in session.posargs else 0.3
         kit(session, "check", lab, *session.posargs, ok=(0, 1), interrupt_seconds=interrupt_seconds)
@@ -57,51 +84,45 @@ def practical(lab: str) -> Callable[[nox.Session], None]:
 
 
 for each in LABS:
-    nox.session(name=each)(practical(each))
+    nox.session(name=each, venv_backend="none")(practical(each))
 
 
-@nox.session
+@session
 def demo(session: nox.Session) -> None:
     """Grade the demo student's finished lab: what full marks look like: nox -s demo [-- LAB]."""
-    install(session)
     kit(session, "check", *named(session.posargs), "--demo")
 
 
-@nox.session
+@session
 def submit(session: nox.Session) -> None:
     """Pack your work to hand it in: nox -s submit [-- LAB --student ID]."""
-    install(session)
     kit(session, "submit", *named(session.posargs))
 
 
-@nox.session
+@session
 def grade(session: nox.Session) -> None:
     """Grade a class: nox -s grade -- SUBMISSIONS [--lab LAB --roster CSV --out DIR]."""
     clustered = any(word.startswith("--cluster") for word in session.posargs)
     extras = "[cluster]" if clustered else ""
-    install(session, extras)
     # After Ctrl-C all sandboxes are removed before it ends.
-    kit(session, "grade", *session.posargs, ok=(0,), interrupt_seconds=120)
+    kit(session, "grade", *session.posargs, interrupt_seconds=120, extras=extras)
 
 
-@nox.session
+@session
 def worker(session: nox.Session) -> None:
     """Grade for another machine's batch: nox -s worker -- ADDRESS (or --scheduler)."""
-    install(session, "[cluster]")
-    kit(session, "worker", *session.posargs, interrupt_seconds=120)
+    kit(session, "worker", *session.posargs, interrupt_seconds=120, extras="[cluster]")
 
 
-@nox.session
+@session
 def handout(session: nox.Session) -> None:
     """Write a workspace, or give a file back: nox -s handout -- lab4 [--restore FILE]."""
-    install(session)
     kit(session, "handout", *named(session.posargs))
 
 
-@nox.session
+@session
 def swarm(session: nox.Session) -> None:
     """Three-node swarm to type at: nox -s swarm -- up|status|join|ssh|watch|env|down."""
-    install(session)
     words = session.posargs or ["status"]
     ok: tuple[int, ...] = (0,)
     if words[0] == "status":
@@ -112,38 +133,33 @@ def swarm(session: nox.Session) -> None:
     kit(session, "swarm", *words, ok=ok, interrupt_seconds=60 if words[0] == "watch" else 0.3)
 
 
-@nox.session
+@session
 def marks(session: nox.Session) -> None:
     """The page of answers to mark and marks.csv: nox -s marks -- RESULTS [--anonymous]."""
-    install(session)
     kit(session, "marks", *session.posargs)
 
 
-@nox.session
+@session
 def export(session: nox.Session) -> None:
     """A class's points for an LMS: nox -s export -- FORMAT RESULTS [--worksheet FILE]."""
-    install(session)
     kit(session, "export", *session.posargs)
 
 
-@nox.session
+@session
 def release(session: nox.Session) -> None:
     """Make the zip that students get: nox -s release [-- LAB --out FILE]."""
-    install(session)
     kit(session, "release", *named(session.posargs))
 
 
-@nox.session
+@session
 def doctor(session: nox.Session) -> None:
     """Say what is there, what is missing, and what fixes it."""
-    install(session)
     kit(session, "doctor", *session.posargs)
 
 
-@nox.session
+@session
 def box(session: nox.Session) -> None:
     """Build the Vagrant box, images in it: nox -s box [-- FOLDER --exercise NAME --no-images]."""
-    install(session)
     kit(session, "box", *session.posargs)
 
 
@@ -175,10 +191,9 @@ def vm_tests(session: nox.Session) -> None:
     session.run("python", "-m", "tests.vms", *session.posargs)
 
 
-@nox.session
+@session
 def examples(session: nox.Session) -> None:
     """Run every example of the lab and compare it with what is expected."""
-    install(session)
     kit(session, "examples", *named(session.posargs))
 
 

@@ -184,7 +184,7 @@ def _written(lab: Lab) -> dict[str, Packed]:
     values = {"lab": lab}
     made = rendering.render(paths.TEMPLATES / "release", values)
     made["pyproject.toml"] = _sections((paths.KIT / "pyproject.toml").read_text("utf-8")).encode()
-    sessions = set(re.findall(r"@nox\.session\ndef (\w+)", made["noxfile.py"].decode("utf-8")))
+    sessions = set(re.findall(r"@session\ndef (\w+)", made["noxfile.py"].decode("utf-8")))
     for page in DOCS:
         text = (paths.KIT / "docs" / page).read_text(encoding="utf-8")
         made[f"docs/{page}"] = _for_students(text, lab, sessions).encode("utf-8")
