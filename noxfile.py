@@ -122,7 +122,7 @@ def handout(session: nox.Session) -> None:
 
 @session
 def swarm(session: nox.Session) -> None:
-    """Three-node swarm to type at: nox -s swarm -- up|status|join|ssh|watch|env|down."""
+    """A three-node swarm of your own: nox -s swarm -- up|status|join|ssh|watch|env|down."""
     words = session.posargs or ["status"]
     ok: tuple[int, ...] = (0,)
     if words[0] == "status":
@@ -205,6 +205,20 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site, every link checked: build/site/index.html."""
+    install(session, "[docs]")
+    session.run("mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure which branches of grader/ the unit and engine tests run: nox -s coverage."""
+    install(session, "[tests,cluster]")
+    session.run("python", "-m", "pytest", "--cov", "tests/unit", "tests/engine", *session.posargs)
 
 
 @nox.session

@@ -23,7 +23,7 @@ _ALL = {
     "export": "a class's points for an LMS or a spreadsheet",
     "report": "make the pages of a record or of a class again",
     "images": "build, list, save, load or verify the image set",
-    "swarm": "machines to type at: manager1, worker1, worker2; with a swarm if you like",
+    "swarm": "a swarm of your own: manager1, worker1, worker2",
     "box": "build the Vagrant box for rooms without network",
     "engine": "start, stop or look at the kit's own Docker engine",
     "doctor": "say what is there, what is missing, and what fixes it",

@@ -1,4 +1,4 @@
-"""`swarm up|status|join|ssh|watch|env|down`: machines to type at."""
+"""`swarm up|status|join|ssh|watch|env|down`: a swarm of your own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MACHINE_PAUSE = 2.0
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "swarm",
-        help="machines to type at: manager1, worker1, worker2",
+        help="a swarm of your own: manager1, worker1, worker2",
         description="Three machines with Docker engines for class and practice. They come up "
         "without a swarm: making it is the exercise (up --join or join does it for you).",
         epilog=EXAMPLE,

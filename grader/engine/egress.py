@@ -1,7 +1,7 @@
 """What a node's network may reach: decided here and nowhere else.
 
 A sandbox's network has no way out but the class mirror (grader.engine.mirror), which has
-Debian and Python packages. A builder's and that of machines to type at is an ordinary one.
+Debian and Python packages. A builder's and that of machines of one's own is an ordinary one.
 Docker Hub is nowhere to be reached, so that every image is one of the set.
 """
 

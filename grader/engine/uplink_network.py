@@ -1,4 +1,4 @@
-"""Networks with a way out: a builder's, the mirror's, those of machines to type at."""
+"""Networks with a way out: a builder's, the mirror's, those of machines of one's own."""
 
 from __future__ import annotations
 
