@@ -217,7 +217,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Measure which branches of grader/ the unit and engine tests run: nox -s coverage."""
-    install(session, "[tests,cluster]")
+    install(session, "[tests,cluster,coverage]")
     session.run("python", "-m", "pytest", "--cov", "tests/unit", "tests/engine", *session.posargs)
 
 
