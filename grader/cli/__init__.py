@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m grader",
+        prog="drydock" if Path(sys.argv[0]).stem == "drydock" else "python -m grader",
         description="Drydock: individual Docker practicals, graded by running them.",
         epilog="Each command explains itself with an example: python -m grader check --help",
     )
