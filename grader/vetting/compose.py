@@ -24,6 +24,9 @@ from grader.vetting.dockerfile import reference
 from grader.vetting.variables import Variables
 from grader.vetting.yamlfile import Key, Refused, YamlFile
 
+_UNUSUAL = re.compile(r"[^\x21-\x7e]")
+"""No image has such a character; a `$` for a variable is an ordinary one."""
+
 NAMES = (
     "compose.yaml",
     "compose.yml",
@@ -199,6 +202,11 @@ def _service(place: Place, builds: dict[str, dict[str, Any]]) -> Service:
     image = body.get("image")
     if image is not None and not isinstance(image, str):
         place.at("image", image).refuse("An image is a text like `redis:7`.", "Put it in quotes.")
+    if image is not None and _UNUSUAL.search(image.strip(" \t\n")):
+        place.at("image", image).refuse(
+            "The image's name has a character that no image's name has.",
+            "Type the name again: white space that is not an ordinary blank comes from copying.",
+        )
     said = body.get("build")
     if said is not None and not isinstance(said, (str, dict)):
         place.at("build", said).refuse(

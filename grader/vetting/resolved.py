@@ -100,6 +100,10 @@ def compose(answer: str, text: compose_text.ComposeFile, root: str) -> ComposeDo
     for service in data["services"].values():
         # Only `watch` reads it, which is never run.
         service.pop("develop", None)
+        build = service.get("build")
+        if isinstance(build, dict) and not build.get("context"):
+            # Compose leaves out an empty one (`build: $UNSET`), and builds the project's folder.
+            build["context"] = root
     file = _ResolvedFile(f"{name} (as Compose reads it)", data, None, text.texts)
     try:
         _relative_to(root, data, file)

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,8 +67,12 @@ def greedy(node: SandboxNode, call: str, users: int, number: int | None) -> Iter
         if "\n" in said:
             break
     assert "taken" in said, said
-    process = node.outer.api.exec_inspect(made["Id"])["Pid"]
-    assert process > 1, "it has not ended"  # 0 would be this process's own group
+    deadline = time.monotonic() + 30
+    # What it says may come before the engine has noted that it runs.
+    while not (process := node.outer.api.exec_inspect(made["Id"])["Pid"]):
+        assert time.monotonic() < deadline, "the engine knows no process of it"
+        time.sleep(0.05)
+    assert process > 1
     try:
         yield [int(word.strip(",")) for word in said.split() if word.strip(",").isdigit()]
     finally:

@@ -136,7 +136,8 @@ def _correct(record: dict[str, Any] | None) -> Iterator[str]:
     own = [c for c in checks if not c["id"].startswith(("compose.blog", "compose.life"))]
     own = [c for c in own if not c["id"].startswith("rollout.voting") or c["outcome"] == "passed"]
     for check in own:
-        if check["outcome"] != "passed":
+        # What this machine cannot show (no ip_vs in its kernel) has no points to lose.
+        if check["outcome"] != "passed" and check["why"] != "target":
             yield f"The correct submission lost points: {check['id']}: {_cause(check, None)[:500]}"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from grader.vetting import resolved
 from grader.vetting.compose import ComposeFile, read
 from grader.vetting.envfile import read as read_env
 from grader.vetting.variables import fill_in
@@ -329,3 +330,23 @@ def test_a_file_that_is_called_otherwise_is_named(
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused):
         read(tmp_path / "none", "counter")
+
+
+@pytest.mark.parametrize("image", ["redis:7\u00a0", "\u2003redis:7", "redis:\u200b7", "red is:7"])
+def test_an_image_with_a_strange_character_is_refused(tmp_path: Path, image: str) -> None:
+    text = f"services: {{web: {{image: '{image}'}}}}\n"
+    (tmp_path / "compose.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(Refused, match="no image's name has"):
+        read(tmp_path, "counter")
+
+
+def test_a_build_of_nothing_is_a_build_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {web: {build: $V}}\n", encoding="utf-8")
+    (tmp_path / "Dockerfile").write_text("FROM redis:7\n", encoding="utf-8")
+    written = read(tmp_path, "counter")
+    answer = '{"services": {"web": {"build": {"dockerfile": "Dockerfile"}}}}'
+    found = resolved.compose(answer, written, "/drydock/counter")
+    assert [str(path) for path in found.paths] == ["."]
+    assert '"context": "/pinned"' in found.text(
+        {found.paths[0]: "/pinned"}, {PurePosixPath("Dockerfile"): "/vetted"}
+    )
