@@ -151,7 +151,7 @@ def _refuse_target(lab: Lab, args: argparse.Namespace) -> None:
             )
     if args.fresh and args.target == LOCAL:
         raise KitError(
-            "--target local only looks, so there is nothing for --fresh to do.",
+            "--fresh has no effect with --target local.",
             remedy="Leave --fresh out: each look is a new one. Without --target local your files"
             " are run in a sandbox.",
         )

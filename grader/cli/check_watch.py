@@ -41,7 +41,7 @@ def run(request: submission.Request, out: Path, *, verbose: bool) -> int:
                 again = _again(request, saved)
                 planned = submission.plan(again)
                 if not planned.to_run:
-                    say("It says the same as before: nothing to grade.")
+                    say("No relevant changes: nothing to grade.")
                     continue
                 if provider is None or provider.unavailable:
                     provider = submission.provide(again)
@@ -54,7 +54,7 @@ def run(request: submission.Request, out: Path, *, verbose: bool) -> int:
     except KeyboardInterrupt:
         if code is None:
             raise
-        say("\nNo longer watching.")
+        say("\nStopped watching.")
         return code
 
 

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         print(path)
     _tell(made, rows, args.results)
     if found.unmatched and not args.anonymous:
-        say(f"Submissions that are no one's, and in no export: {len(found.unmatched)}.")
+        say(f"Unmatched submissions; not exported: {len(found.unmatched)}.")
         for one in found.unmatched:
             say(f"  {visible(one.source)}: {visible(one.reason)}")
     return 0

@@ -100,4 +100,4 @@ def _remember(student: str) -> str:
         write_text(file(), json.dumps({"student": student}) + "\n")
     except OSError as error:
         return f"Your ID cannot be remembered ({file()}: {error.strerror})."
-    return f"I will remember {student} ({file()})."
+    return f"Student ID saved: {student} ({file()})."

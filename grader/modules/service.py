@@ -82,7 +82,7 @@ class Service:
 
     @property
     def args(self) -> list[str]:
-        """What stands behind the image in `docker service create`, word by word."""
+        """The arguments after the image name in `docker service create`, word by word."""
         return list(self._container.get("Args") or [])
 
     @property

@@ -55,7 +55,7 @@ class Printer(Lines):
         self.line()
         self.line(summary.headline(record), style="bold")
         if not record.gradable:
-            self.line("What could not be graded is not your fault: no points are lost by it.")
+            self.line("Some checks could not be graded. This does not cost you points.")
         if page:
             drawn = sum(len(exercise.rollouts) for exercise in record.exercises)
             if drawn:

@@ -177,7 +177,7 @@ def refuse_empty(file: YamlFile, name: str, body: Any) -> None:
     """Refuse a service of which nothing, or nothing like keys and values, is said."""
     if not isinstance(body, dict):
         raise Refused(
-            f"Nothing is said of the service `{name}`."
+            f"The service `{name}` is empty."
             if body is None
             else f"The service `{name}` is not a mapping of keys and values.",
             where=file.where("services", name),

@@ -236,7 +236,7 @@ def _ends(name: str, given: set[str], words: list[str]) -> None:
         )
     if name == "rm" and "--force" not in given:
         raise NotAllowed(
-            "`docker compose rm` asks whether you are sure, and no one is there to answer.",
+            "`docker compose rm` asks whether you are sure, and the runbook runs unattended.",
             "Write `docker compose rm -f`.",
         )
     if name == "exec" and len(words) < 2:

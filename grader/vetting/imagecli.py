@@ -219,7 +219,7 @@ def _runs(words: list[str], given: set[str], rules: Rules) -> None:
         )
     if words[1:]:
         raise NotAllowed(
-            f"What stands behind the image, {words[1]}, would run instead of the image's own"
+            f"The argument after the image name, {words[1]}, would run instead of the image's own"
             " command.",
             "Leave it out; flags stand before the image.",
         )

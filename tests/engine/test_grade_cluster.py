@@ -209,7 +209,7 @@ def test_a_scheduler_that_dies_pauses_the_batch_until_it_is_there_again(
     running.until("Paused: The scheduler at")
     cluster.schedule()
     cluster.worker()
-    running.until("It is fixed")
+    running.until("Recovered; regrading")
     assert finished(running, one)
     cluster.end()
     assert not left()

@@ -192,7 +192,7 @@ def test_an_engine_that_dies_pauses_the_batch_and_costs_nobody_points(
     time.sleep(3)
     kill_engine()
     running.until("Paused: The Docker engine at")
-    running.until("It is fixed")
+    running.until("Recovered; regrading")
     out, _ = running.process.communicate(timeout=600)
     assert running.process.returncode == 0, running.said + out
     assert "Traceback" not in running.said + out
@@ -250,7 +250,7 @@ def test_a_full_disk_pauses_the_batch_until_there_is_room(
     assert re.search(full, running.said), running.said
     time.sleep(8)
     ballast.unlink()
-    running.until("It is fixed")
+    running.until("Recovered; regrading")
     out, _ = running.process.communicate(timeout=600)
     assert running.process.returncode == 0, running.said + out
     assert one.graded().keys() == PARTS
@@ -279,7 +279,7 @@ def test_a_lack_of_memory_pauses_the_batch_until_there_is_some(
     running.until("Paused:")
     assert "Only 100 MiB of memory are free." in running.said
     told.write_bytes(MEMORY.read_bytes())
-    running.until("It is fixed")
+    running.until("Recovered; regrading")
     out, _ = running.process.communicate(timeout=600)
     assert running.process.returncode == 0, running.said + out
     assert one.graded().keys() == PARTS

@@ -247,4 +247,4 @@ def test_watched_it_is_graded_again_when_something_is_typed(own: Own) -> None:
     assert "passed now, was failed: `docker compose up -d` builds and starts the counter" in (
         " ".join(watched.said.split())
     )
-    assert "No longer watching." in watched.said
+    assert "Stopped watching." in watched.said

@@ -316,7 +316,7 @@ class Batch:
             self.breaker.recovered()
             self._next_reminder = 0.0
             self.executor.go_on()
-            self.show.line("It is fixed: grading goes on, what was hit is graded again.")
+            self.show.line("Recovered; regrading the affected submissions.")
         elif now >= self._next_reminder:
             self._next_reminder = now + REMIND_SECONDS
             self.show.line(f"Still paused: {still.what} {still.remedy}")
@@ -328,7 +328,7 @@ class Batch:
         if trouble is not None and self._next_reminder == 0.0:
             self._next_reminder = time.monotonic() + REMIND_SECONDS
             self._next_mend = 0.0
-            self.show.line(f"Paused: {trouble.what} {trouble.remedy} No one loses points by it.")
+            self.show.line(f"Paused: {trouble.what} {trouble.remedy} No points are affected.")
 
     def _line(self, text: str) -> None:
         left = self._left()

@@ -83,7 +83,7 @@ def read(
             hint=f"Delete the folder {folder}/ to get the starter back.",
         )
     except UnicodeDecodeError:
-        fail(f"{file} is not a text in UTF-8.", hint="Save it as plain text, in UTF-8.")
+        fail(f"{file} is not UTF-8 text.", hint="Save it as plain text, in UTF-8.")
     book = parse.parse(text, nodes, names)
     parts: list[Part[V]] = []
     every = list(book.problems)

@@ -49,7 +49,7 @@ def test_from_one_point_missing_to_all(lab: Lab, tmp_path: Path) -> None:
     watched.until("3 → 4 of 4 points (1 more).")
     watched.until("Watching")
     assert watched.interrupt() == 0, "as of the last grading"
-    assert "No longer watching." in watched.said
+    assert "Stopped watching." in watched.said
     assert "Traceback" not in watched.said
 
 

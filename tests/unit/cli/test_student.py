@@ -43,7 +43,7 @@ def test_the_order(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_first_option_is_remembered_and_no_later_one(home: Path) -> None:
     """Who says --student once is not taken for the demo student afterwards."""
-    assert "I will remember s1111111" in student.choose(LAB4, "s1111111").note
+    assert "Student ID saved: s1111111" in student.choose(LAB4, "s1111111").note
     assert student.choose(LAB4, "s2222222").note == ""
     found = student.choose(LAB4, None)
     assert (found.id, found.how) == ("s1111111", "remembered")
@@ -114,7 +114,7 @@ def on_a_terminal(typed: bytes) -> str:
 def test_asked_once_and_remembered(home: Path) -> None:
     shown = on_a_terminal(b"bob\n\ns7654321\n")
     assert "'bob' is not a student ID: it must look like s1234567" in shown
-    assert "chose s7654321 asked I will remember s7654321" in shown
+    assert "chose s7654321 asked Student ID saved: s7654321" in shown
     found = student.choose(LAB4, None)
     assert (found.id, found.how) == ("s7654321", "remembered")
 

@@ -144,7 +144,7 @@ def test_hidden_checks_do_not_show_what_they_are_about() -> None:
 def test_what_could_not_be_graded_is_said_at_the_top() -> None:
     page = feedback.render(sample.no_engine())
     shown = " ".join(Outline(page).text.split())
-    assert "39 points could not be graded. That is not your fault" in shown
+    assert "39 points could not be graded. This does not cost you points" in shown
     assert shown.index("This result is not final") < shown.index("First things to do")
     assert "Run python -m grader engine start as root" in shown
     assert "ImportError: no module named" in shown

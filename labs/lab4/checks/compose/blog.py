@@ -67,7 +67,7 @@ class Blog(App):
 
         if not wait_until(both, within=SETTLE + 1):
             fail(
-                "Not all containers run on.",
+                "Some containers stopped or restarted.",
                 expected="wordpress and db run, and were started once",
                 actual=self.state(),
                 log=self.transcript(),

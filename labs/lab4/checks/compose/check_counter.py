@@ -141,7 +141,8 @@ def check_counter_stop_start(counter: Counter) -> None:
     ' host ports, "FIRST-LAST:5000".',
 )
 def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
-    """With `--scale web=N` there are N containers of web: each answers, all count together."""
+    """With `--scale web=N` there are N containers of web: each answers, and all share one
+    counter."""
     wanted = variant["counter_replicas"]
     last = counter.count("before scaling") if counter.at_rest else 0
     counter.scale(wanted)
@@ -165,7 +166,7 @@ def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
             )
         if count <= last:
             fail(
-                "The containers of web do not count together.",
+                "The containers of web do not share one counter.",
                 expected=f"{web.name} counts on from {last}",
                 actual=page,
             )

@@ -29,7 +29,7 @@ class Counter(App):
         bad = [c for c in found if not self.runs_well(c) and (c.running or c.exit_code)]
         if bad or not self.webs():
             fail(
-                "Not all containers run on.",
+                "Some containers stopped or restarted.",
                 expected="all containers run, and were started once",
                 actual="; ".join(c.in_words for c in bad) or "no container of web",
                 log=self.transcript(),

@@ -39,7 +39,7 @@ def check_roles(scene: Scene) -> None:
 
 @step_check("create the swarm", points=1.5, needs=["nodes"], read_only=nodes.ports)
 def check_ports(scene: Scene) -> None:
-    """What nodes say to each other arrives at 2377/tcp, 7946/tcp, 7946/udp and 4789/udp, and
+    """Swarm traffic between nodes arrives at 2377/tcp, 7946/tcp, 7946/udp and 4789/udp, and
     containers of different nodes reach each other in an overlay network.
     """
     nodes.ports(scene)

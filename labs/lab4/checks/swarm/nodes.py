@@ -92,7 +92,7 @@ def ports(scene: Scene) -> None:
             break
     if closed:
         scene.fail(
-            "Not all that nodes say to each other arrives at the ports that are known for it.",
+            "Swarm traffic between nodes is blocked at the ports that are known for it.",
             expected="2377/tcp to the manager, 7946/tcp, 7946/udp and 4789/udp between all nodes,"
             " and containers of different nodes reach each other",
             actual="nothing at: " + ", ".join(sorted(closed)),

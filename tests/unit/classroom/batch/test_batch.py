@@ -252,7 +252,7 @@ def test_an_outage_pauses_and_everybody_it_hit_is_graded_again(place: Place) -> 
     assert not place.executor.held
     said = place.said
     assert said.count("Paused: The engine does not answer. Start it.") == 1
-    assert said.index("Paused") < said.index("It is fixed")
+    assert said.index("Paused") < said.index("Recovered; regrading")
     assert "set aside" not in said
 
 
