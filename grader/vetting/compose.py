@@ -25,7 +25,7 @@ from grader.vetting.variables import Variables
 from grader.vetting.yamlfile import Key, Refused, YamlFile
 
 _UNUSUAL = re.compile(r"[^\x21-\x7e]")
-"""No image has such a character; a `$` for a variable is an ordinary one."""
+"""No image's name has such a character."""
 
 NAMES = (
     "compose.yaml",
@@ -202,7 +202,8 @@ def _service(place: Place, builds: dict[str, dict[str, Any]]) -> Service:
     image = body.get("image")
     if image is not None and not isinstance(image, str):
         place.at("image", image).refuse("An image is a text like `redis:7`.", "Put it in quotes.")
-    if image is not None and _UNUSUAL.search(image.strip(" \t\n")):
+    # With a variable in it (`${TAG:?say which}`) it is looked at once that is filled in.
+    if image is not None and "$" not in image and _UNUSUAL.search(image.strip(" \t\n")):
         place.at("image", image).refuse(
             "The image's name has a character that no image's name has.",
             "Type the name again: white space that is not an ordinary blank comes from copying.",

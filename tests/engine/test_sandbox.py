@@ -226,6 +226,21 @@ def test_files_in_memory_end_their_container_and_not_the_engine(
         assert node.docker.containers.run("alpine:3", ["echo", "room"], remove=True) == b"room\n"
 
 
+def test_a_container_has_no_lower_score_than_its_engine(
+    engine: Engine, image_set: ImageSet
+) -> None:
+    """The kernel refuses to lower what a host has set: then no container would start."""
+    told = ["cat", "/proc/self/oom_score_adj"]
+    with Sandbox.create(engine, image_set=image_set.volume) as made:
+        (node,) = made.nodes
+        assert node.docker.containers.run("alpine:3", told, remove=True) == b"500\n"
+        assert node.run(told, timeout=20).out == "500\n"
+        raised = "for each in /proc/[0-9]*; do echo 800 > $each/oom_score_adj; done"
+        node.run(["sh", "-c", raised], timeout=20)
+        own = int(node.docker.containers.run("alpine:3", told, remove=True))
+        assert own >= 800
+
+
 def test_another_process_can_use_it_and_does_not_own_it(sandbox: Sandbox) -> None:
     code = (
         "import json, sys; from grader.engine.sandbox import Sandbox\n"

@@ -340,6 +340,23 @@ def test_an_image_with_a_strange_character_is_refused(tmp_path: Path, image: str
         read(tmp_path, "counter")
 
 
+def test_words_for_a_missing_variable_are_no_part_of_an_image(tmp_path: Path) -> None:
+    text = "services: {web: {image: 'redis:${TAG:?say which one}'}}\n"
+    (tmp_path / "compose.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / ".env").write_text("TAG=7\n", encoding="utf-8")
+    assert read(tmp_path, "counter").entries[0].image == "redis:7"
+
+
+def test_a_strange_character_out_of_a_variable_is_refused_once_it_is_filled_in(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: $I}}\n", encoding="utf-8")
+    (tmp_path / ".env").write_text('I="redis:7\u00a0"\n', encoding="utf-8")
+    answer = '{"services": {"web": {"image": "redis:7\\u00a0"}}}'
+    with pytest.raises(Refused, match="no image's name has"):
+        resolved.compose(answer, read(tmp_path, "counter"), "/drydock/counter")
+
+
 def test_a_build_of_nothing_is_a_build_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services: {web: {build: $V}}\n", encoding="utf-8")
     (tmp_path / "Dockerfile").write_text("FROM redis:7\n", encoding="utf-8")
