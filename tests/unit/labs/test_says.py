@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator
 
 import pytest
 
-from grader.lab import labfile
 from grader.lab.model import Exercise, Lab
-from grader.modules.explain import Explainer
-
-LABS = [labfile.load(name) for name in labfile.names()]
-EXERCISES = [(lab, exercise) for lab in LABS for exercise in lab.exercises]
+from tests.unit.explainers import EXERCISES, explainers
 
 OF_SOME_ONLY = {
     "webserver": ("webserver", "provision.sh", "nginx", "php", "php-fpm", "site"),
@@ -29,15 +24,6 @@ OF_SOME_ONLY = {
 
 COMMON = {"image", "compose", "registry", "swarm", "site"}
 """Words of Docker's own, that any exercise may use."""
-
-
-def explainers(lab: Lab, exercise: Exercise) -> tuple[Explainer, ...]:
-    """Those of an exercise; none where its checks explain no output."""
-    if not (lab.folder / "checks" / exercise.id / "says.py").is_file():
-        return ()
-    says = importlib.import_module(f"labs.{lab.id}.checks.{exercise.id}.says")
-    found: tuple[Explainer, ...] = says.EXPLAINERS
-    return found
 
 
 def foreign(exercise: str) -> Iterator[str]:

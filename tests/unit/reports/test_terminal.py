@@ -59,7 +59,7 @@ def test_missing_engine_is_said_once_with_its_remedy() -> None:
     assert shown.count("There is no Docker engine.") == 1
     assert shown.count("Run `python -m grader engine start` as root") == 1
     assert "The grader broke: The checks' process ended with code 4." in shown
-    assert "no points are lost by it" in shown
+    assert "This does not cost you points." in shown
     assert "1 of 40 points so far; 39 points could not be graded." in shown
 
 

@@ -26,6 +26,7 @@ from grader.modules.web.bare_html import without_tags
 from grader.text.cut import MAX_LINE, MAX_TEXT, cut
 from grader.vetting import composecli, dockercli, dockerfile
 from grader.vetting.commandline import NotAllowed
+from tests.unit.explainers import EXERCISES, explainers
 
 PLAIN = re.compile(r"(?:\w|\W)*")
 MOST = 1000
@@ -52,12 +53,18 @@ def is_read_in_time(text: str, read: Callable[[str], Any]) -> None:
     assert taken / plain < MOST
 
 
+def explained(text: str) -> None:
+    for lab, exercise in EXERCISES:
+        for explainer in explainers(lab, exercise):
+            explainer.explain(text)
+
+
 @pytest.mark.parametrize(
     "text",
     ["a", "-", "cp: ", "exec ", '"', "[emerg] 1", "a: not found\n", "<", "<script>", "<!--", "${"],
 )
 @pytest.mark.parametrize(
-    "read", [explain.explain, explain.unreachable, php_page.words, Placeholders({"a": "b-c"})]
+    "read", [explained, explain.unreachable, php_page.words, Placeholders({"a": "b-c"})]
 )
 def test_what_programs_say(text: str, read: Callable[[str], Any]) -> None:
     is_read_in_time(filled(text, LONG), read)
