@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.checks import HIDDEN, CannotShow, CheckFailed, CheckSpec, NeedsFirst
+from grader.engine.images import catalogue
 from grader.errors import KitError
 from grader.grading.confinement import LOOK, Limits
 from grader.record import Cause, CheckResult, Unavailable, Why
@@ -107,6 +108,11 @@ class ChecksPlugin:
     @pytest.fixture(scope="session")
     def lab(self) -> Any:
         return self._lab
+
+    @pytest.fixture(scope="session")
+    def allowed_images(self) -> tuple[str, ...]:
+        """All names of the images that a submission of this exercise may use."""
+        return catalogue.load().all_names(self._lab.exercise(self.exercise).images)
 
     @pytest.fixture(scope="session")
     def stage(self) -> Callable[[str], Any]:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from grader.modules import building
 from grader.modules.image import Build, Image, Running
 from grader.modules.web.php_page import Page
 from grader.modules.web.web_container import must_start
 from grader.vetting.dockerfile import Vetted
 
-from ..building import build as build_folder
-from ..building import seconds_of
-from ..building import vetted as vetted_dockerfile
 from .run import CONTEXT, OTHER_TAG, RELEASE, TAG
 from .says import EXPLAINER
 
 
 @pytest.fixture(scope="session")
-def vetted(submission: Path, lab: Any) -> Vetted:
-    return vetted_dockerfile(submission, "image", lab)
+def vetted(submission: Path, allowed_images: Sequence[str]) -> Vetted:
+    return building.vetted(submission / "image", allowed_images)
 
 
 @pytest.fixture(scope="session")
 def build_seconds(lab: Any, target: Any) -> float:
-    return seconds_of(lab, target)
+    return building.seconds_of(lab, target)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +47,7 @@ def build(
     node.put(submission / "image", CONTEXT)
     node.put({"Dockerfile": vetted.text.encode()}, CONTEXT)
     with stage("build"):
-        return build_folder(node, CONTEXT, TAG, lab, build_seconds)
+        return building.build(node, CONTEXT, TAG, lab, build_seconds)
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +67,7 @@ def other_build(
     node: Any,
     submission: Path,
     lab: Any,
+    allowed_images: Sequence[str],
     image: Image,
     other_release: str,
     build_seconds: float,
@@ -76,9 +75,9 @@ def other_build(
 ) -> Build:
     """The same folder, built with another RELEASE."""
     arguments = {RELEASE: other_release}
-    vetted_dockerfile(submission, "image", lab, arguments)
+    building.vetted(submission / "image", allowed_images, arguments)
     with stage("build with --build-arg"):
-        return build_folder(node, CONTEXT, OTHER_TAG, lab, build_seconds, arguments)
+        return building.build(node, CONTEXT, OTHER_TAG, lab, build_seconds, arguments)
 
 
 @pytest.fixture(scope="session")

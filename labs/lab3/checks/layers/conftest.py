@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,22 @@ import pytest
 
 from grader.checks import CheckFailed, needs_first
 from grader.handout import rendering, workspace
+from grader.modules import building
 from grader.modules.image import Build, Image
 from grader.vetting.dockerfile import Vetted
 from grader.waiting import wait_until
 
-from ..building import seconds_of
-from ..building import vetted as vetted_dockerfile
 from .run import CONTEXT, DIARY, GIVEN, KEY, MOTTO, SOURCE, Bench, Rebuilt, Said
 
 
 @pytest.fixture(scope="session")
 def build_seconds(lab: Any, target: Any) -> float:
-    return seconds_of(lab, target)
+    return building.seconds_of(lab, target)
 
 
 @pytest.fixture(scope="session")
-def vetted(submission: Path, lab: Any) -> Vetted:
-    return vetted_dockerfile(submission, "layers", lab)
+def vetted(submission: Path, allowed_images: Sequence[str]) -> Vetted:
+    return building.vetted(submission / "layers", allowed_images)
 
 
 @pytest.fixture(scope="session")

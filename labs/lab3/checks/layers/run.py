@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.checks import fail
+from grader.modules import building
 from grader.modules.image import Build, Image
 from grader.nodes.node import Completed
-
-from ..building import build as build_folder
 
 CONTEXT = "/drydock/layers"
 """The student's folder on the node, where the image is built."""
@@ -64,7 +63,7 @@ class Bench:
     def build(self, tag: str, changed: Mapping[str, bytes]) -> Build:
         self.node.put({**self.given, **changed}, CONTEXT)
         with self.stage(f"build {tag}"):
-            return build_folder(
+            return building.build(
                 self.node, CONTEXT, f"submission/layers:{tag}", self.lab, self.seconds
             )
 

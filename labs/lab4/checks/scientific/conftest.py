@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader.checks import fail
 from grader.errors import EngineFault
-from grader.modules.files import text_of
+from grader.modules import building
 from grader.modules.image import Build, Image, Running
 from grader.modules.outcomes import must_have_worked
 from grader.modules.packages import blame_the_network
 from grader.nodes.node import Completed
-from grader.vetting.dockerfile import Vetted, vet
+from grader.vetting.dockerfile import Vetted
 from grader.waiting import wait_until
 
 from .data import data_set
@@ -54,20 +53,9 @@ def build_seconds(lab: Any, target: Any) -> float:
 
 
 @pytest.fixture(scope="session")
-def vetted(folder: Path, lab: Any) -> Vetted:
+def vetted(folder: Path, allowed_images: Sequence[str]) -> Vetted:
     """The Dockerfile, whose images are all the lab's; the check that asks for it fails if not."""
-    from grader.engine.images import catalogue
-
-    allowed = catalogue.load().all_names(lab.exercise("scientific").images)
-    vetted = vet(text_of(folder, "Dockerfile"), allowed)
-    if vetted.problems:
-        fail(
-            vetted.problems[0].reason,
-            expected="FROM python:3.11, or another image of the lab",
-            actual="; ".join(p.reason for p in vetted.problems),
-            hint=vetted.problems[0].hint,
-        )
-    return vetted
+    return building.vetted(folder, allowed_images)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from grader.engine.images import catalogue
 
 from . import book as books
 from . import look
@@ -16,8 +14,8 @@ from .scenario import Round, Scenario
 
 
 @pytest.fixture(scope="session")
-def book(submission: Path, lab: Any) -> books.Book:
-    return books.read(submission, catalogue.load().all_names(lab.exercise("swarm").images))
+def book(submission: Path, allowed_images: Sequence[str]) -> books.Book:
+    return books.read(submission, allowed_images)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ from grader.modules.outcomes import must_have_built, must_have_worked
 from grader.modules.web.php_page import Page, a_number, must_be_executed, running_programs
 from grader.modules.web.web_container import must_become_healthy, must_serve, must_stop
 from grader.nodes.node import Completed
-from grader.vetting.dockerfile import SCRATCH
+from grader.vetting.dockerfile import SCRATCH, Vetted
 
-from .run import BARE, NOT_RUN, Second, vetted_dockerfile
+from .run import NOT_RUN, Second
 from .says import EXPLAINER, TOO_SLOW
 
 # The machine: 7 points -------------------------------------------------------------------
@@ -194,16 +194,8 @@ def check_second_run(
 
 
 @check(points=0.5, needs_engine=False)
-def check_base_allowed(folder: Path, lab: Any) -> None:
+def check_base_allowed(vetted: Vetted) -> None:
     """webserver/Dockerfile is there and builds on images of this lab only."""
-    problems = vetted_dockerfile(folder, lab).problems
-    if problems:
-        fail(
-            problems[0].reason,
-            expected=f"FROM {BARE}, or another image of the lab",
-            actual="; ".join(p.reason for p in problems),
-            hint=problems[0].hint,
-        )
 
 
 @check(points=1, needs=["base_allowed"])
@@ -258,9 +250,9 @@ def check_stops_in_time(container: Running) -> None:
 
 
 @check(points=1, needs=["container_page"])
-def check_no_package_lists(image: Image, folder: Path, lab: Any) -> None:
+def check_no_package_lists(image: Image, vetted: Vetted) -> None:
     """The image ships none of apt's package lists, in no layer."""
-    base = vetted_dockerfile(folder, lab).base
+    base = vetted.base
     left = image.left_in_layers(None if base == SCRATCH else base, "var/lib/apt/lists")
     if left:
         fail(

@@ -6,7 +6,7 @@ more than they compute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from grader.checks import CheckFailed, cannot_show, fail
+from grader.modules import building
 from grader.modules.image import Build, Image, Running, build_image
 from grader.modules.machine import Machine
 from grader.modules.own_machine import OwnMachine
@@ -23,8 +24,9 @@ from grader.modules.web.php_page import Page
 from grader.modules.web.web_container import must_start
 from grader.nodes.cleanup import FILES
 from grader.nodes.node import Completed
+from grader.vetting.dockerfile import Vetted
 
-from .run import BARE, CONTEXT, NOT_RUN, TAG, Second, folder_on, run_script, vetted_dockerfile
+from .run import BARE, CONTEXT, NOT_RUN, TAG, Second, folder_on, run_script
 from .says import EXPLAINER
 
 
@@ -61,15 +63,20 @@ def copied(node: Any, target: Any, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def building(
-    node: Any, lab: Any, build_seconds: float, folder: Path, copied: str
+def vetted(folder: Path, allowed_images: Sequence[str]) -> Vetted:
+    return building.vetted(folder, allowed_images)
+
+
+@pytest.fixture(scope="session")
+def image_build(
+    node: Any, lab: Any, build_seconds: float, copied: str, request: pytest.FixtureRequest
 ) -> Iterator[Future[Build] | None]:
     """The build of the image, which goes on while the machine is looked at. None: not vetted."""
     try:
-        vetted = vetted_dockerfile(folder, lab) if copied else None
+        vetted: Vetted | None = request.getfixturevalue("vetted") if copied else None
     except CheckFailed:
         vetted = None
-    if vetted is None or vetted.problems:
+    if vetted is None:
         yield None
         return
     node.put({"Dockerfile": vetted.text.encode()}, copied)
@@ -80,7 +87,7 @@ def building(
 
 @pytest.fixture(scope="session")
 def machine(
-    node: Any, target: Any, variant: dict[str, Any], copied: str, building: Any
+    node: Any, target: Any, variant: dict[str, Any], copied: str, image_build: Any
 ) -> Iterator[Machine]:
     """A bare machine in a container, or the node itself where it is a machine of the student's."""
     if target.persistent:
@@ -133,13 +140,13 @@ def second_run(
 
 @pytest.fixture(scope="session")
 def build(
-    node: Any, target: Any, building: Future[Build] | None, stage: Callable[[str], Any]
+    node: Any, target: Any, image_build: Future[Build] | None, stage: Callable[[str], Any]
 ) -> Build:
     if target.read_only:
         cannot_show("Nothing is built on your own machines. `--fresh` builds the image there.")
-    assert building is not None, "a Dockerfile that was not vetted is not built"
+    assert image_build is not None, "a Dockerfile that was not vetted is not built"
     with stage("build"):
-        build = building.result()
+        build = image_build.result()
     blame_the_network(node, build.done)
     return build
 

@@ -7,16 +7,12 @@ more than they compute.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from grader.engine.images import catalogue
-from grader.modules.files import text_of
 from grader.modules.machine import Machine
 from grader.modules.own_machine import OwnMachine
 from grader.nodes.cleanup import FILES
 from grader.nodes.node import Completed
-from grader.vetting.dockerfile import Vetted, vet
 
 BARE = "debian:bookworm"
 CONTEXT = "/drydock/webserver"
@@ -28,12 +24,6 @@ from what they may have there."""
 
 TAG = "submission/webserver"
 NOT_RUN = Completed((), 0, "", 0.0)
-
-
-def vetted_dockerfile(folder: Path, lab: Any) -> Vetted:
-    return vet(
-        text_of(folder, "Dockerfile"), catalogue.load().all_names(lab.exercise("webserver").images)
-    )
 
 
 @dataclass(frozen=True)

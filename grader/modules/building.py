@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from grader.checks import fail
-from grader.engine.images import catalogue
 from grader.modules.files import text_of
 from grader.modules.image import Build, build_image
 from grader.modules.packages import blame_the_network
@@ -15,12 +14,13 @@ from grader.vetting.dockerfile import Vetted, vet
 
 
 def vetted(
-    submission: Path, exercise: str, lab: Any, arguments: Mapping[str, str] | None = None
+    folder: Path, allowed: Collection[str], arguments: Mapping[str, str] | None = None
 ) -> Vetted:
-    """The Dockerfile of an exercise's folder of its own name; ends the check if it may not be
-    built. `arguments` are those of the build."""
-    allowed = catalogue.load().all_names(lab.exercise(exercise).images)
-    found = vet(text_of(submission / exercise, "Dockerfile"), allowed, arguments)
+    """The folder's Dockerfile; ends the check if it may not be built.
+
+    `allowed` are all names of the images that it may use, `arguments` those of the build.
+    """
+    found = vet(text_of(folder, "Dockerfile"), allowed, arguments)
     if found.problems:
         first = found.problems[0]
         fail(
