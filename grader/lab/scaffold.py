@@ -1,4 +1,6 @@
-"""A new lab: a skeleton that is graded at once, to be changed step by step.
+"""A new lab: a skeleton with one exercise, which can be graded at once.
+
+The exercise is an image's page, or a runbook of docker commands (PAGE, RUNBOOK).
 
 labs/NAME/       lab.yaml, checks/hello/, examples/hello/
 templates/NAME/  what its handout is rendered from
@@ -14,37 +16,45 @@ from grader import paths
 from grader.errors import KitError
 
 SKELETON = "new-lab"
+COMMON, PAGE, RUNBOOK = "common", "page", "runbook"
+"""Parts of the skeleton: what both kinds of exercise have, and the two kinds."""
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 RESERVED = ("images", "pictures", "release", "reports", SKELETON)
 """Folders of templates that belong to no lab."""
 
 
-def make(name: str, title: str | None = None, root: Path = paths.KIT) -> list[Path]:
-    """Write the skeleton below `root`; its two folders. KitError changes nothing."""
+def make(
+    name: str, title: str | None = None, root: Path = paths.KIT, kind: str = PAGE
+) -> list[Path]:
+    """Write the skeleton of a kind below `root`; returns its two folders.
+
+    Raises KitError, and has changed nothing then.
+    """
     if not NAME.fullmatch(name) or name in RESERVED:
         raise KitError(
             f"{name!r} cannot be the name of a lab.",
-            remedy="Small letters, digits and _, a letter first: lab5, say.",
+            remedy="Use small letters, digits and _, with a letter first, such as lab5.",
         )
     folders = {"lab": root / "labs" / name, "handout": root / "templates" / name}
     for folder in folders.values():
         if folder.exists():
             raise KitError(
-                "This is there already, and stays as it is.",
+                "This folder exists already; nothing was changed.",
                 where=str(folder),
-                remedy="Take another name.",
+                remedy="Choose another name.",
             )
     texts = {"LABNAME": name, "LABTITLE": (title or name).replace('"', "'")}
     try:
         for part, folder in folders.items():
-            _copy(paths.TEMPLATES / SKELETON / part, folder, texts)
+            for half in (COMMON, kind):
+                _copy(paths.TEMPLATES / SKELETON / half / part, folder, texts)
     except OSError as error:
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
         raise KitError(
             f"The lab cannot be written: {error.strerror or error}.",
             where=str(error.filename or root),
-            remedy="Fix that, or say with --in where labs/ and templates/ are.",
+            remedy="Fix that, or name the folder of labs/ and templates/ with --in.",
         ) from None
     return list(folders.values())
 

@@ -180,6 +180,10 @@ class Container:
         ]
 
     @property
+    def mounts_in_words(self) -> str:
+        return "; ".join(mount.in_words for mount in self.mounts) or "no volume"
+
+    @property
     def in_words(self) -> str:
         """Its state for a person: `web-1 runs`, `db-1 has ended with exit code 1`."""
         if self._state.get("Restarting"):
@@ -206,13 +210,15 @@ class Container:
         return self.data.get("NetworkSettings") or {}
 
 
-def containers(node: Node, project: str) -> list[Container]:
-    """All containers of a compose project, ended ones too, by service and number."""
+def containers(node: Node, project: str | None = None) -> list[Container]:
+    """All containers, of a compose project if one is named, ended ones too; by service and
+    number."""
     from docker.errors import NotFound
 
     api = node.docker.api
     found = []
-    for entry in api.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
+    wanted = {} if project is None else {"label": f"{PROJECT}={project}"}
+    for entry in api.containers(all=True, filters=wanted):
         try:
             found.append(Container(api.inspect_container(entry["Id"])))
         except NotFound:

@@ -1,6 +1,6 @@
 """Which docker commands about images and a registry are run: an allow-list, as for others.
 
-    >>> rules = Rules(images={"registry:2"}, registry=5100)
+    >>> rules = Rules(images=["registry:2"], registry=5100)
     >>> vet(["docker", "push", "localhost:5100/harbour/page:1.0"], rules).command
     'push'
     >>> vet(["docker", "push", "harbour/page:1.0"], rules)
@@ -88,13 +88,13 @@ for _long, _same in (
 
 INSTEAD = {
     **dict.fromkeys(("build", "image build"), "The images of this exercise are there already."),
-    "login": "The registry of this exercise asks no one who they are.",
-    "exec": "Nothing has to be done inside of containers; `docker logs` shows what they say.",
+    "login": "No registry of this exercise asks for a name.",
+    "exec": "Nothing has to be done inside containers; `docker logs` shows their output.",
     "create": "Write `docker run --detach`.",
-    "attach": "It ends with what it watches: `docker logs NAME` shows what was said.",
-    "compose": "Compose is next week: here each command is docker's own.",
+    "attach": "It waits until the container ends: `docker logs NAME` shows its output.",
+    "compose": "In this exercise each command is docker's own.",
     **dict.fromkeys(
-        ("save", "load", "image save", "image load"), "The registry is there to carry images."
+        ("save", "load", "image save", "image load"), "Images are not carried as files here."
     ),
     "system": "Name what to remove: `docker rmi NAME`.",
     "image prune": "Name what to remove: `docker rmi NAME`.",
@@ -104,20 +104,20 @@ INSTEAD = {
 TABLE = Table(
     FORMS,
     INSTEAD,
-    otherwise="It is about run, tag, push, pull and rmi, and commands that only look.",
+    otherwise="Use run, tag, push, pull, rmi and the commands that only show something.",
 )
 
 NOT_THESE = {
     "--follow": "It never ends: leave it out, and use --tail to see the last lines.",
     "--network": "Leave it out: a published port is enough.",
     "--net": "Leave it out: a published port is enough.",
-    "--privileged": "A registry needs no rights over its machine.",
-    "--cap-add": "A registry needs no rights over its machine.",
-    "--volumes-from": "Name the volume: --volume NAME:/var/lib/registry",
-    "--interactive": "No one is there to type: leave it out.",
-    "-i": "No one is there to type: leave it out.",
-    "--tty": "No one is there to look: leave it out.",
-    "-t": "No one is there to look: leave it out.",
+    "--privileged": "The container needs no rights over its machine.",
+    "--cap-add": "The container needs no rights over its machine.",
+    "--volumes-from": "Name the volume: --volume NAME:/PATH",
+    "--interactive": "The runbook runs unattended: leave it out.",
+    "-i": "The runbook runs unattended: leave it out.",
+    "--tty": "The runbook runs unattended: leave it out.",
+    "-t": "The runbook runs unattended: leave it out.",
 }
 
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
@@ -126,13 +126,16 @@ _MOUNT_KEYS = ("type", "source", "src", "target", "destination", "dst", "readonl
 
 @dataclass(frozen=True)
 class Rules:
-    """What a lab allows: all names of its images, and the port of its registry on localhost."""
+    """What an exercise allows: all names of its images, and the port of its registry on localhost
+    (None if it has none)."""
 
     images: Collection[str]
-    registry: int
+    registry: int | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
+        if self.registry is None:
+            return ()
         return tuple(f"{host}:{self.registry}/" for host in ("localhost", "127.0.0.1"))
 
 
@@ -186,7 +189,7 @@ def _mount(value: str) -> None:
     if any(key not in _MOUNT_KEYS or (key == "type" and word != "volume") for key, word in options):
         raise NotAllowed(
             f"--mount {value} is more than a named volume.",
-            "Write --mount source=VOLUME,target=/var/lib/registry",
+            "Write --mount source=VOLUME,target=/PATH",
         )
     for key, word in options:
         if key in ("source", "src"):
@@ -197,7 +200,7 @@ def _volume(source: str, value: str) -> None:
     if source and not _VOLUME.fullmatch(source):
         raise NotAllowed(
             f"{value} hands a folder of the machine to the container.",
-            "Give a volume its name: --volume NAME:/var/lib/registry",
+            "Name a volume: --volume NAME:/PATH",
         )
     _own(source)
 
@@ -238,6 +241,10 @@ def _there(verb: str, name: str, rules: Rules) -> None:
     other = bool(slash) and (":" in first or "." in first or first == "localhost")
     where = first if other else "Docker Hub"
     done = "pushed to" if verb == "push" else "pulled from"
+    if not rules.addresses:
+        raise NotAllowed(
+            f"{name} would be {done} {where}.", "This exercise has no registry: leave it out."
+        )
     raise NotAllowed(
         f"{name} would be {done} {where}.",
         f"The registry's address is the first part of a name: {rules.addresses[0]}…",

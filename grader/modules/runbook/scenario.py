@@ -188,7 +188,7 @@ class Verdicts(Generic[S]):
 
 
 class Scenario(Verdicts[S], Generic[V, S], ABC):
-    """See the module. `behind` says what commands stand behind in the runbook (`laptop$`), `stage`
+    """See the module. `prompt` is what commands stand after in the runbook (`laptop$`), `stage`
     is the plugin's, for the record's times."""
 
     def __init__(
@@ -196,13 +196,13 @@ class Scenario(Verdicts[S], Generic[V, S], ABC):
         book: Book[V],
         checks: Sequence[StepCheck[S]],
         stage: Callable[[str], AbstractContextManager[Any]],
-        behind: str,
+        prompt: str,
     ) -> None:
         Verdicts.__init__(self)  # Not super(): an exercise may have another base besides.
         self.book = book
         self.checks = checks
         self.stage = stage
-        self.behind = behind
+        self.prompt = prompt
         self._left = deque(book.parts)
         self._steps = {each.check: each.step for each in checks}
 
@@ -242,7 +242,7 @@ class Scenario(Verdicts[S], Generic[V, S], ABC):
             if not scene.ran:
                 scene.fail(
                     f"The step “{step_check.step}” has no command that could be run.",
-                    hint=f"Write them below `# step: {step_check.step}`, each behind {self.behind}",
+                    hint=f"Write them below `# step: {step_check.step}`, each after {self.prompt}",
                 )
             step_check.decide(scene)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from grader import cli
+from grader import cli, paths
 from grader.errors import KitError
 from grader.handout import workspace
 from grader.lab import labfile, scaffold
@@ -26,6 +27,16 @@ def test_it_makes_a_lab_that_can_be_handed_out(tmp_path: Path) -> None:
     assert files != workspace.contents(lab, "s7654321")
 
 
+def test_an_exercise_with_a_runbook_is_on_the_page_as_it_is_made(tmp_path: Path) -> None:
+    folder, _ = scaffold.make("lab6", None, tmp_path, scaffold.RUNBOOK)
+    files = workspace.contents(labfile.load(folder), "s1234567")
+    assert {"README.md", "worksheet.ipynb", "variant.yaml", "hello/runbook.txt"} <= files.keys()
+    made = (folder / "checks/hello/check_hello.py").read_text(encoding="utf-8")
+    assert len(made.splitlines()) <= 60
+    page = (paths.KIT / "docs/writing-a-lab.md").read_text(encoding="utf-8")
+    assert textwrap.indent(made, "    ") in page
+
+
 @pytest.mark.parametrize("name", ["", "Lab5", "5lab", "lab-5", "../lab5", "images", "new-lab", "ö"])
 def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(KitError) as refused:
@@ -35,7 +46,7 @@ def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("part", ["labs", "templates"])
-def test_what_is_there_already_stays_as_it_is(tmp_path: Path, part: str) -> None:
+def test_existing_folders_are_not_changed(tmp_path: Path, part: str) -> None:
     mine = tmp_path / part / "lab5" / "mine.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine", encoding="utf-8")

@@ -90,17 +90,23 @@ def test_what_is_not_run_is_refused_with_a_reason(line: str, reason: str) -> Non
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("docker-compose up", "Compose is next week"),
-        ("docker compose up", "Compose is next week"),
-        ("docker image save page", "The registry is there"),
+        ("docker-compose up", "each command is docker's own"),
+        ("docker compose up", "each command is docker's own"),
+        ("docker image save page", "Images are not carried as files"),
         ("docker image prune", "Name what to remove"),
         ("docker container exec registry sh", "`docker logs` shows"),
         ("docker imagse", "Did you mean `docker images`?"),
-        ("docker swarm init", "It is about run, tag, push"),
+        ("docker swarm init", "Use run, tag, push"),
     ],
 )
 def test_what_is_refused_says_what_to_do_instead(line: str, hint: str) -> None:
     assert hint in refused(line).hint
+
+
+@pytest.mark.parametrize("line", ["docker push localhost:5100/page:1", "docker pull nginx:1.22"])
+def test_without_a_registry_nothing_is_pushed_or_pulled(line: str) -> None:
+    refused = refusal.of(lambda line: vet(shlex.split(line), Rules({"nginx:1.22"})), line)
+    assert refused.hint == "This exercise has no registry: leave it out."
 
 
 @given(st.lists(st.sampled_from(["docker", "run", "-d", "-v", "--mount", "a=b,c", "-", "--", "x"])))

@@ -51,7 +51,7 @@ def must_run(scene: Scene, state: State) -> Container:
         scene.fail(
             f"The registry does not keep its data in the volume {play.volume}.",
             expected=f"volume {play.volume} at {DATA}",
-            actual="; ".join(m.in_words for m in found.mounts) or "no volume",
+            actual=found.mounts_in_words,
             hint=f"--volume {play.volume}:{DATA}",
         )
     return found

@@ -4,37 +4,29 @@ the engine after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from grader.modules import registry
-from grader.modules.confined import confined
-from grader.modules.container import Container
 from grader.modules.registry import Registry
-from grader.modules.runbook import scenario
-from grader.modules.runbook.scenario import Ran, StepCheck
-from grader.modules.runbook.vetted import Allowed, Book, Part
+from grader.modules.runbook import one_engine
+from grader.modules.runbook.one_engine import ANSWERS_WITHIN, Unknown
+from grader.modules.runbook.scenario import StepCheck
+from grader.modules.runbook.vetted import Part
 from grader.vetting.imagecli import Vetted
 from grader.waiting import wait_until
 
 FILE = "registry/runbook.txt"
-HOST = "laptop"
 DIGEST = "DIGEST"
 """Stands for the digest that the registry has for the tag latest."""
 
-COMMAND_SECONDS = 120
-ANSWERS_WITHIN = 20
-
 
 @dataclass(frozen=True)
-class State:
-    """The engine and the registry at one moment: IDs of images by name, digests by ID."""
+class State(one_engine.State):
+    """The engine and the registry at one moment."""
 
     registry: Registry
-    containers: Mapping[str, Container]
-    images: Mapping[str, str]
-    digests: frozenset[str]
 
     def of(self, addresses: Sequence[str]) -> list[str]:
         """The names of images that begin with one of the registry's addresses."""
@@ -42,8 +34,8 @@ class State:
 
 
 @dataclass
-class Scene(scenario.Scene[Vetted]):
-    """What a check looks at: a step that was just played, and how things stood before it."""
+class Scene(one_engine.Scene):
+    """A step that was just played; `before` is how engine and registry were."""
 
     scenario: Scenario
     before: State
@@ -62,21 +54,12 @@ class Scene(scenario.Scene[Vetted]):
         return found or self.now
 
 
-class Scenario(scenario.Scenario[Vetted, Scene]):
+class Scenario(one_engine.Scenario):
     """See the module."""
 
-    def __init__(
-        self,
-        node: Any,
-        book: Book[Vetted],
-        variant: Mapping[str, Any],
-        timeout_factor: float,
-        checks: Sequence[StepCheck[Scene]],
-        stage: Callable[[str], Any],
-    ) -> None:
-        super().__init__(book, checks, stage, f"{HOST}$")
-        self.node = node
-        self.timeout_factor = timeout_factor
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        variant = self.variant
         self.port = int(variant["registry_port"])
         self.name = str(variant["registry_name"])
         self.volume = str(variant["registry_volume"])
@@ -93,27 +76,16 @@ class Scenario(scenario.Scenario[Vetted, Scene]):
         return str(self.node.docker.images.get(name).id)
 
     def state(self) -> State:
-        api = self.node.docker.api
-        images: dict[str, str] = {}
-        digests: set[str] = set()
-        for image in api.images():
-            images.update({tag: str(image["Id"]) for tag in image.get("RepoTags") or []})
-            digests.update(image.get("RepoDigests") or [])
-        found = (Container(api.inspect_container(c["Id"])) for c in api.containers(all=True))
-        there = {container.name: container for container in found}
-        return State(registry.look(self.node, self.port), there, images, frozenset(digests))
+        there = registry.look(self.node, self.port)
+        return State(**vars(one_engine.look(self.node)), registry=there)
 
-    def scene(self, part: Part[Vetted], checks: Sequence[StepCheck[Scene]]) -> Scene:
+    def scene(self, part: Part[Vetted], checks: Sequence[StepCheck[Any]]) -> Scene:
         return Scene(part, self, self.state())
 
-    def run(self, allowed: Allowed[Vetted]) -> Ran[Vetted]:
-        values: dict[str, str] = {}
-        if DIGEST in allowed.command.names:
-            latest = registry.look(self.node, self.port).tags(self.repository).get("latest")
-            if latest is None:
-                why = f"the registry has no tag latest, so ${{{DIGEST}}} is nothing"
-                return Ran(allowed, None, why)
-            values[DIGEST] = latest.digest
-        argv = allowed.command.filled(values)
-        limit = COMMAND_SECONDS * self.timeout_factor
-        return Ran(allowed, confined(self.node, argv, timeout=limit, cwd="/"))
+    def values(self, names: Collection[str]) -> dict[str, str]:
+        if DIGEST not in names:
+            return {}
+        latest = registry.look(self.node, self.port).tags(self.repository).get("latest")
+        if latest is None:
+            raise Unknown(f"the registry has no tag latest, so ${{{DIGEST}}} is nothing")
+        return {DIGEST: latest.digest}

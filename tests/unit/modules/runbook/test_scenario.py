@@ -131,7 +131,7 @@ def test_a_missing_step_is_named_and_nothing_is_typed(play: Any) -> None:
 def test_a_step_without_a_command_says_where_commands_stand(play: Any) -> None:
     with pytest.raises(CheckFailed, match="no command that could be run") as caught:
         play(("first", "")).verdict("one")
-    assert "each behind laptop$" in (caught.value.hint or "")
+    assert "each after laptop$" in (caught.value.hint or "")
 
 
 def test_a_refused_command_is_the_first_hint(play: Any) -> None:

@@ -1,0 +1,1 @@
+"""Exercise hello: docker commands, step by step."""
