@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
 from grader.cli import student
-from tests import lanes
+from tests import home, lanes
 
 LANE = os.environ.get("PYTEST_XDIST_WORKER")
 
@@ -25,6 +24,8 @@ settings.load_profile("drydock")
 
 if LANE:
     lanes.enter(LANE)
+else:
+    home.enter()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -66,12 +67,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nobody_remembered() -> Iterator[None]:
-    """Tests name students; the ID that the kit remembers for its user is kept from that."""
-    file = student.file()
-    kept = file.read_bytes() if file.exists() else None
-    file.unlink(missing_ok=True)
-    yield
-    file.unlink(missing_ok=True)
-    if kept is not None:
-        file.write_bytes(kept)
+def no_student_saved() -> None:
+    """No test finds the student whom another run of the tests has saved."""
+    student.file().unlink(missing_ok=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MEMORY = 10 * 1024**3
 """Bytes of memory from which on two lanes are run."""
 FIRST = "gw0"
-"""The lane that has the user's own data directory: its image set stays for later."""
+"""The lane that has the tests' own data directory: its image set stays for later."""
 EARLY = ("test_bases", "test_grade_interrupted")
 """Files that a lane takes first: one that makes the image set, and the one that takes longest."""
 LONG = (
@@ -54,9 +54,9 @@ def memory() -> int:
 
 
 def home(lane: str) -> Path:
-    """The lane's data directory: beside the user's, or the user's own."""
+    """The lane's data directory: that of the tests (see tests/home.py), or beside it."""
     own = data_dir().absolute()
-    return own if lane == FIRST else own.with_name(f"{own.name}-tests-{lane}")
+    return own if lane == FIRST else own.with_name(f"{own.name}-{lane}")
 
 
 def enter(lane: str) -> None:
@@ -65,7 +65,8 @@ def enter(lane: str) -> None:
 
 
 def clear() -> None:
-    """Remove engines and data of all lanes but the first: those are the user's, and stay."""
+    """Stop the lanes' engines, and remove the data of all but the first, whose images stay."""
+    embedded.shut_down()
     for found in home(FIRST).parent.glob(home("gw*").name):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DRYDOCK_HOME", str(found))

@@ -48,16 +48,23 @@ UNHEARD_OF = {
 
 
 def blame_the_network(node: Node, done: Completed) -> None:
-    """EngineFault if `done` failed for want of packages that no one gets here."""
+    """Raise the network's fault, if `done` failed because of it."""
+    fault = network_fault(node, done)
+    if fault is not None:
+        raise fault
+
+
+def network_fault(node: Node, done: Completed) -> EngineFault | None:
+    """Why `done` failed, if no one gets its packages here; None if someone else would."""
     if done.ok or not unreachable(done.out):
-        return
+        return None
     for what in SOURCES:
         if not come(node, what):
-            raise EngineFault(f"{what} cannot be reached from here: the network is down.")
+            return EngineFault(f"{what} cannot be reached from here: the network is down.")
     if not_fetched(done.out) and not all(reached(node, what) for what in UNHEARD_OF):
-        raise EngineFault(
-            "The class mirror has not got all the packages that are needed here, and cannot reach "
-            "the servers that have.",
+        return EngineFault(
+            "The class mirror does not have all the packages that are needed here, and cannot "
+            "reach their servers.",
             remedy="Connect this machine to the network, and grade again.",
         )
 

@@ -10,7 +10,7 @@ import pytest
 from grader.modules.http import get
 from grader.modules.inside import Socket
 from grader.modules.machine import Machine
-from grader.modules.packages import SOURCES, blame_the_network, come
+from grader.modules.packages import SOURCES, come, network_fault
 from grader.modules.tree import changes, difference
 from grader.nodes.node import Completed, Node
 from grader.waiting import wait_until
@@ -167,5 +167,5 @@ def test_a_fresh_machine_gets_packages(node: Node, what: str) -> None:
 
 
 def test_a_build_that_failed_for_another_reason_is_not_the_networks_fault(node: Node) -> None:
-    blame_the_network(node, Completed(("build",), 1, "Failed to fetch http://no.test/x", 1.0))
-    blame_the_network(node, Completed(("build",), 1, "E: Unable to locate package x", 1.0))
+    for output in ("Failed to fetch http://no.test/x", "E: Unable to locate package x"):
+        assert network_fault(node, Completed(("build",), 1, output, 1.0)) is None

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from grader.engine import find, images
+from tests import home
 from tests.hostile import cases as corpus
 from tests.hostile.cases import KINDS, Case
 from tests.hostile.play import Findings, Play
@@ -148,4 +149,5 @@ def _tell(chosen: Sequence[Case], found: Findings, console: Console) -> None:
 
 
 if __name__ == "__main__":
+    home.enter()
     sys.exit(main())

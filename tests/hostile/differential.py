@@ -26,6 +26,7 @@ from grader.modules.submitted import dockerfiles
 from grader.nodes.node import Node
 from grader.vetting import compose, environment, resolved
 from grader.vetting.compose import ComposeFile
+from tests import home
 from tests.hostile.documents import Document, documents
 
 ROOT = "/drydock/differential"
@@ -112,15 +113,15 @@ def compare(node: Node, made: Sequence[Document], folder: Path, report: Report) 
             continue
         file, root = taken[number], written[number].folder
         try:
-            document = resolved.compose(answer, file, root)
-            document.file.refuse_images(IMAGES)
-            builds = dockerfiles(folder / str(number) / "work", document.file, IMAGES)
+            read = resolved.compose(answer, file, root)
+            read.file.refuse_images(IMAGES)
+            builds = dockerfiles(folder / str(number) / "work", read.file, IMAGES)
         except Refused:
             report.outcomes["refused as Compose reads it"] += 1
             continue
-        places = {path: f"{PLACE}/{index}" for index, path in enumerate(document.paths)}
+        places = {path: f"{PLACE}/{index}" for index, path in enumerate(read.paths)}
         named = {path: f"{PLACE}/{path}" for path in map(PurePosixPath, builds)}
-        documented[number] = document.text(places, named)
+        documented[number] = read.text(places, named)
     node.put({f"{n}/document.json": text.encode() for n, text in documented.items()}, ROOT)
     started = {
         number: _project(node, number, ["../document.json"], taken[number]) for number in documented
@@ -158,8 +159,8 @@ def _configs(node: Node, projects: dict[int, ComposeProject]) -> Iterator[tuple[
     done = node.run(["sh", f"{ROOT}/all.sh"], timeout=600, keep=100_000_000)
     told = done.out.split("\n")
     for head, answer in zip(told[::2], told[1::2], strict=False):
-        number, code = head.split()
-        yield int(number), answer if code == "0" else None
+        which, code = head.split()
+        yield int(which), answer if code == "0" else None
 
 
 def dangers(document: dict[str, Any]) -> Iterator[str]:
@@ -219,4 +220,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    home.enter()
     sys.exit(main())

@@ -14,6 +14,7 @@ from grader.classroom.guest import machine as guest_machine
 from grader.console import say
 from grader.engine import packages
 from grader.errors import KitError
+from tests import home
 
 PROGRAMS = {
     "vagrant": "vagrant",
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> int:
             "The tests on virtual machines need Linux, and root.",
             remedy="sudo nox -s vm_tests; the other tests (nox -s tests) do not.",
         )
+    home.enter()
     began = time.monotonic()
     install()
     # Not /tmp, which may be memory: the machines' disks are in there.

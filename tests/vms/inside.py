@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from grader import paths
+from tests import home
 
 QEMU = """
 user = "root"
@@ -62,7 +63,7 @@ def environment(folder: Path) -> dict[str, str]:
     """A Vagrant and a kit that know nothing of the user's own."""
     return {
         "DRYDOCK_VMS": str(folder),
-        "DRYDOCK_HOME": str(folder / "home"),
+        "DRYDOCK_HOME": str(folder / f"home{home.SUFFIX}"),
         # Where the disk of the machine that grades is; the tests of it use nothing else there.
         "DRYDOCK_VMS_HOME": str(paths.data_dir()),
         "VAGRANT_HOME": str(folder / "vagrant"),

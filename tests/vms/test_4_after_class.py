@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -51,20 +52,24 @@ def test_a_live_look_finds_what_has_stopped_since(room: Room, look: Grading) -> 
     assert found["machine_page"] == "not_graded", "it needs what failed"
 
 
-def test_looks_over_ssh_are_cheap(room: Room, web: str) -> None:
+def test_looks_share_one_ssh_connection(room: Room, web: str) -> None:
     node = room.target.node("manager1")
     node.docker.api.info()
-    for what, look in (
+    connections = ssh_connections()
+    assert connections
+    looks: tuple[tuple[str, Callable[[], object]], ...] = (
         (
             "one look over SSH: engine's API (inspect)",
             lambda: node.docker.api.inspect_image("alpine:3"),
         ),
         ("one look over SSH: a command (testinfra)", lambda: node.host.run("true")),
-    ):
+    )
+    for what, look in looks:
         began = time.monotonic()
         for _ in range(5):
             look()
         room.figures[what] = (time.monotonic() - began) / 5
+    assert ssh_connections() == connections
 
 
 def test_down_leaves_nothing(room: Room) -> None:
@@ -77,12 +82,23 @@ def test_down_leaves_nothing(room: Room) -> None:
     assert [p.name for p in images.iterdir() if "box_image" not in p.name] == []
     assert [line for line in processes() if "qemu-system" in line] == []
     assert "192.168.56" not in room.run("iptables-save")
-    assert not list((room.place / "home" / "ssh" / "vagrant").glob("*.known_hosts"))
+    assert not list((paths.data_dir() / "ssh" / "vagrant").glob("*.known_hosts"))
     assert "No machines" in room.kit("swarm", "status", "--provider", "vagrant", ok=(2,))
 
 
 def test_files_of_the_kit_are_where_they_were() -> None:
     assert not (paths.KIT / ".vagrant").exists()
+
+
+def ssh_connections() -> set[str]:
+    """Local and remote ends of established TCP connections to port 22, as ss prints them."""
+    shown = subprocess.run(
+        ["ss", "--tcp", "--numeric", "--no-header", "state", "established", "dport = 22"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return {" ".join(line.split()[-2:]) for line in shown.splitlines()}
 
 
 def snapshots(room: Room) -> dict[str, dict[str, Any]]:

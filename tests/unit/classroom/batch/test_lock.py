@@ -58,8 +58,10 @@ def test_a_second_batch_hears_who_holds_the_folder(tmp_path: Path) -> None:
 
 
 def test_batches_in_different_folders_do_not_meet(tmp_path: Path) -> None:
-    with lock.hold(tmp_path / "a"), lock.hold(tmp_path / "b"):
-        pass
+    with lock.hold(tmp_path / "a") as one, lock.hold(tmp_path / "b") as other:
+        assert one.is_dir()
+        assert other.is_dir()
+        assert not one.samefile(other)
 
 
 def test_a_folder_in_which_nothing_came_to_be_is_gone_again(tmp_path: Path) -> None:
