@@ -67,6 +67,7 @@ def network_fault(node: Node, done: Completed) -> EngineFault | None:
             "reach their servers.",
             remedy="Connect this machine to the network, and grade again.",
         )
+    return None
 
 
 def come(node: Node, what: str, seconds: float = 90) -> bool:
