@@ -3,7 +3,7 @@
     MODEL = Form(keys={
         "image": ANY,                                     # any value
         "privileged": off("`privileged` gives too much."),   # a rule looks at the value
-        "provider": Refusal("runs a program of the machine.", "Say `image:`."),
+        "provider": Forbidden("runs a program of the machine.", "Say `image:`."),
         "networks": Form(item=ANY, names=Form(keys={"aliases": ANY})),
     })
 
@@ -67,7 +67,7 @@ class Place:
         if self.value is None:
             return ""
         if isinstance(self.value, (dict, list)):
-            self.refuse(f"`{self.key}` is one plain value.", "Write it behind the `:`.")
+            self.refuse(f"`{self.key}` must be one plain value.", "Write it after the `:`.")
         if isinstance(self.value, bool):
             return str(self.value).lower()
         return str(self.value).strip()
@@ -80,7 +80,7 @@ class Place:
         try:
             return exactly(text, variables or Variables()).strip()
         except Unclear:
-            self.refuse(f"`{text}` depends on a variable in a way that the grader does not follow.",
+            self.refuse(f"`{text}` depends on a variable in a way that the grader cannot read.",
                         "Write the value itself.")  # fmt: skip
 
 
@@ -88,7 +88,7 @@ Rule: TypeAlias = Callable[[Place], None]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Forbidden:
     """A key that is known and not taken: `what` goes on from its name, `remedy` is a sentence."""
 
     what: str
@@ -110,7 +110,7 @@ class Form:
     rule: Rule | None = None
 
 
-Spec: TypeAlias = "Form | Refusal | Rule"
+Spec: TypeAlias = "Form | Forbidden | Rule"
 
 
 def ANY(_place: Place) -> None:
@@ -119,7 +119,7 @@ def ANY(_place: Place) -> None:
 
 def check(place: Place, spec: Spec) -> None:
     """Refused where the value is not what `spec` allows. Values that are left empty say nothing."""
-    if isinstance(spec, Refusal):
+    if isinstance(spec, Forbidden):
         place.refuse(f"`{place.key}` {spec.what}", spec.remedy)
     if place.value is None:
         return
@@ -146,7 +146,7 @@ def _mapping(place: Place, spec: Form) -> None:
     for key, value in place.value.items():
         if not isinstance(key, str):
             place.at(str(key), value).refuse(
-                f"The key `{key}` is read as a number or the like, not as a name.",
+                f"The key `{key}` is read as another type (such as a number), not as a name.",
                 "Put it in quotes.",
             )
         inner = place.at(key, value)
@@ -160,7 +160,7 @@ def _mapping(place: Place, spec: Form) -> None:
 
 def _unknown(place: Place, key: str, keys: Mapping[str, Spec]) -> NoReturn:
     plain = key.lower().replace("-", "_")
-    allowed = [name for name, spec in keys.items() if not isinstance(spec, Refusal)]
+    allowed = [name for name, spec in keys.items() if not isinstance(spec, Forbidden)]
     near = difflib.get_close_matches(plain, allowed, n=1, cutoff=0.75)
     belongs = place.setting.elsewhere.get(plain)
     if near:
@@ -175,7 +175,7 @@ def _unknown(place: Place, key: str, keys: Mapping[str, Spec]) -> NoReturn:
 def _misshapen(place: Place, spec: Form) -> NoReturn:
     forms = []
     if spec.text is not None:
-        forms.append("one value behind the `:`")
+        forms.append("one value after the `:`")
     if spec.item is not None:
         forms.append("a list, each line with `- `")
     if spec.keys is not None or spec.names is not None:

@@ -13,20 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.vetting.amount import MAX_PORTS, ports_in
+from grader.vetting.refusal import Refusal
 
 OFF = ("0", "f", "F", "false", "FALSE", "False")
 """The values that turn a switch off."""
 
 _BASES = {"0x": 16, "0o": 8, "0b": 2}
-
-
-class NotAllowed(Exception):
-    """A command that is not run: why, and what to do instead."""
-
-    def __init__(self, reason: str, hint: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -78,14 +70,14 @@ def number(text: str, base: int = 10) -> int | None:
 def fields(flag: str, value: str) -> list[tuple[str, str]]:
     """Keys, in small letters, and values of `key=value,"key=a,b",key`, as Docker tells them apart.
 
-    NotAllowed where it cannot be read.
+    Refusal where it cannot be read.
     """
     try:
         words = next(csv.reader([value], strict=True), [])
     except csv.Error:
         words = ['"']
     if any('"' in word for word in words):
-        raise NotAllowed(
+        raise Refusal(
             f"{flag} {value} cannot be read.", "Write KEY=VALUE,KEY=VALUE without quotes."
         )
     pairs = (word.partition("=") for word in words)
@@ -93,21 +85,21 @@ def fields(flag: str, value: str) -> list[tuple[str, str]]:
 
 
 def label(value: str) -> None:
-    """NotAllowed for a label that Docker or the grader gives itself."""
+    """Refusal for a label that Docker or the grader gives itself."""
     if value.strip().lower().startswith(("drydock", "com.docker.")):
-        raise NotAllowed(f"The label {value} is not yours to give.", "Take another name for it.")
+        raise Refusal(f"The label {value} is reserved.", "Choose another name.")
 
 
 def few_ports(form: Form, found: Iterable[tuple[str, str]]) -> None:
-    """NotAllowed for a command whose flags publish more ports than one may, all together."""
+    """Refusal for a command whose flags publish more ports than one may, all together."""
     left = MAX_PORTS
     for name, value in found:
         if form.flags[name].kind == "ports":
             left -= ports_in(value)
             if left < 0:
-                raise NotAllowed(
+                raise Refusal(
                     f"With {value} it publishes more than {MAX_PORTS} ports.",
-                    "Publish the one that is asked for.",
+                    "Publish only the port that the worksheet names.",
                 )
 
 
@@ -142,28 +134,28 @@ class Table:
     no_engine: str = "Leave that out."
 
     def command(self, words: Sequence[str]) -> tuple[str, Form, int]:
-        """A command's name and form, and where what belongs to it begins. NotAllowed."""
+        """A command's name and form, and where what belongs to it begins. Refusal."""
         program = words[0] if words else ""
         group = program.removeprefix("docker-")
         if group != program and group in self.instead:
-            raise NotAllowed(f"`{program}` is no command of this exercise.", self.instead[group])
+            raise Refusal(f"`{program}` is not a command of this exercise.", self.instead[group])
         if program != "docker":
-            raise NotAllowed(
+            raise Refusal(
                 f"`{program}` is not docker.",
-                "A runbook has docker commands only; # begins a comment.",
+                "A runbook has only docker commands; # begins a comment.",
             )
         if len(words) < 2:
-            raise NotAllowed("`docker` alone does nothing.", "Write the whole command.")
+            raise Refusal("`docker` alone does nothing.", "Write the whole command.")
         first = words[1]
         if first.startswith("-"):
-            raise NotAllowed(
-                f"`docker {first}` says where the engine is or how to speak to it.", self.no_engine
+            raise Refusal(
+                f"`docker {first}` chooses the engine or how to connect to it.", self.no_engine
             )
         name, at = first, 2
         if len(words) > 2 and any(known.startswith(f"{first} ") for known in self.forms):
             name, at = f"{first} {words[2]}", 3
         if name not in self.forms:
-            raise NotAllowed(f"`docker {name}` is no command of this exercise.", self._hint(name))
+            raise Refusal(f"`docker {name}` is not a command of this exercise.", self._hint(name))
         return name, self.forms[name], at
 
     def _hint(self, name: str) -> str:
@@ -182,7 +174,7 @@ def read(
     """What stands behind a command, from `words[at]` on: its flags with their values, the other
     words, and where in `words` flags end before the last word (None: nowhere).
 
-    `not_these` says why flags that one may look for are not taken. NotAllowed.
+    `not_these` says why flags that one may look for are not taken. Refusal.
     """
     found: list[tuple[str, str]] = []
     rest: list[str] = []
@@ -236,7 +228,7 @@ def _flag(
 
 def _with_next(flag: Flag, words: Sequence[str], at: int, found: list[tuple[str, str]]) -> int:
     if at >= len(words):
-        raise NotAllowed(f"{flag.name} has no value.", f"Write {flag.name} VALUE.")
+        raise Refusal(f"{flag.name} has no value.", f"Write {flag.name} VALUE.")
     found.append((flag.name, words[at]))
     return at + 1
 
@@ -252,6 +244,6 @@ def _known(command: str, form: Form, name: str, not_these: Mapping[str, str]) ->
         longs = [long for long in form.flags if long.startswith("--")]
         near = difflib.get_close_matches(name, longs, n=1, cutoff=0.7)
         hint = (
-            f"Did you mean {near[0]}?" if near else "Leave it out: the exercise needs none of it."
+            f"Did you mean {near[0]}?" if near else "Leave it out: the exercise does not need it."
         )
-    raise NotAllowed(f"`{command}` takes no {name} in this exercise.", hint)
+    raise Refusal(f"`{command}` takes no {name} in this exercise.", hint)

@@ -4,7 +4,7 @@
     >>> vetted.command, vetted.argv
     ('up', ('docker', 'compose', 'up', '-d', '--scale', 'page=3'))
     >>> vet(["docker", "compose", "up"])
-    NotAllowed: `docker compose up` would never end here.
+    Refusal: `docker compose up` would never end here.
 
 They are typed in the folder of one project, which is the kit's own: no command names another
 file, folder, project or engine, mounts or publishes anything, or waits for someone who types.
@@ -18,7 +18,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.vetting.commandline import OFF, Form, NotAllowed, flags, label, number, read
+from grader.vetting.commandline import OFF, Form, flags, label, number, read
+from grader.vetting.refusal import Refusal
 
 MAX_CONTAINERS = 12
 """The most containers that a service may be scaled to."""
@@ -84,9 +85,9 @@ LOOKS = {
 """Commands that only look, behind `docker` without compose."""
 
 INSTEAD = {
-    "attach": "It ends with what it watches: `docker compose logs SERVICE` shows what was said.",
-    "cp": "Nothing is copied in this exercise.",
-    "events": "It never ends; the kit watches by itself.",
+    "attach": "It follows the output until the container ends: use `docker compose logs SERVICE`.",
+    "cp": "This exercise copies no files.",
+    "events": "It never ends; the kit watches itself.",
     "pull": "The lab's images are there already.",
     "push": "There is no registry in this exercise.",
     "watch": "It never ends: `docker compose up -d --build` builds what has changed.",
@@ -96,14 +97,14 @@ INSTEAD = {
 
 NOT_THESE = {
     "--follow": "It never ends: leave it out, and use --tail to see the last lines.",
-    "-f": "It never ends if it means --follow: leave it out, and use --tail.",
+    "-f": "As --follow it never ends: leave it out, and use --tail.",
     "--abort-on-container-exit": "It waits for containers to end: write -d instead.",
     "--attach": "It waits for containers to end: write -d instead.",
-    "--volume": "Nothing of the machine is handed to a container of this exercise.",
-    "-v": "Nothing of the machine is handed to a container of this exercise.",
-    "--publish": "Ports are published by compose.yaml.",
-    "-p": "Ports are published by compose.yaml.",
-    "--service-ports": "The ports are taken by the service's own containers.",
+    "--volume": "Containers of this exercise get nothing of the machine.",
+    "-v": "Containers of this exercise get nothing of the machine.",
+    "--publish": "Publish ports in compose.yaml.",
+    "-p": "Publish ports in compose.yaml.",
+    "--service-ports": "The service's own containers use these ports.",
     "--privileged": "Containers need no rights over their machine.",
     "--cap-add": "Containers need no rights over their machine.",
     "--dry-run": "It does nothing: leave it out.",
@@ -121,7 +122,7 @@ class Vetted:
 
 
 def vet(words: Sequence[str]) -> Vetted:
-    """Look at a command, `docker` or `docker-compose` first. NotAllowed says why not, and what
+    """Look at a command, `docker` or `docker-compose` first. Refusal says why not, and what
     to write instead."""
     program, rest = (words[0] if words else ""), list(words[1:])
     if program == "docker-compose":
@@ -133,28 +134,28 @@ def vet(words: Sequence[str]) -> Vetted:
         return Vetted(f"docker {rest[0]}", ("docker", *rest), tuple(found), tuple(others))
     if program == "docker":
         name = rest[0] if rest else ""
-        raise NotAllowed(
-            f"`docker {name}`".replace(" `", "`") + " is no command of this exercise.",
+        raise Refusal(
+            f"`docker {name}`".replace(" `", "`") + " is not a command of this exercise.",
             f"Did you mean `docker compose {name}`?"
             if name in FORMS
-            else "It is about `docker compose …`, and `docker ps` to look.",
+            else "Use `docker compose …`, and `docker ps` to look.",
         )
-    raise NotAllowed(
+    raise Refusal(
         f"`{program}` is not docker.",
-        "A runbook has `docker compose` commands only; # begins a comment.",
+        "This runbook has only `docker compose` commands; # begins a comment.",
     )
 
 
 def _compose(words: list[str]) -> Vetted:
     before, words = _global(words)
     if not words:
-        raise NotAllowed("`docker compose` alone does nothing.", "Write the whole command.")
+        raise Refusal("`docker compose` alone does nothing.", "Write the whole command.")
     name = words[0]
     form = FORMS.get(name)
     if form is None:
         near = difflib.get_close_matches(name, FORMS, n=1, cutoff=0.7)
-        raise NotAllowed(
-            f"`docker compose {name}` is no command of this exercise.",
+        raise Refusal(
+            f"`docker compose {name}` is not a command of this exercise.",
             INSTEAD.get(name)
             or (f"Did you mean `docker compose {near[0]}`?" if near else "See the worksheet."),
         )
@@ -166,12 +167,14 @@ def _compose(words: list[str]) -> Vetted:
         elif kind == "label":
             label(value)
         elif kind == "pull" and value not in ("missing", "never", "build", "policy"):
-            raise NotAllowed("There is nothing to pull from.", "Leave --pull out.")
+            raise Refusal("There is no registry to pull from.", "Leave --pull out.")
         elif kind == "rmi" and value != "local":
             # A machine that is graded on keeps its images for whoever is graded next.
-            raise NotAllowed(
-                f"--rmi {value} removes the lab's own images, which there is nothing to pull from.",
-                "Leave it out, or write --rmi local: it removes what was built here.",
+            raise Refusal(
+                f"--rmi {value} removes the lab's own images, and there is no registry to pull "
+                f"them from.",
+                "Leave it out, or write --rmi local, which removes only images that were built "
+                "here.",
             )
     if form.words == "scale":
         for word in others:
@@ -208,10 +211,9 @@ def _global(words: list[str]) -> tuple[list[str], list[str]]:
         if not equals and len(words) > 1:
             value, taken = words[1], 2
         if name not in ("-f", "--file") or not FILE.fullmatch(value):
-            raise NotAllowed(
+            raise Refusal(
                 f"`{words[0]}` before the command points to another project.",
-                "Leave it out: commands are typed in the folder compose/, whose compose.yaml"
-                " is used by itself.",
+                "Leave it out: commands run in the folder compose/ and use its compose.yaml.",
             )
         before += words[:taken]
         words = words[taken:]
@@ -221,7 +223,7 @@ def _global(words: list[str]) -> tuple[list[str], list[str]]:
 def _scale(text: str) -> None:
     count = number(text.partition("=")[2])
     if count is not None and count > MAX_CONTAINERS:
-        raise NotAllowed(
+        raise Refusal(
             f"{text} asks for more containers than this exercise needs.",
             f"Ask for {MAX_CONTAINERS} at most.",
         )
@@ -230,14 +232,14 @@ def _scale(text: str) -> None:
 def _ends(name: str, given: set[str], words: list[str]) -> None:
     """Refuse what would wait for ever, or for someone who answers."""
     if name == "up" and not given & {"--detach", "--wait", "--no-start"}:
-        raise NotAllowed(
-            "`docker compose up` would never end here: it shows what containers say.",
-            "Write `docker compose up -d`, so that it goes on in the background.",
+        raise Refusal(
+            "`docker compose up` would never end here: it follows the containers' output.",
+            "Write `docker compose up -d`, so that the containers run in the background.",
         )
     if name == "rm" and "--force" not in given:
-        raise NotAllowed(
-            "`docker compose rm` asks whether you are sure, and the runbook runs unattended.",
+        raise Refusal(
+            "`docker compose rm` asks for confirmation, and the runbook runs unattended.",
             "Write `docker compose rm -f`.",
         )
     if name == "exec" and len(words) < 2:
-        raise NotAllowed("`docker compose exec` needs a service and a command.", "Write both.")
+        raise Refusal("`docker compose exec` needs a service and a command.", "Write both.")

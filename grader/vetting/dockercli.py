@@ -4,7 +4,7 @@
     >>> vetted.command, vetted.words
     ('service scale', ('web=5',))
     >>> vet(["docker", "run", "-v", "/:/host", "alpine:3"], images=["alpine:3"])
-    NotAllowed: `docker run` is no command of this exercise.
+    Refusal: `docker run` is not a command of this exercise.
 
 Flags are read as the docker CLI reads them: `--name web`, `--name=web`, `-p 80`, `-p80`, `-dq`,
 `--` before words that begin with a dash. How many words a command takes, and whether a value
@@ -19,17 +19,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from grader.vetting._docker_commands import NOT_THESE, TABLE
-from grader.vetting.commandline import (
-    Flag,
-    Form,
-    NotAllowed,
-    few_ports,
-    fields,
-    label,
-    number,
-    read,
-)
+from grader.vetting.commandline import Flag, Form, few_ports, fields, label, number, read
 from grader.vetting.dockerfile import reference
+from grader.vetting.refusal import Refusal
 
 MAX_TASKS = 20
 """The most tasks that a service may ask for."""
@@ -83,7 +75,7 @@ class Vetted:
 
 
 def vet(words: Sequence[str], images: Collection[str]) -> Vetted:
-    """Look at a command, `docker` first; `images` are all names the lab has. NotAllowed."""
+    """Look at a command, `docker` first; `images` are all names the lab has. Refusal."""
     command, form, at = TABLE.command(words)
     flags, rest, end = read(f"docker {command}", form, words, at, NOT_THESE)
     for name, value in flags:
@@ -108,8 +100,8 @@ def _value(flag: Flag, value: str, images: Collection[str]) -> None:
         _address(value, own=True)
     elif flag.kind == "token":
         if "SWMTKN" in value.upper():
-            raise NotAllowed(
-                "A token is good for one swarm only, and each run of this file makes a new one.",
+            raise Refusal(
+                "A token works for one swarm only, and each run of this file makes a new swarm.",
                 "Write ${WORKER_TOKEN} or ${MANAGER_TOKEN}.",
             )
     elif flag.kind == "network":
@@ -118,7 +110,9 @@ def _value(flag: Flag, value: str, images: Collection[str]) -> None:
         label(value)
     elif flag.kind == "mode":
         if value not in ("replicated", "global"):
-            raise NotAllowed(f"A service of mode {value} is not asked for.", "Leave --mode out.")
+            raise Refusal(
+                f"This exercise does not use services of mode {value}.", "Leave --mode out."
+            )
     elif flag.kind == "command":
         _stays_inside(value.split())
 
@@ -145,12 +139,12 @@ def _network(value: str) -> None:
     options = fields("--network", value) if "=" in value else [("name", value)]
     for key, name in options:
         if key not in ("name", "alias"):
-            raise NotAllowed(
+            raise Refusal(
                 f"--network {value} has the option {key}.", "Write --network name=NAME,alias=ALIAS"
             )
         if key == "name" and name.strip().lower() in ("host", "bridge"):
-            raise NotAllowed(
-                f"Tasks of this exercise are not in the network {value}.",
+            raise Refusal(
+                f"Tasks of this exercise do not use the network {value}.",
                 "Leave it out. A port in host mode is --publish mode=host,published=…,target=…",
             )
         _own_name(name)
@@ -158,8 +152,8 @@ def _network(value: str) -> None:
 
 def _own_name(name: str) -> None:
     if name.lower().startswith(RESERVED):
-        raise NotAllowed(
-            f"Names that begin with {RESERVED} are the grader's own.", "Take another name."
+        raise Refusal(
+            f"Names that begin with {RESERVED} are reserved for the grader.", "Choose another name."
         )
 
 
@@ -168,15 +162,13 @@ def _image(name: str, images: Collection[str]) -> None:
         known = sorted(set(images))
         same = [i for i in known if i.partition(":")[0] == reference(name).partition(":")[0]]
         names = same or sorted({i.partition(":")[0] for i in known})
-        raise NotAllowed(
-            f"This lab does not have the image {name}.", f"It has: {', '.join(names)}."
-        )
+        raise Refusal(f"This lab does not have the image {name}.", f"It has: {', '.join(names)}.")
 
 
 def _count(text: str, base: int = 10) -> None:
     count = number(text, base)
     if count is not None and count > MAX_TASKS:
-        raise NotAllowed(
+        raise Refusal(
             f"{text} tasks exceed the limit of {MAX_TASKS}.", f"Ask for {MAX_TASKS} at most."
         )
 
@@ -187,9 +179,9 @@ def _address(text: str, *, own: bool) -> None:
         return
     if own and (_INTERFACE.fullmatch(text) or _ITSELF.fullmatch(text)):
         return
-    raise NotAllowed(
+    raise Refusal(
         f"{text} is not the address of a node of this lab.",
-        "Nodes have other addresses in each run: write ${MANAGER1_ADDR}, ${WORKER1_ADDR} or"
+        "Nodes get new addresses in each run: write ${MANAGER1_ADDR}, ${WORKER1_ADDR} or"
         " ${WORKER2_ADDR}.",
     )
 
@@ -207,7 +199,7 @@ def _stays_inside(words: Sequence[str]) -> None:
         except ValueError:
             outside = bool(_DOMAIN.fullmatch(host))
         if outside:
-            raise NotAllowed(
+            raise Refusal(
                 f"{host} is not a node of this lab.",
-                "Tasks ask nodes of the swarm and nothing else: ${WORKER1_ADDR}, say.",
+                "Tasks may contact only nodes of the swarm, for example ${WORKER1_ADDR}.",
             )

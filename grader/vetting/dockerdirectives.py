@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from grader.vetting.dockerwords import shown
 
-Problem: TypeAlias = Callable[[int, str, str], None]
+Refuse: TypeAlias = Callable[[int, str, str], None]
 """Is told what is wrong: the line, why, and what to do instead."""
 
 _DIRECTIVE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
@@ -22,7 +22,7 @@ _FRONTEND = re.compile(
 )
 
 
-def directives(lines: list[str], problem: Problem) -> str:
+def directives(lines: list[str], problem: Refuse) -> str:
     """The escape sign; a harmless syntax line is taken out of `lines`.
 
     BuildKit stops at the first line that is no directive, its versions differ in which that is:
@@ -68,22 +68,23 @@ def _directive(line: str) -> tuple[str, str] | None:
     return name.lower(), value
 
 
-def _escape(number: int, value: str, before: str | None, problem: Problem) -> str:
+def _escape(number: int, value: str, before: str | None, problem: Refuse) -> str:
     """The sign that counts from now on; `before` is None where none can be set."""
     if value == "`" and before == "\\":
         return value
     if value != "\\" or before != value:
         problem(
             number + 1,
-            f"Line {number + 1} sets an escape sign, {shown(value)}, where it does not count.",
-            "Take the line out, or write '# escape=`' as the first line.",
+            f"Line {number + 1} sets an escape character, {shown(value)}, in a place where it has "
+            f"no effect.",
+            "Remove the line, or write '# escape=`' as the first line.",
         )
     return before or "\\"
 
 
-def _other_language(number: int, value: str, problem: Problem) -> None:
+def _other_language(number: int, value: str, problem: Refuse) -> None:
     problem(
         number + 1,
         f"Line {number + 1} asks for another Dockerfile language: {shown(value)}.",
-        "Take the line '# syntax=…' out: nothing here needs it.",
+        "Remove the line '# syntax=…': nothing here needs it.",
     )

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from grader.vetting.dockerdirectives import directives
 from grader.vetting.dockerlines import Instruction, Misread, instructions
 from grader.vetting.dockerwords import BETWEEN, Uncertain, expanded, pairs, shown
+from grader.vetting.refusal import Refusal
 
 SCRATCH = "scratch"
 
@@ -52,15 +53,6 @@ _OF_THE_MACHINE = tuple(
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Why a Dockerfile is not built: for a person, with the line it is about (0: the whole)."""
-
-    line: int
-    reason: str
-    hint: str
-
-
-@dataclass(frozen=True)
 class Vetted:
     """What was read.
 
@@ -72,7 +64,7 @@ class Vetted:
     text: str
     images: tuple[str, ...]
     base: str | None
-    problems: tuple[Problem, ...]
+    problems: tuple[Refusal, ...]
 
 
 @dataclass
@@ -88,12 +80,12 @@ class _State:
     variables: dict[str, str | None] = field(default_factory=dict)
     """Those of this stage that the file sets; None where the value is not certain."""
     images: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Refusal] = field(default_factory=list)
     base: str | None = None
 
     def problem(self, line: int, reason: str, hint: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(line, reason, hint))
+            self.problems.append(Refusal(reason, hint, line))
 
 
 def reference(name: str) -> str:
@@ -136,7 +128,7 @@ def vet(text: str, allowed: Collection[str], arguments: Mapping[str, str] | None
         state.problem(
             0,
             f"It has more than {MAX_CHARACTERS} characters.",
-            "Put what is long into a file beside it, and COPY that.",
+            "Move long parts into a file beside it, and COPY that.",
         )
         return Vetted("", (), None, tuple(state.problems))
     # Only \n ends a line for the engine; a \r before it stays, it may belong to a here-document.
@@ -195,8 +187,8 @@ def _known_flags(instruction: Instruction) -> None:
         name = flag.partition("=")[0].removeprefix("--")
         if name not in _FLAGS.get(instruction.name, ()):
             raise Uncertain(
-                f"has --{shown(name)}, which {instruction.name} does not take here.",
-                "Take it out, or check its spelling.",
+                f"has --{shown(name)}, which {instruction.name} does not accept here.",
+                "Remove it, or check its spelling.",
             )
 
 
@@ -209,7 +201,7 @@ def _set(instruction: Instruction, state: _State, later: bool) -> None:
     for key, value in _settings(instruction, state.escape):
         if not key.isascii() or any(sign in "$'\"\\`" for sign in key):
             raise Uncertain(
-                f"gives a value to {shown(key)}, which is no plain name.",
+                f"gives a value to {shown(key)}, which is not a plain name.",
                 "Write the name with letters, digits and _.",
             )
         if is_argument and key in state.arguments:
@@ -242,7 +234,7 @@ def _from(instruction: Instruction, state: _State) -> None:
     words = instruction.words
     if not words:
         raise Uncertain(
-            "says FROM, but not which image.",
+            "has FROM without an image.",
             "Write the image after it, for example: FROM debian:bookworm",
         )
     state.count += 1
@@ -283,8 +275,8 @@ def _use(instruction: Instruction, name: str, state: _State) -> None:
     """A stage, or an image, that files are copied or mounted from."""
     if "$" in name:
         raise Uncertain(
-            f"has a variable in from={shown(name)}, where none is filled in.",
-            "Write FROM with the variable, AS a name, and then that name here.",
+            f"has a variable in from={shown(name)}, where variables do not work.",
+            "Write FROM with the variable and AS NAME, then use that NAME here.",
         )
     if name.lower() not in state.stages and name != SCRATCH:
         _come_in(instruction, name, state, "copies from the image", name)
@@ -295,7 +287,7 @@ def _come_in(instruction: Instruction, name: str, state: _State, verb: str, type
     state.images.append(reference(name))
     if reference(name) in state.allowed:
         return
-    reason = f"{instruction.at}: the image's name is empty: a variable in it has no value."
+    reason = f"{instruction.at}: the image's name is empty because a variable in it has no value."
     if name:
         named = shown(name) if name == typed else f"{shown(name)} ({shown(typed)})"
         reason = f"{instruction.at} {verb} {named}, which this lab does not have."
@@ -310,9 +302,9 @@ def _instead(name: str, allowed: Collection[str]) -> str:
     repository = plain.rpartition(":")[0]
     same = sorted(a for a in allowed if a.rpartition(":")[0] == repository)
     if same:
-        return f"This lab has it as: {', '.join(same)}."
+        return f"Use one of: {', '.join(same)}."
     names = sorted({a.rpartition(":")[0] for a in allowed})
-    return f"This lab has images of: {', '.join(names)}."
+    return f"Use one of these images: {', '.join(names)}."
 
 
 def _add(instruction: Instruction, state: _State, later: bool) -> None:
@@ -322,7 +314,8 @@ def _add(instruction: Instruction, state: _State, later: bool) -> None:
             state.problem(
                 instruction.line,
                 f"{instruction.at} fetches {shown(source)} from the internet.",
-                "Put the file into your folder and COPY it: a build must not depend on others.",
+                "Put the file into your folder and COPY it: a build must not depend on other "
+                "servers.",
             )
 
 

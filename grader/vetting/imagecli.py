@@ -4,7 +4,7 @@
     >>> vet(["docker", "push", "localhost:5100/harbour/page:1.0"], rules).command
     'push'
     >>> vet(["docker", "push", "harbour/page:1.0"], rules)
-    NotAllowed: harbour/page:1.0 would be pushed to Docker Hub.
+    Refusal: harbour/page:1.0 would be pushed to Docker Hub.
 
 Containers may be started of the lab's images, in the background, with ports, variables and named
 volumes; nothing of the machine is handed to them. What is pushed and pulled has the registry's
@@ -17,18 +17,9 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from grader.vetting.commandline import (
-    OFF,
-    Form,
-    NotAllowed,
-    Table,
-    few_ports,
-    fields,
-    flags,
-    label,
-    read,
-)
+from grader.vetting.commandline import OFF, Form, Table, few_ports, fields, flags, label, read
 from grader.vetting.dockerfile import reference
+from grader.vetting.refusal import Refusal
 
 _LISTED = "-f --filter=text --format=text -q --quiet --no-trunc"
 _PS = "-a --all -n --last=text -l --latest -s --size"
@@ -150,7 +141,7 @@ class Vetted:
 
 
 def vet(words: Sequence[str], rules: Rules) -> Vetted:
-    """Look at a command, `docker` first. NotAllowed says why not, and what to write instead."""
+    """Look at a command, `docker` first. Refusal says why not, and what to write instead."""
     name, form, at = TABLE.command(words)
     found, rest, _ = read(f"docker {name}", form, words, at, NOT_THESE)
     for flag, value in found:
@@ -179,15 +170,15 @@ def _value(kind: str | None, value: str) -> None:
     elif kind == "label":
         label(value)
     elif kind == "pull" and value not in ("missing", "never"):
-        raise NotAllowed("The lab's images are there already.", "Leave --pull out.")
+        raise Refusal("The lab's images are there already.", "Leave --pull out.")
     elif kind == "driver" and value != "local":
-        raise NotAllowed(f"There is no volume driver {value} here.", "Leave --driver out.")
+        raise Refusal(f"There is no volume driver {value} here.", "Leave --driver out.")
 
 
 def _mount(value: str) -> None:
     options = fields("--mount", value)
     if any(key not in _MOUNT_KEYS or (key == "type" and word != "volume") for key, word in options):
-        raise NotAllowed(
+        raise Refusal(
             f"--mount {value} is more than a named volume.",
             "Write --mount source=VOLUME,target=/PATH",
         )
@@ -198,7 +189,7 @@ def _mount(value: str) -> None:
 
 def _volume(source: str, value: str) -> None:
     if source and not _VOLUME.fullmatch(source):
-        raise NotAllowed(
+        raise Refusal(
             f"{value} hands a folder of the machine to the container.",
             "Name a volume: --volume NAME:/PATH",
         )
@@ -207,7 +198,7 @@ def _volume(source: str, value: str) -> None:
 
 def _own(name: str) -> None:
     if name.lower().startswith("drydock"):
-        raise NotAllowed(
+        raise Refusal(
             "Names that begin with drydock are the kit's own.", "Take the name of your task."
         )
 
@@ -217,17 +208,17 @@ def _runs(words: list[str], given: set[str], rules: Rules) -> None:
         return
     if reference(words[0]) not in {reference(name) for name in rules.images}:
         repositories = sorted({reference(i).partition(":")[0] for i in rules.images})
-        raise NotAllowed(
+        raise Refusal(
             f"This lab has no image {words[0]} to run.", f"It has: {', '.join(repositories)}."
         )
     if words[1:]:
-        raise NotAllowed(
+        raise Refusal(
             f"The argument after the image name, {words[1]}, would run instead of the image's own"
             " command.",
             "Leave it out; flags stand before the image.",
         )
     if "--detach" not in given:
-        raise NotAllowed(
+        raise Refusal(
             "`docker run` would never end here: it shows what the container says.",
             "Write `docker run --detach …`, so that it goes on in the background.",
         )
@@ -242,10 +233,10 @@ def _there(verb: str, name: str, rules: Rules) -> None:
     where = first if other else "Docker Hub"
     done = "pushed to" if verb == "push" else "pulled from"
     if not rules.addresses:
-        raise NotAllowed(
+        raise Refusal(
             f"{name} would be {done} {where}.", "This exercise has no registry: leave it out."
         )
-    raise NotAllowed(
+    raise Refusal(
         f"{name} would be {done} {where}.",
         f"The registry's address is the first part of a name: {rules.addresses[0]}…",
     )

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grader.vetting import amount, mounts, rules
-from grader.vetting.allowlist import ANY, Form, Refusal, Spec
+from grader.vetting.allowlist import ANY, Forbidden, Form, Spec
 from grader.vetting.model_build import ENGINE_OWN, LABELS
 from grader.vetting.model_service import DEPLOY, HEALTHCHECK, SERVICE
 
 EXTERNAL = rules.off(
-    "`external` expects that it is there before the application is.",
-    "Remove `external:`: then Compose makes it.",
+    "`external` expects that it exists before the application.",
+    "Remove `external:`; Compose then creates it.",
 )
 
 NETWORK: dict[str, Spec] = {
@@ -27,7 +27,7 @@ NETWORK: dict[str, Spec] = {
         "bridge",
         "overlay",
         what="The driver `{}` puts containers into a network of the machine.",
-        remedy="Leave `driver:` out: then they get one of their own.",
+        remedy="Leave `driver:` out; containers then get their own network.",
     ),
     "driver_opts": Form(names=ANY, rule=rules.network_options),
     "ipam": Form(
@@ -45,7 +45,7 @@ NETWORK: dict[str, Spec] = {
                     }
                 )
             ),
-            "options": Refusal("sets options of a driver for addresses.", ENGINE_OWN),
+            "options": Forbidden("sets options of an address driver.", ENGINE_OWN),
         }
     ),
     "external": EXTERNAL,
@@ -72,9 +72,13 @@ SECRET: dict[str, Spec] = {
     "environment": rules.own_variable,
     "external": EXTERNAL,
     "labels": LABELS,
-    "driver": Refusal("asks a program beside Docker for the secret.", "Say `file: ./NAME`."),
-    "driver_opts": Refusal("asks a program beside Docker for the secret.", "Say `file: ./NAME`."),
-    "template_driver": Refusal("makes the content a template.", "Write it out."),
+    "driver": Forbidden(
+        "gets the secret from a program other than Docker.", "Write `file: ./NAME`."
+    ),
+    "driver_opts": Forbidden(
+        "gets the secret from a program other than Docker.", "Write `file: ./NAME`."
+    ),
+    "template_driver": Forbidden("makes the content a template.", "Write the full content."),
 }
 
 CONFIG: dict[str, Spec] = {
@@ -84,7 +88,7 @@ CONFIG: dict[str, Spec] = {
     "environment": rules.own_variable,
     "external": EXTERNAL,
     "labels": LABELS,
-    "template_driver": Refusal("makes the content a template.", "Write it out."),
+    "template_driver": Forbidden("makes the content a template.", "Write the full content."),
 }
 
 TOP: dict[str, Spec] = {
@@ -95,11 +99,11 @@ TOP: dict[str, Spec] = {
     "volumes": Form(names=Form(keys=VOLUME)),
     "secrets": Form(names=Form(keys=SECRET)),
     "configs": Form(names=Form(keys=CONFIG)),
-    "include": Refusal(
-        "takes services from elsewhere, a file of the machine at worst.",
+    "include": Forbidden(
+        "takes services from other places, possibly from files of the machine.",
         "Write all services into this one file.",
     ),
-    "models": Refusal("asks for a language model.", "Leave it out: there is none here."),
+    "models": Forbidden("asks for a language model.", "Leave it out: there is none here."),
 }
 
 MODEL = Form(keys=TOP)

@@ -6,9 +6,9 @@ See grader.vetting.model.
 from __future__ import annotations
 
 from grader.vetting import mounts, rules
-from grader.vetting.allowlist import ANY, Form, Refusal, Spec
+from grader.vetting.allowlist import ANY, Forbidden, Form, Spec
 
-ENGINE_OWN = "Leave it out: the engine's own setting does."
+ENGINE_OWN = "Leave it out: the engine's own setting is enough."
 VALUES = Form(item=ANY, names=ANY, text=ANY)
 """Plain values, as a list or a mapping: `environment` and its like."""
 WORDS = Form(text=ANY, item=ANY)
@@ -58,14 +58,16 @@ BUILD: dict[str, Spec] = {
         "`pull` fetches the images again, which cannot be done here.",
         "Leave `pull:` out: the lab's images are there.",
     ),
-    "entitlements": Refusal("asks for rights over the machine.", "Leave it out."),
-    "ssh": Refusal("uses SSH keys of whoever builds.", "Copy what you need into the folder."),
-    "additional_contexts": Refusal(
-        "takes files or images from elsewhere.",
+    "entitlements": Forbidden("asks for rights over the machine.", "Leave it out."),
+    "ssh": Forbidden(
+        "uses the SSH keys of the user who builds.", "Copy what you need into the folder."
+    ),
+    "additional_contexts": Forbidden(
+        "takes files or images from other places.",
         "Put what it needs into the folder that `context:` names.",
     ),
-    "cache_from": Refusal(
-        "takes layers from elsewhere.", "Leave it out: the engine has a cache of its own."
+    "cache_from": Forbidden(
+        "takes layers from another place.", "Leave it out: the engine has a cache of its own."
     ),
-    "cache_to": Refusal("writes layers elsewhere.", "Leave it out."),
+    "cache_to": Forbidden("writes layers to another place.", "Leave it out."),
 }

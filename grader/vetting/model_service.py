@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.vetting import mounts, rules
-from grader.vetting.allowlist import ANY, Form, Refusal, Spec
+from grader.vetting.allowlist import ANY, Forbidden, Form, Spec
 from grader.vetting.model_build import (
     BUILD,
     ENGINE_OWN,
@@ -15,7 +15,7 @@ from grader.vetting.model_build import (
     WORDS,
 )
 
-_NO_DEVICES = Refusal(
+_NO_DEVICES = Forbidden(
     "gives a container devices of the machine.", "Leave it out: this lab needs none."
 )
 
@@ -46,7 +46,7 @@ MOUNT: dict[str, Spec] = {
             "propagation": rules.one_of(
                 "private",
                 "rprivate",
-                what="With `{}` the machine would see what the container mounts.",
+                what="With `{}` the machine would see the container's mounts.",
                 remedy="Leave `propagation:` out.",
             ),
             "create_host_path": ANY,
@@ -56,7 +56,7 @@ MOUNT: dict[str, Spec] = {
     ),
     "volume": Form(keys={"nocopy": ANY, "subpath": ANY, "labels": LABELS}),
     "tmpfs": Form(keys={"size": ANY, "mode": ANY}),
-    "image": Refusal("mounts an image.", "COPY what you need from it in a Dockerfile."),
+    "image": Forbidden("mounts an image.", "COPY what you need from it in a Dockerfile."),
 }
 
 HEALTHCHECK: dict[str, Spec] = {
@@ -119,7 +119,7 @@ WATCH: dict[str, Spec] = {
     "initial_sync": ANY,
     "exec": ANY,
 }
-"""Only `compose watch` reads it, which the grader does not run."""
+"""Only `compose watch` reads it, and the grader does not run that."""
 
 
 SERVICE: dict[str, Spec] = {
@@ -192,7 +192,7 @@ SERVICE: dict[str, Spec] = {
                 "priority": ANY,
                 "gw_priority": ANY,
                 "interface_name": ANY,
-                "driver_opts": Refusal("sets options of the network's driver.", ENGINE_OWN),
+                "driver_opts": Forbidden("sets options of the network's driver.", ENGINE_OWN),
             }
         ),
     ),
@@ -221,7 +221,7 @@ SERVICE: dict[str, Spec] = {
     "memswap_limit": ANY,
     "oom_score_adj": ANY,
     "oom_kill_disable": rules.off(
-        "`oom_kill_disable` lets a container keep memory that it may not have."
+        "`oom_kill_disable` lets a container use more memory than its limit."
     ),
     "pids_limit": ANY,
     "ulimits": LIMITS,
@@ -251,40 +251,40 @@ SERVICE: dict[str, Spec] = {
         "default", what="`{}` is not an isolation of Linux.", remedy="Leave `isolation:` out."
     ),
     "use_api_socket": rules.off(
-        "`use_api_socket` gives the container the Docker engine's own socket: who has it rules"
-        " the machine."
+        "`use_api_socket` gives the container the Docker engine's own socket, which controls the "
+        "machine."
     ),
     # Never
-    "cgroup_parent": Refusal(
+    "cgroup_parent": Forbidden(
         "puts the container under other limits than the sandbox's.", "Leave it out."
     ),
     "devices": _NO_DEVICES,
     "device_cgroup_rules": _NO_DEVICES,
     "gpus": _NO_DEVICES,
-    "blkio_config": Refusal(
-        "names devices of the machine.", "Leave it out: no disk is scarce here."
+    "blkio_config": Forbidden(
+        "names devices of the machine.", "Leave it out: this lab does not limit disks."
     ),
-    "credential_spec": Refusal("reads credentials of Windows.", "Leave it out."),
-    "extends": Refusal(
-        "takes a service from elsewhere, a file of the machine at worst.",
-        "Write the keys out, or use a YAML anchor.",
+    "credential_spec": Forbidden("reads credentials of Windows.", "Leave it out."),
+    "extends": Forbidden(
+        "takes a service from another place, possibly from a file of the machine.",
+        "Write the keys here, or use a YAML anchor.",
     ),
-    "external_links": Refusal(
-        "links to containers that this file does not make.",
+    "external_links": Forbidden(
+        "links to containers that are not in this file.",
         "Make them services of this file; services find each other by their names.",
     ),
-    "label_file": Refusal("reads labels from a file.", "Write them below `labels:`."),
-    "models": Refusal("asks for a language model.", "Leave it out: there is none here."),
-    "post_start": Refusal(
+    "label_file": Forbidden("reads labels from a file.", "Write them below `labels:`."),
+    "models": Forbidden("asks for a language model.", "Leave it out: there is none here."),
+    "post_start": Forbidden(
         "runs a command in the container after its start.",
         "Do it in `command:` or in the image.",
     ),
-    "pre_stop": Refusal(
+    "pre_stop": Forbidden(
         "runs a command in the container before its end.",
         "Let the program do it when it gets its `stop_signal`.",
     ),
-    "provider": Refusal(
+    "provider": Forbidden(
         "makes Compose run a program of the machine.",
-        "Services of this lab are containers: say `image:` or `build:`.",
+        "Services of this lab are containers: write `image:` or `build:`.",
     ),
 }

@@ -11,19 +11,19 @@ from collections.abc import Iterable, Mapping
 
 from grader.vetting import amount, model, mounts, rules
 from grader.vetting import model_service as service
-from grader.vetting.allowlist import ANY, Form, Place, Refusal, Spec
+from grader.vetting.allowlist import ANY, Forbidden, Form, Place, Spec
 from grader.vetting.model_build import LABELS
 
 _NO_USE = "is not used in a stack of this lab."
-_NOT_HERE = Refusal(_NO_USE, "Remove it, or check what the worksheet says.")
-_SECRETS = Refusal(_NO_USE, "This lab uses `configs:` and `environment:`.")
+_NOT_HERE = Forbidden(_NO_USE, "Remove it, or read the worksheet again.")
+_SECRETS = Forbidden(_NO_USE, "This lab uses `configs:` and `environment:`.")
 
 
 def _of(keys: Mapping[str, Spec], allowed: Iterable[str], **others: Spec) -> dict[str, Spec]:
     """The same keys: those allowed, with their rules there, `others`, and all else refused."""
     kept = set(allowed)
     said = {
-        name: spec if name in kept or isinstance(spec, Refusal) else _NOT_HERE
+        name: spec if name in kept or isinstance(spec, Forbidden) else _NOT_HERE
         for name, spec in keys.items()
     }
     return {**said, **others}
@@ -56,8 +56,8 @@ def _volume(place: Place, source: str) -> None:
 def _host_files(place: Place) -> None:
     place.refuse(
         "A file or folder of the host is mounted into a container.",
-        "On another node that path has other content. Give configuration files by `configs:`,"
-        " and data a named volume.",
+        "On another node that path has other content. Use `configs:` for configuration files and "
+        "a named volume for data.",
     )
 
 
@@ -75,7 +75,7 @@ def whole_mount(place: Place) -> None:
 def config(place: Place) -> None:
     """Each config has a file: its content is not in the stack file."""
     if isinstance(place.value, dict) and not place.value.get("file"):
-        place.refuse(f"The config `{place.keys[-1]}` has no file.", "Say `file: ./NAME`.")
+        place.refuse(f"The config `{place.keys[-1]}` has no file.", "Write `file: ./NAME`.")
 
 
 MOUNT = _of(
@@ -97,14 +97,14 @@ SERVICE = _of(
         "dns_search", "links", "develop",
     ),
     volumes=Form(item=Form(text=mount, keys=MOUNT, rule=whole_mount)),
-    build=Refusal(
-        "is not for a stack, which builds nothing.",
+    build=Forbidden(
+        "does not work in a stack, which builds nothing.",
         "Name an image of the lab with `image:`.",
     ),
-    env_file=Refusal(_NO_USE, "Write the variables under `environment:`."),
+    env_file=Forbidden(_NO_USE, "Write the variables under `environment:`."),
     secrets=_SECRETS,
-    network_mode=Refusal(
-        "is not for a stack.", "List the networks under `networks:`."
+    network_mode=Forbidden(
+        "does not work in a stack.", "List the networks under `networks:`."
     ),
 )  # fmt: skip
 """Keys of a service. Swarm ignores some of them, and says so."""
@@ -115,7 +115,7 @@ NETWORK = _of(
     driver=rules.one_of(
         "overlay",
         what="The network has the driver `{}`.",
-        remedy="Services on several nodes meet in a network with `driver: overlay`.",
+        remedy="Services on several nodes need a network with `driver: overlay`.",
     ),
 )
 
@@ -128,7 +128,7 @@ TOP = _of(
     configs=Form(
         names=Form(keys=_of(model.CONFIG, ("name", "file", "labels", "external")), rule=config)
     ),
-    secrets=Refusal(
+    secrets=Forbidden(
         "is not used in a stack of this lab.", "This lab uses `configs:` and `environment:`."
     ),
 )

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from grader.vetting.commandline import NotAllowed
+from grader.vetting.refusal import Refusal
 
 
-def of(look: Callable[[str], object], line: str) -> NotAllowed:
+def of(look: Callable[[str], object], line: str) -> Refusal:
     """Why `look` refuses the line; it says what to do instead."""
-    with pytest.raises(NotAllowed) as caught:
+    with pytest.raises(Refusal) as caught:
         look(line)
     assert caught.value.reason
     assert caught.value.hint

@@ -25,7 +25,7 @@ from grader.modules.web import php_page
 from grader.modules.web.bare_html import without_tags
 from grader.text.cut import MAX_LINE, MAX_TEXT, cut
 from grader.vetting import composecli, dockercli, dockerfile
-from grader.vetting.commandline import NotAllowed
+from grader.vetting.refusal import Refusal
 from tests.unit.explainers import EXERCISES, explainers
 
 PLAIN = re.compile(r"(?:\w|\W)*")
@@ -108,7 +108,7 @@ def test_dockerfiles(text: str, before: str) -> None:
 def test_commands(line: str, text: str) -> None:
     def read(whole: str) -> None:
         for vet in (composecli.vet, lambda words: dockercli.vet(words, ["a"])):
-            with contextlib.suppress(NotAllowed):
+            with contextlib.suppress(Refusal):
                 vet(whole.split())
 
     is_read_in_time(filled(text, parse.MAX_CHARACTERS, line), read)

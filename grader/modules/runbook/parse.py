@@ -20,7 +20,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from grader.modules.runbook import shellwords
-from grader.modules.runbook.shellwords import Unreadable, Word
+from grader.modules.runbook.shellwords import Word
+from grader.vetting.refusal import Refusal
 
 VARIABLES = ("MANAGER1_ADDR", "WORKER1_ADDR", "WORKER2_ADDR", "WORKER_TOKEN", "MANAGER_TOKEN")
 
@@ -32,15 +33,6 @@ MAX_STEPS = 200
 _STEP = re.compile(r"#+\s*step\b\s*(?:\d+\s*)?[:.]\s*(.*)", re.IGNORECASE)
 _STEP_ALMOST = re.compile(r"#+\s*step\b(?!\w)\s*(.*)", re.IGNORECASE)
 _PROMPT = re.compile(r"(?:[\w.-]+@)?(?P<node>[A-Za-z][\w.-]*)(?::[^\s$#]*)?[ ]*[$#](?!\{)")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a command is not run: for a person, with its line (0: the whole file)."""
-
-    line: int
-    reason: str
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +73,7 @@ class Runbook:
     """Steps in their order, and what was left out of them."""
 
     steps: tuple[Step, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Refusal, ...]
 
 
 def normal(name: str) -> str:
@@ -100,7 +92,7 @@ def parse(text: str, nodes: Collection[str], names: Collection[str] = VARIABLES)
     `nodes` are those on which commands may be typed, `names` those that stand for values.
     """
     if len(text) > MAX_CHARACTERS:
-        return Runbook((), (Problem(0, "It is too long for a runbook.", "Keep the commands."),))
+        return Runbook((), (Refusal("It is too long for a runbook.", "Keep the commands."),))
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     lines = _Lines(text, tuple(nodes), frozenset(names))
     lines.read()
@@ -113,7 +105,7 @@ class _Lines:
     text: str
     nodes: tuple[str, ...]
     names: frozenset[str]
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Refusal] = field(default_factory=list)
     steps: list[tuple[str, int, list[Command]]] = field(default_factory=lambda: [("", 0, [])])
     count: int = 0
 
@@ -171,7 +163,7 @@ class _Lines:
         reader = shellwords.Reader(self.text, at, self.names)
         try:
             words = reader.words()
-        except Unreadable as error:
+        except Refusal as error:
             self._problem(number, error.reason, error.hint)
             reader.skip()
             return reader.at
@@ -190,4 +182,4 @@ class _Lines:
         return reader.at
 
     def _problem(self, line: int, reason: str, hint: str) -> None:
-        self.problems.append(Problem(line, reason, hint))
+        self.problems.append(Refusal(reason, hint, line))

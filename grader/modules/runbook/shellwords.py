@@ -19,6 +19,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
+from grader.vetting.refusal import Refusal
+
 _NAME = re.compile(r"\{([^}\n]*)\}|([A-Za-z_]\w*|[0-9@*#?$!-])")
 _LINE_ENDS = re.compile(r"[ \t]*\n")
 _NEEDS_QUOTES = re.compile(r"[\s'\"\\;|&<>()`#]")
@@ -75,15 +77,6 @@ class Word:
         return "".join(values[p.text] if p.is_name else p.text for p in self.parts)
 
 
-class Unreadable(Exception):
-    """A command line that cannot be read: why, and what fixes it."""
-
-    def __init__(self, reason: str, hint: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-
-
 class Reader:
     """Reads the words of the command that begins at `at` in `text` (line ends are \\n)."""
 
@@ -93,7 +86,7 @@ class Reader:
         self.known = frozenset(names)
 
     def words(self) -> list[Word]:
-        """All words; `at` is then the end of the command's last line. Unreadable."""
+        """All words; `at` is then the end of the command's last line. Refusal."""
         words: list[Word] = []
         parts: list[Part] | None = None
         while True:
@@ -149,14 +142,14 @@ class Reader:
         if char in _SHELL_ONLY:
             raise _shell_only(char)
         if char in _TYPESET:
-            raise Unreadable(
+            raise Refusal(
                 f"“{char}” comes from a word processor or a PDF.", f"Type {_TYPESET[char]} instead."
             )
         if char == "\\":
             self.at += 1
             char = self._char()
             if char == "\n":
-                raise Unreadable("It ends with a \\, and no line follows.", "Leave the \\ out.")
+                raise Refusal("It ends with a \\, and no line follows.", "Leave the \\ out.")
         _refuse_control(char)
         self.at += 1
         return [Part(char)]
@@ -196,16 +189,16 @@ class Reader:
     def _name(self) -> Part:
         """A `$` that begins no name is an ordinary sign."""
         if self.text.startswith("$(", self.at):
-            raise Unreadable("“$(…)” is a shell's, and there is none here.", _SHELL_ONLY["`"])
+            raise Refusal("“$(…)” is a shell's, and there is none here.", _SHELL_ONLY["`"])
         found = _NAME.match(self.text, self.at + 1)
         if not found:
             if self.text.startswith("${", self.at):
-                raise Unreadable("A ${ is not closed.", "Write ${NAME}, with a } behind the name.")
+                raise Refusal("A ${ is not closed.", "Write ${NAME}, with a } behind the name.")
             self.at += 1
             return Part("$")
         name = found[2] if found[1] is None else found[1]
         if name not in self.known:
-            raise Unreadable(
+            raise Refusal(
                 f"There is no value called ${{{name}}}.",
                 "There are " + ", ".join(f"${{{known}}}" for known in sorted(self.known)) + ".",
             )
@@ -220,19 +213,19 @@ def shown(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
-def _shell_only(char: str) -> Unreadable:
-    return Unreadable(f"“{char}” is a shell's, and there is none here.", _SHELL_ONLY[char])
+def _shell_only(char: str) -> Refusal:
+    return Refusal(f"“{char}” is a shell's, and there is none here.", _SHELL_ONLY[char])
 
 
-def _not_closed(quote: str) -> Unreadable:
-    return Unreadable(
+def _not_closed(quote: str) -> Refusal:
+    return Refusal(
         f"A quote ({quote}) is not closed on its line.", f"Put a {quote} behind the text."
     )
 
 
 def _refuse_control(char: str) -> None:
     if (ord(char) < 32 and char != "\t") or 127 <= ord(char) < 160 or char in "\u2028\u2029":
-        raise Unreadable(
+        raise Refusal(
             f"There is an invisible character in it (U+{ord(char):04X}).", "Type the line again."
         )
 

@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from grader.checks import fail
 from grader.modules.runbook import parse
-from grader.modules.runbook.parse import Command, Problem
-from grader.vetting.commandline import NotAllowed
+from grader.modules.runbook.parse import Command
+from grader.vetting.refusal import Refusal
 
 V = TypeVar("V")
 """What vetting makes of a command that may be run."""
@@ -32,7 +32,7 @@ class Part(Generic[V]):
     name: str
     line: int
     commands: tuple[Allowed[V], ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Book(Generic[V]):
     """The steps in their order; `problems` are those of all steps by line."""
 
     parts: tuple[Part[V], ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Refusal, ...]
 
     def named(self, name: str) -> list[Part[V]]:
         wanted = parse.normal(name)
@@ -72,7 +72,7 @@ def read(
 ) -> Book[V]:
     """Read and vet a runbook; ends the check where there is none. `nodes` are those on which
     commands may be typed, `names` what stands for a value; `vet` looks at the words of a command
-    and raises NotAllowed."""
+    and raises Refusal."""
     path = submission / file
     folder = file.partition("/")[0]
     try:
@@ -90,7 +90,7 @@ def read(
     ends = [*(step.line for step in book.steps[1:]), 10**9]
     for step, end in zip(book.steps, ends, strict=False):  # There may be no step at all.
         found = [_vetted(command, vet) for command in step.commands]
-        refused = [entry for entry in found if isinstance(entry, Problem)]
+        refused = [entry for entry in found if isinstance(entry, Refusal)]
         every += refused
         unread = [p for p in book.problems if step.line <= p.line < end]
         allowed = tuple(entry for entry in found if isinstance(entry, Allowed))
@@ -99,14 +99,14 @@ def read(
     return Book(tuple(parts), tuple(sorted(every, key=lambda p: p.line)))
 
 
-def _vetted(command: Command, vet: Callable[[list[str]], V]) -> Allowed[V] | Problem:
+def _vetted(command: Command, vet: Callable[[list[str]], V]) -> Allowed[V] | Refusal:
     try:
         return Allowed(command, vet([str(word) for word in command.words]))
-    except NotAllowed as refused:
-        return Problem(command.line, refused.reason, refused.hint)
+    except Refusal as refused:
+        return Refusal(refused.reason, refused.hint, command.line)
 
 
-def in_words(problems: Sequence[Problem]) -> str:
+def in_words(problems: Sequence[Refusal]) -> str:
     """A line each: `line 12: why`."""
     return "\n".join((f"line {p.line}: " if p.line else "") + p.reason for p in problems)
 

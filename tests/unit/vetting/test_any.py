@@ -52,12 +52,12 @@ def read_both(folder: Path, text: str) -> None:
         lambda: compose.read(folder, "work").refuse_images({"redis:7"}),
         lambda: stack.read(folder, "stack.yaml", "work").refuse_images({"redis:7"}),
     ]
-    told = []
+    told: list[Refused] = []
     for reading in readings:
         try:
             reading()
-        except Refused as refused:
-            told.append(refused)
+        except Refused as error:
+            told.append(error)
     for refused in told:
         assert refused.where, refused
         assert refused.remedy, refused

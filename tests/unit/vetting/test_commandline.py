@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from grader.vetting import amount, commandline, composecli, dockercli, imagecli
-from grader.vetting.commandline import NotAllowed, number
+from grader.vetting.commandline import number
+from grader.vetting.refusal import Refusal
 from tests.unit import refusal
 
 RULES = imagecli.Rules(images={"registry:2"}, registry=5100)
@@ -150,7 +151,7 @@ def test_what_docker_would_read_as_more_is_refused(look: Callable[[str], Any], l
 def test_what_stays_within_the_limits_is_run(look: Callable[[str], Any], line: str) -> None:
     try:
         look(line)
-    except NotAllowed as error:
+    except Refusal as error:
         pytest.fail(f"{error.reason} {error.hint}")
 
 
@@ -163,7 +164,7 @@ def test_a_range_of_many_ports_is_not_published(value: str) -> None:
         (swarm, f"docker service update --publish-add {value} web"),
         (image, f"docker run -d --publish={value} registry:2"),
     ):
-        with pytest.raises(NotAllowed, match="more than 60 ports"):
+        with pytest.raises(Refusal, match="more than 60 ports"):
             run(line)
 
 
@@ -174,7 +175,7 @@ def test_many_flags_publish_no_more_ports_than_one() -> None:
         (swarm, "docker service update --publish-add 8000-8030:80 --publish-add 9000-9030:80 web"),
         (image, "docker run -d {} registry:2"),
     ):
-        with pytest.raises(NotAllowed, match="more than 60 ports"):
+        with pytest.raises(Refusal, match="more than 60 ports"):
             run(line.format(" ".join(many)))
     swarm("docker service create {} alpine:3 sleep 9".format(" ".join(many[:60])))
 

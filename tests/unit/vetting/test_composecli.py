@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.vetting.commandline import NotAllowed
 from grader.vetting.composecli import FORMS, LOOKS, MAX_CONTAINERS, Vetted, vet
+from grader.vetting.refusal import Refusal
 from tests.unit import refusal
 
 
@@ -17,7 +17,7 @@ def look(line: str) -> Vetted:
     return vet(shlex.split(line))
 
 
-def refused(line: str) -> NotAllowed:
+def refused(line: str) -> Refusal:
     return refusal.of(look, line)
 
 
@@ -181,8 +181,8 @@ def test_a_command_without_compose_is_told_what_it_may_mean() -> None:
 def test_whatever_is_typed_it_is_run_as_it_is_or_refused(words: list[str]) -> None:
     try:
         vetted = vet(words)
-    except NotAllowed as refusal:
-        why: NotAllowed | None = refusal
+    except Refusal as refusal:
+        why: Refusal | None = refusal
     else:
         why = None
     if why is not None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.vetting._docker_commands import FORMS
-from grader.vetting.dockercli import MAX_TASKS, NotAllowed, Vetted, vet
+from grader.vetting.dockercli import MAX_TASKS, Vetted, vet
+from grader.vetting.refusal import Refusal
 from tests.unit import refusal
 
 IMAGES = ("alpine:3", "alpine:latest", "nginx:1.22", "drydock/demo:1.0")
@@ -19,7 +20,7 @@ def look(line: str) -> Vetted:
     return vet(shlex.split(line), IMAGES)
 
 
-def refused(line: str) -> NotAllowed:
+def refused(line: str) -> Refusal:
     return refusal.of(look, line)
 
 
@@ -157,7 +158,7 @@ def test_whatever_is_typed_is_taken_or_refused_and_only_known_flags_are_taken(
 ) -> None:
     try:
         found = vet(["docker", *words], IMAGES)
-    except NotAllowed:
+    except Refusal:
         return
     assert all(name in FORMS[found.command].flags for name, _ in found.flags)
     assert "run" not in found.command.split()
@@ -171,5 +172,5 @@ def test_whatever_is_typed_is_taken_or_refused_and_only_known_flags_are_taken(
 @given(st.lists(_WORDS, max_size=6))
 def test_no_mount_gets_through(words: list[str]) -> None:
     words = ["docker", "service", "create", "--mount", "type=bind,source=/,target=/x", *words]
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Refusal):
         vet(words, IMAGES)

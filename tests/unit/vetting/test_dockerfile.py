@@ -73,7 +73,7 @@ def test_what_the_lab_allows_passes(text: str, base: str) -> None:
         ("FROM debian:12\nADD https://example.org/x /", "Line 2 fetches https://example.org/x"),
         ("FROM debian:12\nADD git@example.org:a/b.git /", "Line 2 fetches git@example.org:a/b.git"),
         ('FROM debian:12\nADD ["http://example.org/x", "/"]', "Line 2 fetches"),
-        ("FROM", "Line 1 says FROM, but not which image."),
+        ("FROM", "Line 1 has FROM without an image."),
         ("RUN true", "There is no FROM line in it."),
         ("", "There is no FROM line in it."),
     ],

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.vetting.commandline import NotAllowed
 from grader.vetting.imagecli import FORMS, Rules, Vetted, vet
+from grader.vetting.refusal import Refusal
 from tests.unit import refusal
 
 RULES = Rules({"registry:2", "drydock/demo:1.0"}, 5100)
@@ -19,7 +19,7 @@ def look(line: str) -> Vetted:
     return vet(shlex.split(line), RULES)
 
 
-def refused(line: str) -> NotAllowed:
+def refused(line: str) -> Refusal:
     return refusal.of(look, line)
 
 
@@ -113,6 +113,6 @@ def test_without_a_registry_nothing_is_pushed_or_pulled(line: str) -> None:
 def test_any_words_are_taken_or_refused(words: list[str]) -> None:
     try:
         found = vet(words, RULES).command in FORMS
-    except NotAllowed as refusal:
+    except Refusal as refusal:
         found = bool(refusal.hint)
     assert found

@@ -9,7 +9,7 @@ import pytest
 
 from grader.paths import KIT
 from grader.vetting import environment, model, model_stack, variables
-from grader.vetting.allowlist import ANY, Form, Refusal, Spec
+from grader.vetting.allowlist import ANY, Forbidden, Form, Spec
 from tests.unit.compose_spec import SPEC
 
 SECURITY = KIT / "docs" / "security.md"
@@ -26,14 +26,16 @@ def at(spec: Spec, path: str) -> Form:
     return spec
 
 
-def refusals(spec: Spec, path: str = "") -> Iterator[tuple[str, Refusal]]:
-    if isinstance(spec, Refusal):
+def refusals(spec: Spec, path: str = "") -> Iterator[tuple[str, Forbidden]]:
+    if isinstance(spec, Forbidden):
         yield path, spec
     elif isinstance(spec, Form):
         for name, inner in (spec.keys or {}).items():
             yield from refusals(inner, f"{path}.{name}".lstrip("."))
-        for inner in filter(None, (spec.names, spec.item)):
-            yield from refusals(inner, f"{path}.*")
+        others: tuple[Spec | None, ...] = (spec.names, spec.item)
+        for other in others:
+            if other is not None:
+                yield from refusals(other, f"{path}.*")
 
 
 @pytest.mark.parametrize("path", SPEC)
@@ -56,7 +58,7 @@ def test_a_stack_may_say_nothing_that_a_compose_file_may_not() -> None:
 @pytest.mark.parametrize(
     ("path", "refusal"), [*refusals(model.MODEL), *refusals(model_stack.MODEL)]
 )
-def test_each_refusal_is_two_sentences_for_a_person(path: str, refusal: Refusal) -> None:
+def test_each_refusal_is_two_sentences_for_a_person(path: str, refusal: Forbidden) -> None:
     assert re.fullmatch(r"[a-z].*\.", refusal.what), path
     assert re.fullmatch(r"[A-Z].*\.", refusal.remedy), path
 
@@ -95,9 +97,11 @@ def ruled(spec: Spec, path: str = "") -> Iterator[str]:
             yield name
         for key, inner in (spec.keys or {}).items():
             yield from ruled(inner, f"{path}.{key}".lstrip("."))
-        for inner in filter(None, (spec.names, spec.item, spec.text)):
-            yield from ruled(inner, path + ".*")
-    elif not isinstance(spec, Refusal) and spec is not ANY:
+        others: tuple[Spec | None, ...] = (spec.names, spec.item, spec.text)
+        for other in others:
+            if other is not None:
+                yield from ruled(other, path + ".*")
+    elif not isinstance(spec, Forbidden) and spec is not ANY:
         yield name
 
 

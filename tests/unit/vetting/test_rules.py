@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grader.vetting import amount, model_stack, mounts, rules
-from grader.vetting.allowlist import Form, Place, Refusal, Rule, Setting, check
+from grader.vetting.allowlist import Forbidden, Form, Place, Rule, Setting, Spec, check
 from grader.vetting.variables import Variables
 from grader.vetting.yamlfile import Refused, YamlFile
 
@@ -232,7 +232,8 @@ def test_what_the_list_does_not_have_is_refused(
     folder: Path, value: Any, said: str, remedy: str
 ) -> None:
     text = Form(text=rules.replicas)
-    keys = {"image": text, "list": Form(item=text), "bad": Refusal("is bad.", "Leave it.")}
+    bad = Forbidden("is bad.", "Leave it.")
+    keys: dict[str, Spec] = {"image": text, "list": Form(item=text), "bad": bad}
     start = place(folder, value)
     setting = Setting(folder, VARIABLES, elsewhere={"gone": "over there"})
     with pytest.raises(Refused) as caught:

@@ -17,7 +17,7 @@ from grader.modules.runbook import vetted
 from grader.modules.runbook.scenario import Ran, StepCheck, step_check
 from grader.modules.runbook.vetted import Allowed, Part
 from grader.nodes.node import Completed
-from grader.vetting.commandline import NotAllowed
+from grader.vetting.refusal import Refusal
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Scenario(scenarios.Scenario[str, Scene]):
 
 def vet(words: Sequence[str]) -> str:
     if words[-1] == "evil":
-        raise NotAllowed("Evil is not done.", "Be good.")
+        raise Refusal("Evil is not done.", "Be good.")
     return words[-1]
 
 
