@@ -1,8 +1,8 @@
 """A workspace that is being worked in: what was saved, told once nothing more comes.
 
->>> watch = Watch(workspace, lab.exercises)
->>> watch.wait()  # returns when counter/compose.yaml was saved
-Saved(exercises={'compose'}, files=['counter/compose.yaml'], outside=False)
+    watch = Watch(workspace, lab.exercises)
+    watch.wait()  # returns when counter/compose.yaml was saved
+    # Saved(exercises={'compose'}, files=['counter/compose.yaml'], outside=False)
 
 Looks once a second at times and sizes, which works on every file system and system. What editors
 write beside a file while they work does not count.

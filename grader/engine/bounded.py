@@ -1,8 +1,8 @@
 """A client of a Docker engine whose answers have limits: the engine may be a stranger's.
 
-    >>> docker = client(lambda: dial.unix("/var/run/docker.sock", 60), timeout=60)
-    >>> with commands.within(30):
-    ...     chunks, _ = docker.api.get_archive(container, "/etc")
+    docker = client(lambda: node_socket.by_path("/var/run/docker.sock", 60), timeout=60)
+    with commands.within(30):
+        chunks, _ = docker.api.get_archive(container, "/etc")
 
 docker-py reads whatever comes for as long as it comes. Here an answer has at most `ANSWER`
 bytes and `VALUES` values, and is there within the client's timeout, all of it. One that is

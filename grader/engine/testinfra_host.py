@@ -1,8 +1,7 @@
 """testinfra in a container, over the Engine API and with a time-out.
 
-    >>> host = container_host(node.docker, "machine")
-    >>> host.package("nginx").is_installed
-    True
+    host = container_host(node.docker, "machine")
+    host.package("nginx").is_installed  # True
 
 testinfra's own `docker` backend starts the docker CLI for each command, knows one daemon per
 process, and waits for ever.

@@ -1,9 +1,10 @@
 """The student's own engine: the one that their `docker` command speaks to. It is only looked at.
 
->>> client = looking(find_personal(), refuse)
->>> client.api.containers()
-[…]
->>> client.api.stop("web-1")  # calls refuse() and sends nothing
+    client = looking(find_personal(), refuse)
+    client.api.containers()  # [{'Id': …}, …]
+    client.api.stop("web-1")  # calls refuse() and sends nothing
+
+Only requests that change nothing (GET, HEAD) are sent.
 """
 
 from __future__ import annotations

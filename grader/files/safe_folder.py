@@ -1,6 +1,10 @@
 """Writing in a folder that a stranger may have made: below it, by checked names, through no link.
 
-    >>> write(Path("workspaces/lab4/s1234567"), "counter/Dockerfile", b"FROM python:3.11\\n")
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write(Path(folder), "counter/Dockerfile", b"FROM python:3.11")
+    ...     Path(folder, "counter", "Dockerfile").read_text()
+    'FROM python:3.11'
 
 Each step down is taken from a handle of the folder above, so that no one exchanges one on the
 way. Windows holds no folder open: there each step is looked at just before. What the caller

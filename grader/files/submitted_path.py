@@ -2,8 +2,10 @@
 
     >>> checked("./site/../html", "compose.yaml, line 4")
     PurePosixPath('html')
-    >>> read_below(Path("counter"), checked("Dockerfile", "here"), 64_000)
-    b'FROM python:3.11\\n'
+    >>> checked("../secret", "compose.yaml, line 4")
+    Traceback (most recent call last):
+        ...
+    grader.errors.Refused: compose.yaml, line 4: The path `../secret` leads out of the folder. ...
 
 A checked path is relative, and has no `..`, no `\\`, no drive and no empty part. Files are
 opened below a folder step by step, and no step follows a link.

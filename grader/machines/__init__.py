@@ -1,9 +1,8 @@
 """Machines to type at: a swarm's nodes that belong to a person, not to a submission.
 
->>> machines = provider("containers")
->>> machines.up(print)
->>> [node.name for node in machines.nodes()]
-['manager1', 'worker1', 'worker2']
+    machines = provider("containers")
+    machines.up(print)
+    [node.name for node in machines.nodes()]  # ['manager1', 'worker1', 'worker2']
 
 Providers make and find machines (containers, vagrant, hosts); joining, status and env work over
 `grader.nodes.node.Node` and know none of them.

@@ -1,10 +1,9 @@
 """How machines and their swarm are: looked at from outside and from each other, changing nothing.
 
->>> found = look(machines.nodes(), machines.missing())
->>> [(node.name, node.role, node.membership) for node in found.nodes]
-[('manager1', 'leader', 'ready'), ('worker1', 'worker', 'ready'), ('worker2', '', '')]
->>> found.problems[0].what
-'worker2 was removed.'
+    found = look(machines.nodes(), machines.missing())
+    [(node.name, node.role, node.membership) for node in found.nodes]
+    # [('manager1', 'leader', 'ready'), ('worker1', 'worker', 'ready'), ('worker2', '', '')]
+    found.problems[0].what  # 'worker2 was removed.'
 
 Plain data; `status_words` puts it on a terminal.
 """

@@ -1,6 +1,6 @@
 """Watch a service of a swarm that someone types at: who manages, where it answers, the recording.
 
->>> trace = record(find(machines.nodes(), "web"), Wishes(), show)
+    trace, updated = record(find(machines.nodes(), "web"), Wishes(), show)
 
 Works over nodes of any provider, as joining and status do. Nodes that do not answer are left
 out, as long as a manager does.

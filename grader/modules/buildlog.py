@@ -1,8 +1,8 @@
 """What `docker build --progress=plain` tells of a build, step by step.
 
->>> steps = read(build.done.out)
+>>> steps = read("#5 [1/2] FROM debian:12\\n#5 CACHED\\n#6 [2/2] RUN make\\n#6 0.3 cc page.c")
 >>> [(step.name, step.cached) for step in steps]
-[('[1/2] FROM docker.io/library/debian:bookworm', True), ('[2/2] RUN make', False)]
+[('[1/2] FROM debian:12', True), ('[2/2] RUN make', False)]
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """A compose project on a node: the commands a student types, and what came of them.
 
-    >>> counter = ComposeProject(node, "counter", "/drydock/counter", ["compose.yaml"])
-    >>> counter.up("--scale", "web=3").ok
-    True
-    >>> [c.name for c in counter.containers("web")]
-    ['counter-web-1', 'counter-web-2', 'counter-web-3']
+    counter = ComposeProject(node, "counter", "/drydock/counter", ["compose.yaml"])
+    counter.up("--scale", "web=3").ok  # True
+    [c.name for c in counter.containers("web")]
+    # ['counter-web-1', 'counter-web-2', 'counter-web-3']
 
 Commands go through the compose CLI on the node, where a compose file finds the node's files
 and nothing else. Project name, files, `.env` and environment are fixed, so that nothing that is

@@ -1,10 +1,10 @@
 """Compose projects that someone else started on an engine, found by the labels Compose gives.
 
->>> found = projects(node)
->>> [(p.name, p.folder, p.running) for p in found]
-[('counter', '/home/ada/lab4/counter', 2)]
->>> started_from(found, Path("/home/ada/lab4/counter"), "counter").name
-'counter'
+    found = projects(node)
+    [(p.name, p.folder, p.running) for p in found]  # [('counter', '/home/ada/lab4/counter', 2)]
+    started_from(found, Path("/home/ada/lab4/counter"), "counter").name  # 'counter'
+
+Where no project runs from that folder, `NotRunning` says why.
 """
 
 from __future__ import annotations

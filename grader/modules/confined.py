@@ -1,7 +1,6 @@
 """A docker command on a node that reads files of a submission, with a fixed environment.
 
-    >>> confined(node, ["docker", "compose", "version"], timeout=60).ok
-    True
+    confined(node, ["docker", "compose", "version"], timeout=60, cwd="/").ok  # True
 
 It runs on the node, which is the sandbox's: nothing of a submission is ever given to a program
 on the machine that grades. See grader.vetting.environment.

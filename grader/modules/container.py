@@ -1,10 +1,10 @@
 """Containers as plain data: fetched once per state of a node, then only read.
 
->>> web, redis = containers(node, "counter")
->>> web.service, web.running, web.host_ports(5000)
-('web', True, [9001])
->>> redis.networks
-{'counter_default': '172.18.0.2'}
+    redis, web = containers(node, "counter")
+    web.service, web.running, web.host_ports(5000)  # ('web', True, [9001])
+    redis.networks  # {'counter_default': '172.18.0.2'}
+
+Containers that have ended are in the list, too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Requests from the grader's own client to a node: what a browser would get.
 
-    >>> get(node.address, 8100, "/", {"n": 17}).text
-    '<h1>Hello …'
+    get(node.address, 8100, "/", {"n": 17}).text  # '<h1>Hello …'
 
 Only addresses of the lab are asked: loopback and private IPv4 addresses. The client connects to
 the address and port that it is given and to no other: of a redirect only path and query are used.

@@ -1,15 +1,13 @@
 """An image: built from a folder on a node, looked at, and run.
 
->>> build = build_image(node, "/drydock/webserver", "webserver", seconds=300)
->>> build.ok, build.image
-(True, Image('sha256:…'))
->>> build.image.left_in_layers("debian:bookworm", "var/lib/apt/lists")
-[]
->>> with_page = Running.start(node, build.image, port=80)
->>> get(node.address, with_page.published).status
-200
->>> with_page.stop(grace=10)
-Stopped(seconds=0.2, exit_code=0)
+    build = build_image(node, "/drydock/webserver", "webserver", seconds=300)
+    build.ok, build.image  # (True, Image('sha256:…'))
+    build.image.left_in_layers("debian:bookworm", "var/lib/apt/lists")  # []
+    with_page = Running.start(node, build.image, port=80)
+    get(node.address, with_page.published).status  # 200
+    with_page.stop(grace=10)  # Stopped(seconds=0.2, exit_code=0)
+
+A `Running` container answers the questions of grader.modules.inside, too.
 """
 
 from __future__ import annotations

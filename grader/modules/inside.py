@@ -1,12 +1,10 @@
 """A container as its node sees it: processes, sockets and files, without asking the container.
 
-    >>> inside = Inside(node, container_id)
-    >>> [p.program for p in inside.processes()]
-    ['nginx', 'nginx', 'php-fpm', 'php-fpm']
-    >>> inside.listening()
-    [Socket(address='0.0.0.0', port=80)]
-    >>> with inside.frozen("php-fpm"):
-    ...     get(node.address, port)          # None: the page needs PHP-FPM
+    inside = Inside(node, container_id)
+    [p.program for p in inside.processes()]  # ['nginx', 'nginx', 'php-fpm', 'php-fpm']
+    inside.listening()  # [Socket(address='0.0.0.0', port=80)]
+    with inside.frozen("php-fpm"):
+        get(node.address, port)  # None: the page needs PHP-FPM
 
 What runs in a student's container can lie; the node's kernel and engine do not.
 """

@@ -1,11 +1,11 @@
 """A bare machine: a container of a base image in which a student's script installs things.
 
->>> machine = Machine.start(node, "debian:bookworm", ports=[8123])
->>> machine.put("/drydock/webserver", "/srv/webserver")
->>> machine.script("provision.sh", cwd="/srv/webserver", seconds=300).ok
-True
->>> machine.host.package("nginx").is_installed
-True
+    machine = Machine.start(node, "debian:bookworm", ports=[8123])
+    machine.put("/drydock/webserver", "/srv/webserver")
+    machine.script("provision.sh", cwd="/srv/webserver", seconds=300).ok  # True
+    machine.host.package("nginx").is_installed  # True
+
+It answers the questions of grader.modules.inside, too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A node itself as the machine in which a student's script installs things.
 
-    >>> machine = OwnMachine(node)
-    >>> machine.host.package("nginx").is_installed
-    True
+    machine = OwnMachine(node)
+    machine.host.package("nginx").is_installed  # True
 
 What can be asked is what a bare machine in a container can be asked (see machine.py), so that
 checks need not know which it is. What a script did here stays: only the grader's own files are

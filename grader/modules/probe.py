@@ -1,9 +1,8 @@
 """Short-lived containers of the grader's own that show what can be reached from where.
 
-    >>> run_probe(node, "alpine:3", ["nc", "-w", "1", "db", "3306"], network="blog_back").ok
-    True
-    >>> reachable(node, "blog_front", [("wordpress", 80), ("db", 3306)], wait_seconds=5)
-    {('wordpress', 80): True, ('db', 3306): False}
+    run_probe(node, "alpine:3", ["nc", "-w", "1", "db", "3306"], network="blog_back").ok  # True
+    reachable(node, "blog_front", [("wordpress", 80), ("db", 3306)], wait_seconds=5)
+    # {('wordpress', 80): True, ('db', 3306): False}
 
 A probe that finds something closed proves it only beside one that finds something open.
 """

@@ -1,8 +1,8 @@
 """A registry of images on a node, asked over its HTTP API by the node's own curl.
 
->>> there = look(node, 5100)
->>> there.answers, there.tags("harbour/page")
-(True, {'1.0': Manifest(digest='sha256:…', image='sha256:…')})
+    there = look(node, 5100)
+    there.answers  # True
+    there.tags("harbour/page")  # {'1.0': Manifest(digest='sha256:…', image='sha256:…')}
 
 It is asked at the node's localhost, which is where the node's engine pushes to: a registry may be
 published for programs on its own machine only.

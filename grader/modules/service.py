@@ -1,10 +1,9 @@
 """Swarm services and their tasks as plain data, and when a service has converged.
 
->>> app = swarm.service("app")
->>> app.image, app.replicas
-('alpine:3', 3)
->>> [(task.slot, task.node, task.state) for task in swarm.tasks("app") if task.runs]
-[(1, 'manager1', 'running'), (2, 'worker2', 'running'), (3, 'worker1', 'running')]
+    app = swarm.service("app")
+    app.image, app.replicas  # ('alpine:3', 3)
+    [(task.slot, task.node) for task in swarm.tasks("app") if task.runs]
+    # [(1, 'manager1'), (2, 'worker2'), (3, 'worker1')]
 
 Convergence is decided as `docker service create|update|scale` decide it: per slot (per node for
 a global service) there is a task that is meant to run and does. The numbers that `docker service

@@ -1,10 +1,8 @@
 """A stack on a swarm: the commands a student types, and what came of them.
 
-    >>> stack = Stack(target.node("manager1"), "fleet", "/drydock/rollout", "stack.yaml")
-    >>> stack.deploy().ok
-    True
-    >>> [service.name for service in stack.services()]
-    ['fleet_app', 'fleet_front']
+    stack = Stack(target.node("manager1"), "fleet", "/drydock/rollout", "stack.yaml")
+    stack.deploy().ok  # True
+    [service.name for service in stack.services()]  # ['fleet_app', 'fleet_front']
 
 Commands go through the docker CLI on a manager, where a compose file finds that node's files
 and nothing else, and no variable but those of grader.vetting.environment. What came of a command

@@ -1,8 +1,8 @@
 """A submission's compose file or stack on a node: resolved there, vetted, and only then run.
 
-    >>> placed = place_compose(node, Path("counter"), "counter", vetting.read(…), images)
-    >>> placed.project.up().ok
-    True
+    file = vetting.compose.read(Path("counter"), "counter")
+    placed = place_compose(node, Path("counter"), "counter", file, {"redis:7", "python:3.11"})
+    placed.project.up().ok  # True
 
 The node resolves the file with its own Compose, in an empty environment. What comes of it is held
 against the allow-list (grader.vetting.resolved), and that document is what `up` and `deploy` get.

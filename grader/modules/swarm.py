@@ -1,10 +1,9 @@
 """A target's nodes as a swarm: what its managers say, as plain data.
 
->>> swarm = Swarm(target)
->>> [(node.name, node.role, node.availability, node.state) for node in swarm.nodes()]
-[('manager1', 'manager', 'active', 'ready'), ('worker1', 'worker', 'active', 'ready'), …]
->>> swarm.service("app").replicas, swarm.converged("app")
-(3, True)
+    swarm = Swarm(target)
+    [(node.name, node.role, node.availability, node.state) for node in swarm.nodes()]
+    # [('manager1', 'manager', 'active', 'ready'), ('worker1', 'worker', 'active', 'ready'), …]
+    swarm.service("app").replicas, swarm.converged("app")  # (3, True)
 
 Any node that is a manager may answer. Where none does, `NoManager` is raised: that is for the
 check to say, since it may be the submission's doing.

@@ -1,10 +1,9 @@
 """The files of a container as plain data, and what changed in them between two looks.
 
-    >>> before = entries(node, machine, "/etc/nginx")
-    >>> before["/etc/nginx/nginx.conf"].kind
-    'file'
-    >>> changes(before, entries(node, machine, "/etc/nginx"))
-    ['/etc/nginx/sites-enabled/site has changed (something was appended to it)']
+    before = entries(node, machine.id, "/etc/nginx")
+    before["/etc/nginx/nginx.conf"].kind  # 'file'
+    changes(before, entries(node, machine.id, "/etc/nginx"))
+    # ['/etc/nginx/sites-enabled/site has changed (something was appended to it)']
 
 Read through the engine, as it comes, whether or not the container runs; nothing is unpacked.
 """

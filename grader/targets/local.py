@@ -1,9 +1,8 @@
 """The student's own engine as a target: what runs there now is looked at, and nothing is changed.
 
-    >>> target = LocalTarget(engine, workspace)
-    >>> (here,) = target.nodes
-    >>> [c.name for c in containers(here, "counter")]
-    ['counter-redis-1', 'counter-web-1']
+    target = LocalTarget(engine, workspace)
+    (here,) = target.nodes
+    [c.name for c in containers(here, "counter")]  # ['counter-redis-1', 'counter-web-1']
 
 Whatever would start, stop, make, build or run something ends the check as not graded, here and not
 in the checks: a command, a file, a request of the Engine API that is no question.

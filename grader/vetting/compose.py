@@ -1,8 +1,11 @@
 """What a submitted compose file says, read before any compose command sees it.
 
-    >>> file = read(Path("counter"), "counter")
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "compose.yaml").write_text("services: {redis: {image: redis:7}}")
+    ...     file = read(Path(folder), "counter")
     >>> file.files, list(file.services)
-    (['compose.yaml'], ['web', 'redis'])
+    (['compose.yaml'], ['redis'])
     >>> file.refuse_images({"redis:7", "python:3.11"})
 
 Every file that Compose would read here is held against the allow-list of grader.vetting.model,

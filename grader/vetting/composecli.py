@@ -4,7 +4,9 @@
     >>> vetted.command, vetted.argv
     ('up', ('docker', 'compose', 'up', '-d', '--scale', 'page=3'))
     >>> vet(["docker", "compose", "up"])
-    Refusal: `docker compose up` would never end here.
+    Traceback (most recent call last):
+        ...
+    grader.vetting.refusal.Refusal: `docker compose up` would never end here: ...
 
 They are typed in the folder of one project, which is the kit's own: no command names another
 file, folder, project or engine, mounts or publishes anything, or waits for someone who types.

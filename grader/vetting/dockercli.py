@@ -4,7 +4,9 @@
     >>> vetted.command, vetted.words
     ('service scale', ('web=5',))
     >>> vet(["docker", "run", "-v", "/:/host", "alpine:3"], images=["alpine:3"])
-    Refusal: `docker run` is not a command of this exercise.
+    Traceback (most recent call last):
+        ...
+    grader.vetting.refusal.Refusal: `docker run` is not a command of this exercise.
 
 Flags are read as the docker CLI reads them: `--name web`, `--name=web`, `-p 80`, `-p80`, `-dq`,
 `--` before words that begin with a dash. How many words a command takes, and whether a value

@@ -1,7 +1,10 @@
 """The `.env` beside a compose file: what it sets, and what it may not set.
 
-    >>> read(Path("counter"), "counter").values["FIRST"]
-    '9000'
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, ".env").write_text("FIRST=9000\\nLAST=${FIRST}9")
+    ...     read(Path(folder), "counter").values["LAST"]
+    '90009'
 
 Compose takes variables for the file from it, and settings of its own: `COMPOSE_FILE` would make
 it read other files than those that were vetted. A refusal names file, line, name and remedy.

@@ -4,7 +4,9 @@
     >>> vet(["docker", "push", "localhost:5100/harbour/page:1.0"], rules).command
     'push'
     >>> vet(["docker", "push", "harbour/page:1.0"], rules)
-    Refusal: harbour/page:1.0 would be pushed to Docker Hub.
+    Traceback (most recent call last):
+        ...
+    grader.vetting.refusal.Refusal: harbour/page:1.0 would be pushed to Docker Hub.
 
 Containers may be started of the lab's images, in the background, with ports, variables and named
 volumes; nothing of the machine is handed to them. What is pushed and pulled has the registry's

@@ -5,11 +5,16 @@ The text is vetted first, for good words (grader.vetting.compose, grader.vetting
 comes of it, with every merge, tag, variable and path resolved, is vetted here. `up` and `deploy`
 are given what this module writes, and nothing else of the submission's YAML:
 
-    >>> document = compose(answer, file, "/drydock/counter")
-    >>> document.file.refuse_images(allowed)
+    >>> text = YamlFile.parse("services: {web: {image: 'a:1', volumes: ['./site:/x']}}", "c.yaml")
+    >>> file = compose_text.ComposeFile(Path(), ["c.yaml"], [], texts=(text,))
+    >>> mount = {"type": "bind", "source": "/drydock/page/site", "target": "/x"}
+    >>> answer = json.dumps({"services": {"web": {"image": "a:1", "volumes": [mount]}}})
+    >>> document = compose(answer, file, "/drydock/page")
+    >>> document.file.refuse_images({"a:1"})
     >>> document.paths
-    (PurePosixPath('.'), PurePosixPath('site'))
-    >>> text = document.text({path: f"/pinned/{path}" for path in document.paths}, {})
+    (PurePosixPath('site'),)
+    >>> document.text({path: f"/pinned/{path}" for path in document.paths}, {})
+    '{"services": {"web": {"image": "a:1", "volumes": [{..."source": "/pinned/site"...}]}}}'
 
 Where the text was found harmless and the document is refused, the two readings disagree: that is
 a `Disagreement`, a refusal that is worth a look at the grader's reading as well.

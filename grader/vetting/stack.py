@@ -1,8 +1,11 @@
 """What a submitted stack file says, read before any docker command sees it.
 
-    >>> file = read(Path("rollout"), "stack.yaml", "rollout")
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "stack.yaml").write_text("services: {app: {image: nginx:1.22}}")
+    ...     file = read(Path(folder), "stack.yaml", "rollout")
     >>> list(file.services), file.services["app"].image
-    (['front', 'app'], 'drydock/demo:1.0')
+    (['app'], 'nginx:1.22')
     >>> file.refuse_images({"nginx:1.22", "drydock/demo:1.0"})
 
 `docker stack deploy` ignores some keys that reach into the host and obeys others, such as bind

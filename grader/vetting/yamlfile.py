@@ -1,8 +1,8 @@
 """YAML and JSON of strangers: read safely, with line numbers, and with errors that help.
 
-    >>> text = YamlFile.read(Path("counter/compose.yaml"), "counter/compose.yaml")
+    >>> text = YamlFile.parse("services:\\n  web:\\n    image: redis:7", "counter/compose.yaml")
     >>> text.data["services"]["web"]["image"], text.line("services", "web", "image")
-    ('redis:7', 4)
+    ('redis:7', 3)
 
 Nothing is expanded or walked without a bound: aliases stay shared, nesting and size are limited.
 """

@@ -1,8 +1,14 @@
 """From what tutors have to a results folder: unpacked, matched, listed in class.json.
 
-    >>> found = gather(Path("class.zip"), labs.load("lab4"), Path("results"), Path("roster.csv"))
+    >>> from grader.files.safe_folder import write
+    >>> from grader.lab.labfile import load
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source = Path(folder, "class")
+    ...     write(source, "s1234567/counter/compose.yaml", b"services: {}")
+    ...     write(source, "notes.txt", b"from no student")
+    ...     found = gather(source, load("lab4"), Path(folder, "results"))
     >>> len(found.entries), len(found.unmatched), len(found.missing)
-    (28, 1, 2)
+    (1, 1, 0)
 
 SUBMISSIONS is only read. It can be killed at any moment and run again: each submission is put in
 its place by a rename, and one that has not changed stays where it is.

@@ -1,8 +1,13 @@
 """roster.csv: who is in the class, as Moodle, Canvas or a spreadsheet writes it.
 
-    >>> roster = read(Path("roster.csv"), lab)
+    >>> from tempfile import TemporaryDirectory
+    >>> from grader.lab.labfile import load
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "roster.csv")
+    ...     _ = file.write_text("ID number,Full name,Moodle ID\\ns1815123,Ada Lovelace,17")
+    ...     roster = read(file, load("lab4"))
     >>> roster.people[0]
-    Person(id='s1815123', name='Ada Lovelace', email='ada@example.org', numbers={'moodle': '17'})
+    Person(id='s1815123', name='Ada Lovelace', email='', numbers={'moodle': '17'})
 
 Moodle's grading worksheet is a roster, too, and the best one: it says when each submission was
 handed in.

@@ -1,8 +1,9 @@
 """A runbook: a transcript of commands, one a line, each with the node it is typed on.
 
-    # step: create the swarm
-    manager1$ docker swarm init --advertise-addr ${MANAGER1_ADDR}
-
+    >>> text = '''
+    ... # step: create the swarm
+    ... manager1$ docker swarm init --advertise-addr ${MANAGER1_ADDR}
+    ... '''
     >>> book = parse(text, ["manager1", "worker1", "worker2"])
     >>> book.steps[0].name, book.steps[0].commands[0].node
     ('create the swarm', 'manager1')

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from grader.paths import KIT
-from grader.vetting import environment, model, model_stack, variables
+from grader.vetting import model, model_stack
 from grader.vetting.allowlist import ANY, Forbidden, Form, Spec
 from tests.unit.compose_spec import SPEC
 
@@ -103,10 +103,3 @@ def ruled(spec: Spec, path: str = "") -> Iterator[str]:
                 yield from ruled(other, path + ".*")
     elif not isinstance(spec, Forbidden) and spec is not ANY:
         yield name
-
-
-def test_the_examples_in_the_docstrings_are_true() -> None:
-    import doctest
-
-    for module in (environment, variables):
-        assert doctest.testmod(module).failed == 0

@@ -4,7 +4,7 @@
     >>> sorted(data.files)
     ['curve.csv', 'signal.csv', 'system.json', 'table.csv']
     >>> data.expected["frequencies"]
-    [41.0, 17.0]
+    [76.0, 89.0]
 
 Each part is made from numbers that are drawn first, with SHA-256 over the text: what an analysis
 finds is compared with those, and nothing is computed here as analysis.py computes it.

@@ -1,7 +1,10 @@
 """Which versions a build asks for: in the Dockerfile and in the files it installs from.
 
-    >>> stated(folder)["numpy"]
-    {'2.2.6'}
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "Dockerfile").write_text("FROM a\\nRUN pip install numpy==2.2.6")
+    ...     stated(Path(folder))
+    {'numpy': {'2.2.6'}}
     >>> is_pinned("numpy", {"numpy": {"2.2.6"}}, {"numpy": "2.2.6"})
     True
 
