@@ -57,20 +57,25 @@ def cell(row: Sequence[str], place: int | None) -> str:
     return row[place].strip() if place is not None and place < len(row) else ""
 
 
-def read(file: Path) -> Table:
-    """The table in `file`; KitError where there is none."""
+def read(file: Path, unreadable: str | None = None) -> Table:
+    """The table in `file`. Raises KitError where there is none; `unreadable` is what to do where
+    the file is not there or may not be read."""
     remedy = "Save it as CSV (UTF-8, comma or semicolon), or export it again."
     try:
         if file.stat().st_size > MAX_BYTES:
-            raise KitError("This file is too big to be a list of grades.", where=str(file))
+            raise KitError("This file is too large for a list of people.", where=str(file))
         content = private.read(file, MAX_BYTES)
     except OSError as error:
         raise KitError(
-            f"The file cannot be read: {error.strerror or error}.", where=str(file)
+            f"The file cannot be read: {error.strerror or error}.",
+            where=str(file),
+            remedy=unreadable,
         ) from None
     if content.startswith(b"PK"):
         raise KitError("This is a workbook, not a CSV file.", where=str(file), remedy=remedy)
     encoding, bom, text = _decoded(content, file)
+    if "\0" in text:
+        raise KitError("This is not a text file.", where=str(file), remedy=remedy)
     hint = ""
     if text[:4].lower() == "sep=":
         hint, text = text[: text.find("\n") + 1], text[text.find("\n") + 1 :]
@@ -108,6 +113,9 @@ def _decoded(content: bytes, file: Path) -> tuple[str, bytes, str]:
                 raise KitError(
                     f"This is not {encoding}: {error.reason}.", where=str(file)
                 ) from None
+    if content[:200].count(b"\0") > 20:  # UTF-16 without a mark.
+        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+        return encoding, b"", content.decode(encoding, errors="replace")
     try:
         return "utf-8", b"", content.decode("utf-8")
     except UnicodeDecodeError:

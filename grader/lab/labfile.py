@@ -3,127 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
-
-import yaml
+from typing import Any
 
 from grader import paths
 from grader.errors import KitError
 from grader.lab import late as lateness
 from grader.lab.late import Late
 from grader.lab.model import Exercise, Lab, Parameter
+from grader.lab.reader import Key, Reader
 
 NEEDED_LIMITS = ("build_seconds", "start_seconds", "exercise_seconds", "output_kb")
-Key = tuple[str | int, ...]
-"""Where something stands in the file: ("exercises", 0, "points")."""
 
 
-class Reader:
-    """Turns lab.yaml into a Lab; knows in which line a key stands, for its messages."""
-
-    def __init__(self, file: Path, text: str) -> None:
-        self.file = file
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-        try:
-            root = loader.get_single_node()
-            self.data: Any = None if root is None else loader.construct_document(root)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise KitError(
-                f"This is not valid YAML: {error.problem}.",
-                where=f"{file}, line {line}",
-                remedy="Mind the indentation, and quote texts that contain ': ' or start with '{'.",
-            ) from None
-        except yaml.YAMLError as error:
-            raise KitError(f"This is not valid YAML: {error}.", where=str(file)) from None
-        finally:
-            loader.dispose()
-        self.lines: dict[Key, int] = {}
-        if root is not None:
-            self._note_lines(root, ())
-
-    def _note_lines(self, node: Any, key: Key) -> None:
-        self.lines.setdefault(key, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            for name, value in node.value:
-                inner = (*key, name.value)
-                known = inner in self.lines
-                self.lines[inner] = name.start_mark.line + 1
-                if known:
-                    self.wrong(inner, "This key is there twice.")
-                self._note_lines(value, inner)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                self._note_lines(value, (*key, index))
-
-    def wrong(self, key: Key, what: str, remedy: str | None = None) -> NoReturn:
-        line = next(
-            (self.lines[key[:n]] for n in range(len(key), -1, -1) if key[:n] in self.lines), 1
-        )
-        name = ".".join(str(part) for part in key)
-        where = f"{self.file}, line {line}" + (f", {name}" if name else "")
-        raise KitError(what, where=where, remedy=remedy)
-
-    def mapping(
-        self, value: Any, key: Key, needed: Set[str], optional: Set[str] = frozenset()
-    ) -> dict[str, Any]:
-        """A mapping with the needed keys and no unknown ones."""
-        if not isinstance(value, dict):
-            self.wrong(key, f"Here must be a mapping with {', '.join(sorted(needed))}.")
-        for name in value:
-            if name not in needed | optional:
-                self.wrong(
-                    (*key, str(name)),
-                    f"There is no key {name!r}.",
-                    f"Keys are: {', '.join(sorted(needed | optional))}.",
-                )
-        for name in sorted(needed - value.keys()):
-            self.wrong(key, f"The key {name!r} is missing.")
-        return value
-
-    def text(self, value: Any, key: Key) -> str:
-        if not isinstance(value, str) or not value.strip():
-            self.wrong(key, f"This must be a text, it is {value!r}.")
-        return value
-
-    def name(self, value: Any, key: Key) -> str:
-        """A text that can be a file name, a label and a Python-like identifier."""
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.text(value, key)):
-            self.wrong(key, f"{value!r} is not a name.", "Use small letters, digits and _.")
-        return str(value)
-
-    def number(self, value: Any, key: Key, least: int = 1) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            self.wrong(key, f"This must be a whole number of {least} or more, it is {value!r}.")
-        return value
-
-    def truth(self, value: Any, key: Key) -> bool:
-        if not isinstance(value, bool):
-            self.wrong(key, f"This must be true or false, it is {value!r}.")
-        return value
-
-    def texts(self, value: Any, key: Key) -> list[str]:
-        """A list of texts, at least one, none twice."""
-        if not isinstance(value, list) or not value:
-            self.wrong(key, "Here must be a list of texts.", "Write [one, two].")
-        result = [
-            self.text(v, (*key, i)) if isinstance(v, str) else self._no_text(v, (*key, i))
-            for i, v in enumerate(value)
-        ]
-        for index, item in enumerate(result):
-            if item in result[:index]:
-                self.wrong((*key, index), f"{item!r} is there twice.")
-        return result
-
-    def _no_text(self, value: Any, key: Key) -> NoReturn:
-        self.wrong(
-            key,
-            f"YAML does not read this as a text but as {value!r}.",
-            "Put it in quotes (YAML takes no, on, 7 and the like for something else).",
-        )
+class LabReader(Reader):
+    """Turns lab.yaml into a Lab."""
 
     def lab(self, folder: Path) -> Lab:
         top = self.mapping(
@@ -173,7 +69,7 @@ class Reader:
             self.wrong(key, f"This must be a text, it is {value!r}.", remedy)
         found = lateness.read(value)
         if found is None:
-            self.wrong(key, f"{value!r} is no time with an offset from UTC.", remedy)
+            self.wrong(key, f"{value!r} is not a time with an offset from UTC.", remedy)
         return found
 
     def percent(self, value: Any, key: Key) -> float:
@@ -197,7 +93,7 @@ class Reader:
 
     def limits(self, value: Any) -> dict[str, int]:
         if not isinstance(value, dict):
-            self.wrong(("limits",), f"Here must be a mapping with {', '.join(NEEDED_LIMITS)}.")
+            self.wrong(("limits",), f"This must be a mapping with {', '.join(NEEDED_LIMITS)}.")
         for name in NEEDED_LIMITS:
             if name not in value:
                 self.wrong(("limits",), f"The key {name!r} is missing.")
@@ -205,7 +101,7 @@ class Reader:
 
     def exercises(self, value: Any, seconds: int) -> list[Exercise]:
         if not isinstance(value, list) or not value:
-            self.wrong(("exercises",), "Here must be a list of exercises.")
+            self.wrong(("exercises",), "This must be a list of exercises.")
         result: list[Exercise] = []
         for index, item in enumerate(value):
             key = ("exercises", index)
@@ -236,9 +132,9 @@ class Reader:
 
     def parameters(self, value: Any, words: Any) -> list[Parameter]:
         if not isinstance(value, dict) or not value:
-            self.wrong(("variant",), "Here must be a mapping of value names to what they may be.")
+            self.wrong(("variant",), "This must be a mapping of value names to what they may be.")
         if not isinstance(words, dict):
-            self.wrong(("words",), "Here must be a mapping of list names to lists of words.")
+            self.wrong(("words",), "This must be a mapping of list names to lists of words.")
         lists = {
             str(name): self.texts(items, ("words", str(name))) for name, items in words.items()
         }
@@ -247,7 +143,7 @@ class Reader:
             key = ("variant", str(name))
             if self.name(name, key) in ("student", "lab", "nodes"):
                 self.wrong(
-                    key, f"{name!r} is a name that every handout has already.", "Choose another."
+                    key, f"{name!r} is a name that every workspace uses already.", "Choose another."
                 )
             result.append(self.parameter(str(name), spec, key, lists))
         return result
@@ -258,7 +154,7 @@ class Reader:
         kinds = ("from", "choice", "words", "expression")
         kind = next((k for k in spec if k in kinds), None) if isinstance(spec, dict) else None
         if kind is None:
-            self.wrong(key, "This says no kind of value.", f"Use one of: {', '.join(kinds)}.")
+            self.wrong(key, "This has no kind of value.", f"Use one of: {', '.join(kinds)}.")
         if kind == "from":
             return Parameter(name, (self.range(spec, key),))
         if kind == "choice":
@@ -273,7 +169,11 @@ class Reader:
                 self.wrong((*key, "join"), f"This must be a text, it is {join!r}.")
             used = self.texts(entry["words"], (*key, "words"))
             for unknown in (u for u in used if u not in lists):
-                self.wrong((*key, "words"), f"There is no word list {unknown!r}.", "See words.")
+                self.wrong(
+                    (*key, "words"),
+                    f"There is no word list {unknown!r}.",
+                    "The lists are under `words`.",
+                )
             return Parameter(name, tuple(tuple(lists[u]) for u in used), join)
         expression = self.mapping(spec, key, {"expression"})["expression"]
         return Parameter(name, expression=self.text(expression, (*key, "expression")))
@@ -289,7 +189,7 @@ class Reader:
 
     def distinct(self, value: Any, parameters: list[Parameter]) -> list[tuple[str, ...]]:
         if not isinstance(value, list):
-            self.wrong(("distinct",), "Here must be a list of lists of value names.")
+            self.wrong(("distinct",), "This must be a list of lists of value names.")
         drawn = {p.name: p for p in parameters if p.expression is None}
         groups: list[tuple[str, ...]] = []
         for index, item in enumerate(value):
@@ -298,7 +198,7 @@ class Reader:
                 if name not in drawn:
                     self.wrong(
                         ("distinct", index),
-                        f"{name!r} is no value that is drawn.",
+                        f"{name!r} is not a value that is drawn.",
                         "Only values with from, choice or words can be kept apart.",
                     )
             groups.append(tuple(group))
@@ -329,9 +229,7 @@ def load(name_or_path: str | Path) -> Lab:
         raise KitError(f"There is no lab {str(name_or_path)!r}.", remedy=_known_labs()) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KitError(f"The lab cannot be read: {error}.", where=str(file)) from None
-    from grader.lab.labfile import Reader
-
-    return Reader(file, text).lab(folder.resolve())
+    return LabReader(file, text).lab(folder.resolve())
 
 
 def names() -> list[str]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import KitError
-from grader.lab.labfile import Key, Reader
 from grader.lab.model import Lab
+from grader.lab.reader import Key, Reader
 
 FILE = "rubric.yaml"
 
@@ -47,7 +47,7 @@ def load(lab: Lab) -> tuple[Question, ...]:
         raise KitError(f"The rubric cannot be read: {error}.", where=str(file)) from None
     reader = Reader(file, text)
     if not isinstance(reader.data, list) or not reader.data:
-        reader.wrong((), "Here must be a list of questions.")
+        reader.wrong((), "This must be a list of questions.")
     found: list[Question] = []
     for index, item in enumerate(reader.data):
         question = _question(reader, item, (index,))
@@ -61,9 +61,11 @@ def _question(reader: Reader, item: Any, key: Key) -> Question:
     entry = reader.mapping(item, key, {"id", "title", "text", "points", "gives"}, {"note"})
     name = reader.text(entry["id"], (*key, "id"))
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        reader.wrong((*key, "id"), f"{name!r} is no grade_id.", "Use letters, digits, - and _.")
+        reader.wrong(
+            (*key, "id"), f"{name!r} is not a valid grade_id.", "Use letters, digits, - and _."
+        )
     if not isinstance(entry["gives"], list) or not entry["gives"]:
-        reader.wrong((*key, "gives"), "Here must be a list of what earns points.")
+        reader.wrong((*key, "gives"), "This must be a list of what earns points.")
     criteria = tuple(
         _criterion(reader, given, (*key, "gives", place))
         for place, given in enumerate(entry["gives"])

@@ -19,16 +19,15 @@ import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
-
-import yaml
+from typing import Any
 
 from grader import paths
 from grader.errors import KitError
+from grader.lab.reader import Reader
 
 DEFAULT = "hosts.yaml"
-COMMON = {"user", "key", "port", "hosts"}
-OWN = {"host", "address", "user", "key", "port", "host_key"}
+COMMON = {"user", "key", "port"}
+OWN = {"address", "user", "key", "port", "host_key"}
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -53,61 +52,70 @@ class Host:
         except OSError:
             raise KitError(
                 f"{self.name}: no address is known for {self.host}.",
-                remedy="Look for a typing error, or name the IP address.",
+                remedy="Check the spelling, or use the IP address.",
             ) from None
 
 
 def read(file: Path | None = None) -> list[Host]:
-    """The hosts in the file's order. KitError says which line of it to fix."""
+    """The hosts in the file's order. Raises KitError with the line to correct."""
     file = file or paths.KIT / DEFAULT
     try:
-        tree: Any = yaml.safe_load(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except FileNotFoundError:
         raise KitError(
             "There is no list of hosts.",
             where=str(file),
             remedy="docs/machines.md shows one; --hosts FILE names another file.",
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        first = str(error).splitlines()[0]
-        raise KitError(f"The list of hosts cannot be read: {first}.", where=str(file)) from None
-    return _Reading(file).hosts(tree)
+    except (OSError, UnicodeDecodeError) as error:
+        raise KitError(f"The list of hosts cannot be read: {error}.", where=str(file)) from None
+    return _Hosts(file, text).hosts()
 
 
-@dataclass(frozen=True)
-class _Reading:
-    file: Path
-
-    def hosts(self, tree: Any) -> list[Host]:
+class _Hosts(Reader):
+    def hosts(self) -> list[Host]:
+        tree = self.data
         if not isinstance(tree, dict) or not isinstance(tree.get("hosts"), dict):
-            self.wrong("There are no hosts in it.", "Write `hosts:` and below it `name: address`.")
-        self.known("the file", tree, COMMON)
+            self.wrong((), "It has no hosts.", "Write `hosts:` and below it `name: address`.")
+        self.mapping(tree, (), {"hosts"}, COMMON)
         found = [self.host(name, own, tree) for name, own in tree["hosts"].items()]
         if not found:
-            self.wrong("There are no hosts in it.", "Write one a line: `manager1: 203.0.113.11`.")
+            self.wrong(
+                ("hosts",), "It has no hosts.", "Write one per line: `manager1: 203.0.113.11`."
+            )
         return found
 
     def host(self, name: Any, own: Any, tree: dict[str, Any]) -> Host:
+        key = ("hosts", str(name))
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            self.wrong(f"{name!r} is no name for a host.", "Small letters, digits and - only.")
+            self.wrong(
+                key,
+                f"{name!r} is not a valid host name.",
+                "Use only lower-case letters, digits and -.",
+            )
         own = {"host": own} if isinstance(own, str) else own
         if not isinstance(own, dict) or not isinstance(own.get("host"), str):
-            self.wrong(f"{name} has no `host`.", "Say where SSH answers: `host: 203.0.113.11`.")
-        self.known(name, own, OWN)
+            self.wrong(
+                key, f"{name} has no `host`.", "Write where SSH answers: `host: 203.0.113.11`."
+            )
+        self.mapping(own, key, {"host"}, OWN)
         user = own.get("user", tree.get("user"))
         if not isinstance(user, str) or not user:
-            self.wrong(f"{name} has no `user`.", "Say `user: NAME`, for it or for all.")
+            self.wrong(
+                key, f"{name} has no `user`.", "Write `user: NAME`, for this host or for all."
+            )
         port = own.get("port", tree.get("port", 22))
         if not isinstance(port, int) or not 0 < port < 65536:
-            self.wrong(f"{name} has the port {port!r}.", "Give it a number from 1 to 65535.")
-        key = own.get("key", tree.get("key"))
+            place = (*key, "port") if "port" in own else ("port",)
+            self.wrong(place, f"{name} has the port {port!r}.", "Give it a number from 1 to 65535.")
+        private = own.get("key", tree.get("key"))
         return Host(
             name=name,
             host=own["host"],
             address=self.address(name, own),
             user=user,
             port=port,
-            key=str(Path(str(key)).expanduser()) if key else None,
+            key=str(Path(str(private)).expanduser()) if private else None,
             host_key=self.host_key(name, own),
         )
 
@@ -118,7 +126,11 @@ class _Reading:
         try:
             return str(ipaddress.IPv4Address(told))
         except ValueError:
-            self.wrong(f"{name} has the address {told!r}.", "It is a number such as 10.0.0.12.")
+            self.wrong(
+                ("hosts", name, "address"),
+                f"{name} has the address {told!r}.",
+                "It is a number such as 10.0.0.12.",
+            )
 
     def host_key(self, name: str, own: dict[str, Any]) -> str | None:
         told = own.get("host_key")
@@ -127,16 +139,8 @@ class _Reading:
         words = str(told).split()
         if len(words) < 2:
             self.wrong(
-                f"{name} has no whole host_key.",
+                ("hosts", name, "host_key"),
+                f"{name} has an incomplete host_key.",
                 "It is a line of /etc/ssh/ssh_host_ed25519_key.pub on that machine.",
             )
         return " ".join(words[:2])
-
-    def known(self, where: str, table: dict[str, Any], keys: set[str]) -> None:
-        for stranger in table.keys() - keys:
-            self.wrong(
-                f"`{stranger}` in {where} is not known.", f"Known are: {', '.join(sorted(keys))}."
-            )
-
-    def wrong(self, what: str, remedy: str) -> NoReturn:
-        raise KitError(what, where=str(self.file), remedy=remedy)

@@ -126,7 +126,7 @@ class YamlFile:
             raise Refused(
                 f"This is not YAML: {error}.",
                 where=name,
-                remedy="Look for characters that do not belong into a text file.",
+                remedy="Look for characters that do not belong in a text file.",
             ) from None
         except RecursionError:
             raise too_deep(name) from None
@@ -216,9 +216,10 @@ def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
     problem = str(error.problem or "")
     unclosed = "end of stream" in problem and error.context_mark is not None
     mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
-    number = mark.line + 1 if mark else 1
-    lines = _LINE_END.split(text)
-    line = lines[min(number, len(lines)) - 1]
+    lines = _LINE_END.split(text.rstrip())
+    # The reader's place for what is missing at the end is behind it.
+    number = min(mark.line + 1 if mark else 1, len(lines))
+    line = lines[number - 1]
     shown = f"Line {number} reads: {line.strip()[:80]!r}."
     if "\t" in line[: len(line) - len(line.lstrip())]:
         what = f"Line {number} is indented with a tab; YAML allows only spaces."
@@ -227,17 +228,17 @@ def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
             " press Tab."
         )
     elif unclosed:
-        what = f"A quote is opened and never closed. {shown}"
-        remedy = "Write the same quote at the text's end."
+        what = f"A quote is not closed. {shown}"
+        remedy = "End the text with the same quote."
     elif "mapping values are not allowed" in problem:
-        what = f"There is a ':' where none can be. {shown}"
+        what = f"There is a ':' in the wrong place. {shown}"
         remedy = "Compare its indentation with the lines above; a text with ': ' needs quotes."
     elif "could not find expected ':'" in problem:
         what = f"A ':' is missing. {shown}"
-        remedy = "Write `key: value`, with a space behind the ':', in this line or the one before."
+        remedy = "Write `key: value`, with a space after the ':', in this line or the one before."
     elif "block end" in problem:
-        what = f"The indentation does not fit. {shown}"
-        remedy = "Keys of one level begin in the same column; use two spaces per level."
+        what = f"The indentation is wrong. {shown}"
+        remedy = "Keys of one level start in the same column; use two spaces per level."
     elif "could not determine a constructor" in problem:
         what = f"A tag like `!…` is not allowed here. {shown}"
         remedy = "Remove the `!` or put the value in quotes."
@@ -245,7 +246,7 @@ def _explained(error: yaml.MarkedYAMLError, text: str, name: str) -> Refused:
         what = f"There are two documents in one file. {shown}"
         remedy = "Remove the line `---` in the middle."
     elif "found undefined alias" in problem:
-        what = f"`*…` names something that the file does not define. {shown}"
+        what = f"`*…` uses an anchor that the file does not define. {shown}"
         remedy = "Put values that begin with `*` in quotes."
     else:
         what = f"This is not YAML: {problem or error.context}. {shown}"

@@ -15,21 +15,21 @@ handed in.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grader.classroom import csvfile
 from grader.classroom.intake import dates
 from grader.classroom.results import Person
 from grader.errors import KitError
-from grader.files import private
 from grader.lab.model import Lab
 from grader.submission.archives import names
 
-MAX_BYTES = 20_000_000
+UNREADABLE = (
+    "Name the file with --roster, or leave --roster out: then IDs come from the submissions."
+)
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "id": (
@@ -104,7 +104,7 @@ def read(file: Path, lab: Lab) -> Roster:
             submitted[person.id] = when
     if not people:
         raise KitError(
-            "The roster has a header and no one below it.", where=str(file), remedy=_example(lab)
+            "The roster has a header but no students.", where=str(file), remedy=_example(lab)
         )
     _refuse_shared_numbers(file, people, lines)
     return Roster(tuple(people), submitted)
@@ -112,60 +112,9 @@ def read(file: Path, lab: Lab) -> Roster:
 
 def _rows(file: Path) -> list[tuple[int, list[str]]]:
     """Rows that are not empty, each with the line where it begins."""
-    text = _text(file)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # Excel's own hint
-        delimiter, skip = first.strip()[4], True
-    else:
-        delimiter, skip = max(",;\t", key=first.count), False
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    begins = 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append((begins, cells))
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise KitError(
-            f"This is not CSV: {error}.",
-            where=f"{file}, line {begins}",
-            remedy='A text with quotes in it is written "so ""quoted"" it is".',
-        ) from None
-    return rows[1:] if skip else rows
-
-
-def _text(file: Path) -> str:
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise KitError("This file is too large for a roster.", where=str(file))
-        data = private.read(file, MAX_BYTES)
-    except OSError as error:
-        raise KitError(
-            f"The roster cannot be read: {error.strerror or error}.",
-            where=str(file),
-            remedy="Name the file with --roster, or leave it out: then IDs come from the"
-            " submissions.",
-        ) from None
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encodings = ["utf-16"]
-    elif data[:200].count(b"\0") > 20:
-        encodings = ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"]
-    else:
-        encodings = ["utf-8-sig", "latin-1"]
-    for encoding in encodings:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" in text:
-            break
-        return text
-    raise KitError(
-        "The roster is not a text file.",
-        where=str(file),
-        remedy="Save it as CSV (UTF-8); an .xlsx file is not read.",
-    )
+    table = csvfile.read(file, UNREADABLE)
+    rows = zip(table.lines, table.rows, strict=True)
+    return [(line, list(cells)) for line, cells in rows if any(cell.strip() for cell in cells)]
 
 
 def _columns(file: Path, line: int, header: list[str], lab: Lab) -> dict[str, int]:
@@ -178,9 +127,9 @@ def _columns(file: Path, line: int, header: list[str], lab: Lab) -> dict[str, in
             continue
         if kind in found and kind != "name":
             raise KitError(
-                f"Two columns are the same to me: {header[found[kind]]!r} and {title!r}.",
+                f"Two columns have the same meaning: {header[found[kind]]!r} and {title!r}.",
                 where=f"{file}, line {line}, column {at + 1}",
-                remedy="Rename the one that does not count, or delete it.",
+                remedy="Rename or delete the one that does not count.",
             )
         found.setdefault(kind, at)
     of_canvas = any(title.strip().casefold().startswith("sis ") for title in header)
@@ -192,7 +141,7 @@ def _columns(file: Path, line: int, header: list[str], lab: Lab) -> dict[str, in
         found.setdefault("name" if of_canvas or "id" in found else "id", at)
     if not found.keys() & {"id", "login", "sis", "email"}:
         raise KitError(
-            "No column says the students' IDs.",
+            "No column has the students' IDs.",
             where=f"{file}, line {line}: {', '.join(h.strip() for h in header)[:200]}",
             remedy=_example(lab),
         )

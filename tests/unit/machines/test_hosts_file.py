@@ -42,28 +42,31 @@ def test_hosts_take_what_they_do_not_say_from_the_top(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "place", "named"),
     [
-        ("", "no hosts"),
-        ("hosts: {}", "no hosts"),
-        ("hosts: [a, b]", "no hosts"),
-        ("hosts: {manager1: 192.0.2.1}", "`user`"),
-        ("user: a\nhosts: {Manager 1: 192.0.2.1}", "no name for a host"),
-        ("user: a\nhosts: {manager1: {address: 10.0.0.1}}", "`host`"),
-        ("user: a\nhosts: {manager1: {host: h, adress: 10.0.0.1}}", "`adress`"),
-        ("user: a\nhosts: {manager1: {host: h, address: somewhere}}", "'somewhere'"),
-        ("user: a\nport: high\nhosts: {manager1: 192.0.2.1}", "'high'"),
-        ("user: a\nhosts: {manager1: {host: h, host_key: short}}", "host_key"),
-        ("user: a\npassword: x\nhosts: {manager1: 192.0.2.1}", "`password`"),
-        ("hosts: {manager1: [", "cannot be read"),
+        ("", "line 1", "no hosts"),
+        ("user: a\nhosts: {}", "line 2, hosts", "no hosts"),
+        ("hosts: [a, b]", "line 1", "no hosts"),
+        ("hosts:\n  manager1: 192.0.2.1", "line 2, hosts.manager1", "`user`"),
+        ("user: a\nhosts: {Manager 1: 192.0.2.1}", "line 2, hosts.Manager 1", "not a valid host"),
+        ("user: a\nhosts: {manager1: {address: 10.0.0.1}}", "line 2, hosts.manager1", "`host`"),
+        ("user: a\nhosts: {a: {host: h, adress: 10.0.0.1}}", "line 2, hosts.a.adress", "'adress'"),
+        ("user: a\nhosts: {a: {host: h, address: there}}", "line 2, hosts.a.address", "'there'"),
+        ("user: a\nport: high\nhosts: {manager1: 192.0.2.1}", "line 2, port", "'high'"),
+        ("user: a\nhosts:\n one: {host: h, port: 0}", "line 3, hosts.one.port", "port 0"),
+        ("user: a\nhosts: {one: {host: h, host_key: x}}", "line 2, hosts.one.host_key", "host_key"),
+        ("user: a\npassword: x\nhosts: {manager1: 192.0.2.1}", "line 2, password", "'password'"),
+        ("hosts: {manager1: [", "line 1", "not YAML"),
     ],
-)
-def test_what_is_wrong_is_named_with_the_file(tmp_path: Path, text: str, named: str) -> None:
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_file_and_line(
+    tmp_path: Path, text: str, place: str, named: str
+) -> None:
     with pytest.raises(KitError) as caught:
         read(tmp_path, text)
 
     assert named in caught.value.what
-    assert caught.value.where == str(tmp_path / "hosts.yaml")
+    assert caught.value.where == f"{tmp_path / 'hosts.yaml'}, {place}"
 
 
 def test_a_missing_list_says_where_it_should_be(tmp_path: Path) -> None:

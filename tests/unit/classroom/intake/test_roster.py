@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from grader.classroom.intake import dates, roster
 from grader.classroom.results import Person
 from grader.errors import KitError
+from grader.lab.model import Lab
 from tests.unit import toy_lab
 
 
 @pytest.fixture
-def lab(tmp_path):
+def lab(tmp_path: Path) -> Lab:
     return toy_lab.make(tmp_path / "kit")
 
 
-def read(tmp_path, lab, text, encoding="utf-8"):
+def read(tmp_path: Path, lab: Lab, text: str | bytes, encoding: str = "utf-8") -> roster.Roster:
     file = tmp_path / "roster.csv"
     file.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
     return roster.read(file, lab)
@@ -38,17 +41,17 @@ ADA = Person("s0000001", "Ada Lovelace", "ada@example.org")
         "id,name,email,Department\ns0000001,Ada Lovelace,ada@example.org,Maths\n",
     ],
 )
-def test_plain_rosters_of_both_languages(tmp_path, lab, text):
+def test_plain_rosters_of_both_languages(tmp_path: Path, lab: Lab, text: str) -> None:
     assert read(tmp_path, lab, text).people == (ADA,)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
-def test_any_encoding_that_spreadsheets_write(tmp_path, lab, encoding):
+def test_any_encoding_that_spreadsheets_write(tmp_path: Path, lab: Lab, encoding: str) -> None:
     text = "id;name;email\ns0000001;Jürgen Groß;j@example.org\n"
     assert read(tmp_path, lab, text, encoding).people[0].name == "Jürgen Groß"
 
 
-def test_moodles_worksheet_gives_numbers_and_times(tmp_path, lab):
+def test_moodles_worksheet_gives_numbers_and_times(tmp_path: Path, lab: Lab) -> None:
     text = (
         "Identifier,Full name,ID number,Email address,Status,Grade,Maximum grade,"
         "Last modified (submission),Last modified (grade),Feedback comments\n"
@@ -62,7 +65,9 @@ def test_moodles_worksheet_gives_numbers_and_times(tmp_path, lab):
     assert found.submitted["s0000001"].startswith("2026-11-24T10:05:00")
 
 
-def test_moodles_german_worksheet_without_a_number_takes_the_id_from_the_address(tmp_path, lab):
+def test_moodles_german_worksheet_without_a_number_takes_the_id_from_the_address(
+    tmp_path: Path, lab: Lab
+) -> None:
     text = (
         "ID,Vollständiger Name,E-Mail-Adresse,Status,Bewertung,Zuletzt geändert (Abgabe)\n"
         "Teilnehmer/in1234567,Ada Lovelace,s0000001@example.org,x,,"
@@ -75,7 +80,9 @@ def test_moodles_german_worksheet_without_a_number_takes_the_id_from_the_address
     assert found.submitted["s0000001"].startswith("2026-11-24T10:05:00")
 
 
-def test_canvas_gradebook_gives_numbers_and_its_extra_rows_are_nobody(tmp_path, lab):
+def test_canvas_gradebook_gives_numbers_and_its_extra_rows_are_nobody(
+    tmp_path: Path, lab: Lab
+) -> None:
     text = (
         "Student,ID,SIS User ID,SIS Login ID,Section,Lab 4 (99)\n"
         "    Points Possible,,,,,100\n"
@@ -99,26 +106,28 @@ def test_canvas_gradebook_gives_numbers_and_its_extra_rows_are_nobody(tmp_path, 
         ("name,age\nA,3\n", "line 1: name, age", "No column says"),
         ("id,name\n", "roster.csv", "no one below it"),
         ("", "roster.csv", "empty"),
-        ('id,name\ns0000001,"A\n', "line 2", "not CSV"),
-        ('id,name\n"s0000001"x,A\n', "line 2", "not CSV"),
-        (b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0", "roster.csv", "not a text file"),
+        ('id,name\ns0000001,"A\n', "line 2", "not a CSV file"),
+        ('id,name\n"s0000001"x,A\n', "line 2", "not a CSV file"),
+        (b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0", "roster.csv", "a workbook"),
         ('id,note\ns0000001,"two\nlines"\n99,x\n', "line 4, column 1", "'99'"),
     ],
 )
-def test_a_wrong_roster_is_refused_at_its_place(tmp_path, lab, text, where, says):
+def test_a_wrong_roster_is_refused_at_its_place(
+    tmp_path: Path, lab: Lab, text: str | bytes, where: str, says: str
+) -> None:
     with pytest.raises(KitError) as caught:
         read(tmp_path, lab, text)
-    assert where in caught.value.where
+    assert where in (caught.value.where or "")
     assert says in caught.value.what
     assert caught.value.remedy
 
 
-def test_a_missing_roster_is_a_clear_error(tmp_path, lab):
+def test_a_missing_roster_is_a_clear_error(tmp_path: Path, lab: Lab) -> None:
     with pytest.raises(KitError, match="cannot be read"):
         roster.read(tmp_path / "none.csv", lab)
 
 
-def test_an_id_that_could_not_be_a_folder_is_none(tmp_path):
+def test_an_id_that_could_not_be_a_folder_is_none(tmp_path: Path) -> None:
     made = toy_lab.make(tmp_path / "kit")
     loose = type(made)(**{**made.__dict__, "student_pattern": ".*"})
     assert [roster.as_id(t, loose) for t in ("a", "../a", "a/b", "..", ".x", "")] == ["a"] + [
@@ -140,6 +149,6 @@ def test_an_id_that_could_not_be_a_folder_is_none(tmp_path):
         ("24 vendémiaire 2026, 10:05", None),
     ],
 )
-def test_moodles_times(text, is_):
+def test_moodles_times(text: str, is_: str | None) -> None:
     found = dates.moodle(text)
-    assert found is None if is_ is None else found.startswith(is_)
+    assert found is None if is_ is None else (found or "").startswith(is_)
