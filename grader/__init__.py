@@ -1,3 +1,3 @@
 """Drydock: individual practicals for Docker Compose and Swarm, graded by running them."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
