@@ -58,6 +58,8 @@ class AtOnce:
 def pytest_configure(config: pytest.Config) -> None:
     if not LANE:
         config.pluginmanager.register(AtOnce(config))
+        if config.getoption("numprocesses", None):
+            lanes.claim()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -6,13 +6,14 @@ and tests that count what is on it, or stop it, would meet each other there.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from grader.engine import embedded, find, images, packages
 from grader.engine.images import bundle
@@ -62,6 +63,20 @@ def home(lane: str) -> Path:
 def enter(lane: str) -> None:
     """Let this process, and what it starts, have the lane's data directory."""
     os.environ["DRYDOCK_HOME"] = str(home(lane))
+
+
+def claim() -> None:
+    """Keep the lanes to this run until it ends: at its end it removes their engines."""
+    file = Path(f"{home(FIRST)}.lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        pytest.exit(
+            "Another run of the tests is under way. Wait for its end, or set DRYDOCK_HOME.", 4
+        )
+    atexit.register(lock.release)  # And so it is kept until then.
 
 
 def clear() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from grader.engine.sandbox import Sandbox
 from grader.grading import examples
-from grader.handout import worksheet
 from grader.lab import labfile
 from grader.lab.variant import variant
+from tests import worksheets
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine
@@ -33,7 +33,7 @@ def test_cells_work_on_a_finished_workspace(engine: Any, image_set: Any, tmp_pat
     values = variant(LAB, STUDENT)
     workspace = tmp_path / "workspace"
     examples.render_solution(LAB, STUDENT, workspace)
-    commands = worksheet.commands(worksheet.read((workspace / "worksheet.ipynb").read_bytes()))
+    commands = worksheets.commands(worksheets.read((workspace / "worksheet.ipynb").read_bytes()))
     assert {command.kind for command in commands} == {"cell"}
     told: dict[str, str] = {}
     with Sandbox.create(engine, submission="worksheet", image_set=image_set.volume) as sandbox:

@@ -10,11 +10,11 @@ import pytest
 
 from grader.engine.sandbox import Sandbox
 from grader.grading import examples
-from grader.handout import worksheet
 from grader.lab import labfile
 from grader.lab.variant import variant
 from grader.nodes.node import Completed
 from grader.waiting import wait_until
+from tests import worksheets
 
 pytestmark = pytest.mark.engine
 
@@ -35,8 +35,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def commands(workspace: Path) -> list[worksheet.Command]:
-    return worksheet.commands(worksheet.read((workspace / "worksheet.ipynb").read_bytes()))
+def commands(workspace: Path) -> list[worksheets.Command]:
+    return worksheets.commands(worksheets.read((workspace / "worksheet.ipynb").read_bytes()))
 
 
 def run(node: Any, line: str, folder: str = "") -> Completed:
@@ -46,7 +46,7 @@ def run(node: Any, line: str, folder: str = "") -> Completed:
 
 
 def test_cells_work_on_a_finished_workspace(
-    engine: Any, image_set: Any, workspace: Path, commands: list[worksheet.Command]
+    engine: Any, image_set: Any, workspace: Path, commands: list[worksheets.Command]
 ) -> None:
     told: dict[str, list[str]] = {}
     with Sandbox.create(engine, submission="worksheet", image_set=image_set.volume) as sandbox:
@@ -119,9 +119,9 @@ def _visit() -> str:
 
 
 def test_swarm_commands_work_on_three_nodes(
-    engine: Any, image_set: Any, workspace: Path, commands: list[worksheet.Command]
+    engine: Any, image_set: Any, workspace: Path, commands: list[worksheets.Command]
 ) -> None:
-    files = worksheet.shown_files(worksheet.read((workspace / "worksheet.ipynb").read_bytes()))
+    files = worksheets.shown_files(worksheets.read((workspace / "worksheet.ipynb").read_bytes()))
     with Sandbox.create(engine, nodes=3, submission="worksheet", image_set=image_set.volume) as s:
         nodes = {node.name: node for node in s.nodes}
         for node in s.nodes:

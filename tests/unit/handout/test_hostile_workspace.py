@@ -306,7 +306,7 @@ def test_a_note_that_is_none_is_named_and_left(toy: Lab, tmp_path: Path, made: A
     (out / ".drydock.json").unlink()
     made(out / ".drydock.json")
     before = outside.snapshot(out)
-    with pytest.raises(KitError, match=r"\.drydock\.json is not the kit's") as caught:
+    with pytest.raises(KitError, match=r"\.drydock\.json is not from the kit") as caught:
         workspace.write(toy, ME, out)
     assert "Move it away" in (caught.value.remedy or "")
     assert outside.snapshot(out) == before

@@ -17,13 +17,14 @@ import yaml
 from grader import paths
 from grader.classroom.similarity import texts
 from grader.errors import KitError
-from grader.handout import pictures, worksheet, workspace
+from grader.handout import pictures, workspace
 from grader.handout.pictures import SVG
 from grader.lab import labfile
 from grader.lab.model import Lab
 from grader.lab.variant import variant
 from grader.submission import files as submission
 from grader.submission import pack
+from tests import worksheets
 
 LAB4 = labfile.load("lab4")
 ME = "s1234567"
@@ -76,7 +77,7 @@ def test_each_picture_is_shown_and_each_that_is_shown_is_there() -> None:
     files = workspace.contents(LAB4, ME)
     there = {name for name in files if name.startswith("pictures/")}
     assert there == {f"pictures/{name}.svg" for name in DRAWN}
-    nb = worksheet.read(files["worksheet.ipynb"])
+    nb = worksheets.read(files["worksheet.ipynb"])
     shown = [p for cell in nb.cells for p in pictures.shown(cell.source)]
     assert Counter(p.path for p in shown) == Counter(there)
     assert all(len(p.words) > 60 for p in shown)
@@ -91,9 +92,11 @@ def test_a_picture_stands_alone(student: str) -> None:
         root = ElementTree.fromstring(content)
         assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
         assert root.get("role") == "img"
-        named = {
-            element.get("id") for element in (root.find(f"{SVG}title"), root.find(f"{SVG}desc"))
-        }
+        named = set()
+        for part in ("title", "desc"):
+            element = root.find(f"{SVG}{part}")
+            assert element is not None
+            named.add(element.get("id"))
         assert named == set(str(root.get("aria-labelledby")).split())
         text = content.decode("utf-8").replace('xmlns="http://www.w3.org/2000/svg"', "")
         assert re.findall(r"https?:|href|@import|font-face|<script|<foreignObject", text) == []
@@ -135,7 +138,7 @@ def test_mesh_answers_everywhere_and_host_mode_where_tasks_run(student: str) -> 
     mine = variant(LAB4, student)
     text = Counter(words(root := drawn(student, "publish")))
     tasks = mine["swarm_web_replicas"]
-    assert text[mine["swarm_mesh_service"]] == text[mine["swarm_host_service"]] == tasks
+    assert text[str(mine["swarm_mesh_service"])] == text[str(mine["swarm_host_service"])] == tasks
     assert text[str(mine["swarm_mesh_port"])] == 3
     assert text[str(mine["swarm_host_port"])] == 3
     assert text["nothing answers at"] == 3 - int(tasks)

@@ -16,11 +16,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from grader.errors import KitError
 from grader.handout import worksheet
 from grader.handout import workspace as handout
 from grader.lab import labfile
 from grader.lab.variant import variant
+from tests import worksheets
 
 LAB4 = labfile.load("lab4")
 ME = "s1234567"
@@ -30,7 +30,7 @@ CONTENT = handout.contents(LAB4, ME)["worksheet.ipynb"]
 
 @pytest.fixture
 def nb() -> Any:
-    return worksheet.read(CONTENT)
+    return worksheets.read(CONTENT)
 
 
 def text_of(nb: Any) -> str:
@@ -56,8 +56,8 @@ def test_the_same_bytes_each_time() -> None:
 
 
 def test_ids_follow_from_the_cell_not_from_its_place() -> None:
-    before = worksheet.read(worksheet.notebook("one\n\n\ntwo\n"))
-    after = worksheet.read(worksheet.notebook("zero\n\n\none\n\n\ntwo\n\n\none\n"))
+    before = worksheets.read(worksheet.notebook("one\n\n\ntwo\n"))
+    after = worksheets.read(worksheet.notebook("zero\n\n\none\n\n\ntwo\n\n\none\n"))
     assert [c.id for c in after.cells][1:3] == [c.id for c in before.cells]
     assert len({c.id for c in after.cells}) == 4
 
@@ -142,7 +142,7 @@ def test_the_topics_come_in_the_lectures_order(nb: Any) -> None:
 
 
 def test_each_exercise_has_a_check_cell(nb: Any) -> None:
-    checks = [c for c in worksheet.commands(nb) if c.kind == "check"]
+    checks = [c for c in worksheets.commands(nb) if c.kind == "check"]
     assert {re.findall(r"--exercise (\w+)", c.line)[0] for c in checks} == {
         e.id for e in LAB4.exercises
     }
@@ -151,7 +151,7 @@ def test_each_exercise_has_a_check_cell(nb: Any) -> None:
 
 
 def test_commands_are_listed_with_their_place(nb: Any) -> None:
-    found = worksheet.commands(nb)
+    found = worksheets.commands(nb)
     first, last = VALUES["counter_port_first"], VALUES["counter_port_last"]
     by_line = {c.line: c for c in found}
     assert by_line["docker version"].folder == ""
@@ -163,12 +163,12 @@ def test_commands_are_listed_with_their_place(nb: Any) -> None:
     assert joined == ["worker1", "worker2"]
     folders = {"", "counter", "blog", "webserver", "scientific"}
     assert {c.folder for c in found if c.kind == "cell"} == folders
-    assert [*worksheet.shown_files(nb)] == ["stack.yaml"]
+    assert [*worksheets.shown_files(nb)] == ["stack.yaml"]
 
 
 def test_no_command_hides_from_the_list(nb: Any) -> None:
     """Each line that types a command, and each that the text shows, is among `commands`."""
-    lines = {c.line for c in worksheet.commands(nb)}
+    lines = {c.line for c in worksheets.commands(nb)}
     for cell in nb.cells:
         for line in cell.source.splitlines():
             if cell.cell_type == "code" and "!" in line.replace("!=", ""):
@@ -185,7 +185,7 @@ def test_commands_run_in_every_shell(nb: Any) -> None:
 
     IPython itself expands $ and {}, so only the check cells, which mean it, have them.
     """
-    for command in worksheet.commands(nb):
+    for command in worksheets.commands(nb):
         if command.kind == "check":
             continue
         assert not re.search(r"['$`;|<>^%{}\\]|&&", command.line), command.line
@@ -193,10 +193,10 @@ def test_commands_run_in_every_shell(nb: Any) -> None:
 
 
 def test_commands_use_the_students_own_values(nb: Any) -> None:
-    lines = "\n".join(c.line for c in worksheet.commands(nb))
+    lines = "\n".join(c.line for c in worksheets.commands(nb))
     for name in ("web_port", "blog_port", "db_user", "db_password", "site_name", "db_engine"):
         assert str(VALUES[name]) in lines
-    other = text_of(worksheet.read(handout.contents(LAB4, "s7654321")["worksheet.ipynb"]))
+    other = text_of(worksheets.read(handout.contents(LAB4, "s7654321")["worksheet.ipynb"]))
     theirs = {str(value) for value in variant(LAB4, "s7654321").values()}
     # Ordinary words such as "lock" may stand in any text; ports and names do not.
     mine_only = [
@@ -210,7 +210,7 @@ def test_nothing_leaves_the_lab(nb: Any) -> None:
     """No address outside this computer, and no image that the lab does not have."""
     hosts = re.findall(r"https?://([^/\s:>\"]+)", text_of(nb))
     assert set(hosts) == {"localhost"}
-    lines = "\n".join(c.line for c in worksheet.commands(nb))
+    lines = "\n".join(c.line for c in worksheets.commands(nb))
     images = set(re.findall(r"\b[\w/]+:(?:[\d.]+|bookworm)\b(?!/)", lines))
     images = {image for image in images if not re.fullmatch(r"\d+:\d+|\w+_ADDRESS:\d+", image)}
     assert images <= {image for exercise in LAB4.exercises for image in exercise.images}
@@ -259,7 +259,7 @@ def test_ipython_passes_commands_unchanged(tmp_path: Path, monkeypatch: pytest.M
     workspace = tmp_path / "Meine Übung"
     shell.user_ns.update(sys=sys, workspace=workspace)
     seen: list[str] = []
-    for command in worksheet.commands(worksheet.read(CONTENT)):
+    for command in worksheets.commands(worksheets.read(CONTENT)):
         seen.append(shell.var_expand(command.line))
         if command.kind == "check":
             argv = shlex.split(seen[-1]) if os.name == "posix" else []
@@ -268,8 +268,3 @@ def test_ipython_passes_commands_unchanged(tmp_path: Path, monkeypatch: pytest.M
         else:
             assert seen[-1] == command.line
     assert seen
-
-
-def test_no_notebook_is_refused() -> None:
-    with pytest.raises(KitError, match="not a notebook"):
-        worksheet.read(b"{}")
