@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from grader.classroom import results
-from grader.classroom.intake.gather import digest_of, gather
+from grader.classroom.intake.gather import Progress, digest_of, gather
 from tests.unit import made_class, toy_lab
 from tests.unit.submission.archives.test_unpack import written
 
@@ -35,8 +36,10 @@ class Class:
         }
         self.roster = made_class.roster_csv(self.people, tmp_path / "roster.csv")
 
-    def gather(self, source: Path, *, roster: bool = True, **more):
-        return gather(source, self.lab, self.out, self.roster if roster else None, **more)
+    def gather(
+        self, source: Path, *, roster: bool = True, progress: Progress = lambda *_: None
+    ) -> results.Results:
+        return gather(source, self.lab, self.out, self.roster if roster else None, progress)
 
     def all_right(self, found: results.Results) -> None:
         """Everybody's own files are in their folder, and nothing is left of the work."""
@@ -57,11 +60,14 @@ class Class:
         }
 
 
-def moodle(c):
+Layout = Callable[[Class], Path]
+
+
+def moodle(c: Class) -> Path:
     return made_class.moodle_zip(c.people, c.folders, c.tmp / "m.zip", loose=["s0000002"])
 
 
-def unzipped(path, dest):
+def unzipped(path: Path, dest: Path) -> Path:
     """As unzip does it, with modes, which Python's own extractall forgets."""
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
@@ -69,17 +75,17 @@ def unzipped(path, dest):
     return dest
 
 
-def moodle_below_a_folder(c):
+def moodle_below_a_folder(c: Class) -> Path:
     unzipped(moodle(c), c.tmp / "x/lab 4 (1)")
     shutil.make_archive(str(c.tmp / "wrapped"), "zip", c.tmp / "x")
     return c.tmp / "wrapped.zip"
 
 
-def moodle_unpacked(c):
+def moodle_unpacked(c: Class) -> Path:
     return unzipped(moodle(c), c.tmp / "unpacked")
 
 
-def moodle_flat(c):
+def moodle_flat(c: Class) -> Path:
     dest = c.tmp / "flat"
     for p in c.people:
         name = f"{p.name}_{p.numbers['moodle']}_assignsubmission_file_my_lab.zip"
@@ -87,69 +93,69 @@ def moodle_flat(c):
     return dest
 
 
-def canvas(c):
+def canvas(c: Class) -> Path:
     return made_class.canvas_zip(c.people, c.folders, c.tmp / "submissions.zip")
 
 
-def canvas_unpacked(c):
+def canvas_unpacked(c: Class) -> Path:
     return unzipped(canvas(c), c.tmp / "unpacked")
 
 
-def folders(c):
+def folders(c: Class) -> Path:
     return made_class.folder_of_folders(c.folders, c.tmp / "class")
 
 
-def folders_zipped(c):
+def folders_zipped(c: Class) -> Path:
     shutil.make_archive(str(c.tmp / "class"), "gztar", folders(c))
     return c.tmp / "class.tar.gz"
 
 
-def folders_in_groups(c):
+def folders_in_groups(c: Class) -> Path:
     for index, (student, folder) in enumerate(c.folders.items()):
         shutil.copytree(folder, c.tmp / "class" / f"group {index % 2}" / student)
     return c.tmp / "class"
 
 
-def folders_by_name(c):
+def folders_by_name(c: Class) -> Path:
     for p in c.people:
         last, first = p.name.split()[-1], " ".join(p.name.split()[:-1])
         shutil.copytree(c.folders[p.id], c.tmp / "class" / f"{last}, {first}")
     return c.tmp / "class"
 
 
-def folders_by_address(c):
+def folders_by_address(c: Class) -> Path:
     for p in c.people:
         shutil.copytree(c.folders[p.id], c.tmp / "class" / p.email)
     return c.tmp / "class"
 
 
-def zips(c):
+def zips(c: Class) -> Path:
     return made_class.folder_of_archives(c.folders, c.tmp / "class")
 
 
-def tars(c):
+def tars(c: Class) -> Path:
     return made_class.folder_of_archives(c.folders, c.tmp / "class", ".tar.gz")
 
 
-def zips_by_login(c):
+def zips_by_login(c: Class) -> Path:
     for p in c.people:
         made_class.zip_of(c.folders[p.id], c.tmp / "class" / f"{p.numbers['login']}.zip", "my work")
     return c.tmp / "class"
 
 
-def zips_in_folders(c):
+def zips_in_folders(c: Class) -> Path:
     for p in c.people:
         made_class.zip_of(c.folders[p.id], c.tmp / "class" / p.id / "final FINAL.zip")
     return c.tmp / "class"
 
 
-def clones(c):
+def clones(c: Class) -> Path:
     for student, folder in c.folders.items():
         made_class.git_clone(folder, c.tmp / "class" / f"lab4-{student}")
     return c.tmp / "class"
 
 
-def mixed(c):
+def mixed(c: Class) -> Path:
     """Someone put everything that came, by whichever way, into one folder."""
     thirds = [{p.id: c.folders[p.id] for p in c.people[n::3]} for n in range(3)]
     made_class.folder_of_folders(thirds[0], c.tmp / "class")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from grader.classroom import results
@@ -9,7 +11,7 @@ from grader.classroom.results import Entry, Person, Results, Similarity, Unmatch
 from grader.errors import KitError
 
 
-def a_class(folder):
+def a_class(folder: Path) -> Results:
     ada = Person("s0000001", "Ada Lovelace", "ada@example.org", {"moodle": "17"})
     return Results(
         folder,
@@ -21,13 +23,13 @@ def a_class(folder):
     )
 
 
-def test_what_was_saved_is_loaded(tmp_path):
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     made = a_class(tmp_path)
     made.save()
     assert results.load(tmp_path) == made
 
 
-def test_a_student_without_a_record_is_listed(tmp_path):
+def test_a_student_without_a_record_is_listed(tmp_path: Path) -> None:
     assert [(e.person.id, r) for e, r in a_class(tmp_path).graded()] == [("s0000001", None)]
 
 
@@ -40,7 +42,7 @@ def test_a_student_without_a_record_is_listed(tmp_path):
         ("{", "cannot"),
     ],
 )
-def test_a_list_that_cannot_be_read_is_named(tmp_path, text, says):
+def test_a_list_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, says: str) -> None:
     if text is not None:
         (tmp_path / "class.json").write_text(text)
     with pytest.raises(KitError, match=says):

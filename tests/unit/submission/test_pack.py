@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from grader.errors import KitError
 from grader.grading import submission as grading
 from grader.handout import workspace
 from grader.lab import labfile
+from grader.lab.model import Lab
 from grader.paths import KIT
 from grader.submission import files as submission
 from grader.submission import manifest
@@ -34,12 +36,12 @@ STUDENT = "s1234567"
 
 
 @pytest.fixture
-def lab(tmp_path):
+def lab(tmp_path: Path) -> Lab:
     return toy_lab.make(tmp_path / "kit")
 
 
 @pytest.fixture
-def work(tmp_path):
+def work(tmp_path: Path) -> Path:
     return made_class.write(
         tmp_path / "work",
         {
@@ -51,17 +53,19 @@ def work(tmp_path):
     )
 
 
-def pack(lab, work, tmp_path, out="out"):
+def pack(lab: Lab, work: Path, tmp_path: Path, out: str = "out") -> handin.HandIn:
     return handin.pack(lab, STUDENT, work, tmp_path / out)
 
 
-def test_the_archives_bytes_are_these_on_every_platform(lab, work, tmp_path):
+def test_the_archives_bytes_are_these_on_every_platform(
+    lab: Lab, work: Path, tmp_path: Path
+) -> None:
     made = pack(lab, work, tmp_path)
     known = hashlib.sha256(made.file.read_bytes()).hexdigest()
     assert known == "97ad3b89831cf9b63813e0aecdd4059d3cd699ccdbe88abf7944cf798c81c435"
 
 
-def test_times_order_and_place_do_not_count(lab, work, tmp_path):
+def test_times_order_and_place_do_not_count(lab: Lab, work: Path, tmp_path: Path) -> None:
     first = pack(lab, work, tmp_path)
     again = tmp_path / "elsewhere"
     again.mkdir()
@@ -77,7 +81,7 @@ def test_times_order_and_place_do_not_count(lab, work, tmp_path):
     assert set(second.junk) == {"words/.DS_Store", ".venv"}
 
 
-def test_names_contents_and_executable_bits_count(lab, work, tmp_path):
+def test_names_contents_and_executable_bits_count(lab: Lab, work: Path, tmp_path: Path) -> None:
     seen = {pack(lab, work, tmp_path).file.read_bytes()}
     (work / "words/words.txt").write_text("bye\n")
     seen.add(pack(lab, work, tmp_path).file.read_bytes())
@@ -88,7 +92,7 @@ def test_names_contents_and_executable_bits_count(lab, work, tmp_path):
     assert len(seen) == 4
 
 
-def test_what_was_packed_before_is_known_again(lab, work, tmp_path):
+def test_what_was_packed_before_is_known_again(lab: Lab, work: Path, tmp_path: Path) -> None:
     assert not pack(lab, work, tmp_path).known
     assert pack(lab, work, tmp_path).known
     (work / "words/words.txt").write_text("bye\n")
@@ -96,10 +100,13 @@ def test_what_was_packed_before_is_known_again(lab, work, tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["toy-s1234567.zip"]
 
 
-def test_the_manifest_says_whose_and_what_and_nothing_that_changes_by_itself(lab, work, tmp_path):
+def test_the_manifest_says_whose_and_what_and_nothing_that_changes_by_itself(
+    lab: Lab, work: Path, tmp_path: Path
+) -> None:
     made = pack(lab, work, tmp_path)
     unpack.unpack(made.file, tmp_path / "again")
     found = manifest.read(tmp_path / "again")
+    assert found is not None
     assert (found.lab, found.student) == ("toy", STUDENT)
     assert set(found.files) == set(written(work))
     assert found.changed(tmp_path / "again") == []
@@ -107,7 +114,7 @@ def test_the_manifest_says_whose_and_what_and_nothing_that_changes_by_itself(lab
     assert found.changed(tmp_path / "again") == ["words/words.txt"]
 
 
-def test_the_grader_takes_it_and_knows_whose_it_is(lab, work, tmp_path):
+def test_the_grader_takes_it_and_knows_whose_it_is(lab: Lab, work: Path, tmp_path: Path) -> None:
     made = pack(lab, work, tmp_path)
     (tmp_path / "class").mkdir()
     shutil.copy(made.file, tmp_path / "class/submission (2).zip")
@@ -132,8 +139,8 @@ def test_the_grader_takes_it_and_knows_whose_it_is(lab, work, tmp_path):
     ],
 )
 def test_what_the_grader_refuses_is_refused_here_in_the_same_words(
-    lab, work, tmp_path, files, says
-):
+    lab: Lab, work: Path, tmp_path: Path, files: dict[str, str], says: str
+) -> None:
     made_class.write(work, files)
     with pytest.raises(KitError, match=says) as here:
         pack(lab, work, tmp_path)
@@ -143,19 +150,21 @@ def test_what_the_grader_refuses_is_refused_here_in_the_same_words(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_too_much_is_refused_in_gradings_words(lab, work, tmp_path, monkeypatch):
+def test_too_much_is_refused_in_gradings_words(
+    lab: Lab, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(submission, "MAX_FILES", 1)
     with pytest.raises(KitError, match="There is too much in it"):
         pack(lab, work, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-def test_links_stay_out_and_are_named(lab, work, tmp_path):
+def test_links_stay_out_and_are_named(lab: Lab, work: Path, tmp_path: Path) -> None:
     (work / "words/link").symlink_to("/etc/passwd")
     assert pack(lab, work, tmp_path).left_out == ("words/link was left out: it is a link.",)
 
 
-def test_vettings_refusals_are_warnings_in_the_same_words(tmp_path):
+def test_vettings_refusals_are_warnings_in_the_same_words(tmp_path: Path) -> None:
     work = made_class.write(
         tmp_path / "work",
         {
@@ -174,7 +183,9 @@ def test_vettings_refusals_are_warnings_in_the_same_words(tmp_path):
 
 
 @pytest.mark.parametrize("there", ["others", "no archive", "folder", "link", "none of ours"])
-def test_what_is_not_the_students_own_is_never_written_over(lab, work, tmp_path, there):
+def test_what_is_not_the_students_own_is_never_written_over(
+    lab: Lab, work: Path, tmp_path: Path, there: str
+) -> None:
     file = tmp_path / "out/toy-s1234567.zip"
     file.parent.mkdir()
     if there == "others":
@@ -195,13 +206,13 @@ def test_what_is_not_the_students_own_is_never_written_over(lab, work, tmp_path,
     assert (file.read_bytes() if file.is_file() else None) == before
 
 
-def test_another_students_workspace_is_refused(tmp_path):
+def test_another_students_workspace_is_refused(tmp_path: Path) -> None:
     workspace.write(LAB4, "s7654321", tmp_path / "work")
     with pytest.raises(KitError, match="belongs to the student s7654321"):
         handin.pack(LAB4, STUDENT, tmp_path / "work", tmp_path / "out")
 
 
-def test_nothing_to_hand_in_is_said(lab, tmp_path):
+def test_nothing_to_hand_in_is_said(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(KitError, match="does not exist"):
         handin.pack(lab, STUDENT, tmp_path / "none", tmp_path / "out")
     made_class.write(tmp_path / "work", {"README.md": "x"})
@@ -209,7 +220,9 @@ def test_nothing_to_hand_in_is_said(lab, tmp_path):
         handin.pack(lab, STUDENT, tmp_path / "work", tmp_path / "out")
 
 
-def test_a_folder_that_cannot_be_written_is_a_clear_error(lab, work, tmp_path):
+def test_a_folder_that_cannot_be_written_is_a_clear_error(
+    lab: Lab, work: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(KitError, match="cannot be written"):
         pack(lab, work, tmp_path, "file/out")
@@ -219,18 +232,20 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(lab, work, tmp_path):
 
 
 @pytest.fixture
-def kit(tmp_path, monkeypatch):
+def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("DRYDOCK_STUDENT", raising=False)
     monkeypatch.setattr(paths, "KIT", tmp_path / "clone")
     return tmp_path / "clone"
 
 
-def submit(lab, work, *more: str) -> int:
+def submit(lab: Lab, work: Path, *more: str) -> int:
     return main(["submit", str(lab.folder), "--student", STUDENT, "--workspace", str(work), *more])
 
 
-def test_the_command_says_where_the_file_is_and_what_is_in_it(kit, lab, work, capsys):
+def test_the_command_says_where_the_file_is_and_what_is_in_it(
+    kit: Path, lab: Lab, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made_class.write(work, {"node_modules/x": "1"})
     assert submit(lab, work) == 0
     said = capsys.readouterr().out
@@ -244,7 +259,9 @@ def test_the_command_says_where_the_file_is_and_what_is_in_it(kit, lab, work, ca
     assert "the very same file" in capsys.readouterr().out
 
 
-def test_the_command_says_what_was_graded_last_and_what_has_changed_since(kit, lab, work, capsys):
+def test_the_command_says_what_was_graded_last_and_what_has_changed_since(
+    kit: Path, lab: Lab, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = kit / "results/toy/s1234567/record.json"
     request = grading.Request(lab, STUDENT, work, file)
     keys = grading.plan(request).keys
@@ -258,8 +275,9 @@ def test_the_command_says_what_was_graded_last_and_what_has_changed_since(kit, l
         )
         for e in lab.exercises
     )
-    times = {"started": "2026-11-24T10:00:00+01:00", "finished": "2026-11-24T10:00:00+01:00"}
-    record.save(record.Record("toy", "A toy", STUDENT, "work", results, "1", **times), file)
+    when = "2026-11-24T10:00:00+01:00"
+    made = record.Record("toy", "A toy", STUDENT, "work", results, "1", started=when, finished=when)
+    record.save(made, file)
     submit(lab, work)
     said = capsys.readouterr().out
     assert "Graded last on 2026-11-24 at 10:00: 4 of 5 points." in said
@@ -271,7 +289,7 @@ def test_the_command_says_what_was_graded_last_and_what_has_changed_since(kit, l
     assert file.is_file()
 
 
-def test_grading_again_does_not_change_the_archive(kit, lab, work):
+def test_grading_again_does_not_change_the_archive(kit: Path, lab: Lab, work: Path) -> None:
     submit(lab, work)
     archive_file = kit / "results/toy/s1234567/toy-s1234567.zip"
     before = archive_file.read_bytes()
@@ -280,7 +298,7 @@ def test_grading_again_does_not_change_the_archive(kit, lab, work):
     assert archive_file.read_bytes() == before
 
 
-def test_nobody_hands_in_as_the_demo_student(tmp_path):
+def test_nobody_hands_in_as_the_demo_student(tmp_path: Path) -> None:
     environment = {**os.environ, "DRYDOCK_HOME": str(tmp_path)}
     environment.pop("DRYDOCK_STUDENT", None)
     done = subprocess.run(

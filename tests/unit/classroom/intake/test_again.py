@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,17 @@ from filelock import FileLock
 from grader.classroom import results
 from grader.errors import KitError
 from tests.unit import made_class
-from tests.unit.handed_in import Class, folders, moodle, zips, zips_in_folders
+from tests.unit.handed_in import Class, Layout, folders, moodle, zips, zips_in_folders
 from tests.unit.submission.archives.test_unpack import written
 
 
 @pytest.fixture
-def klass(tmp_path):
+def klass(tmp_path: Path) -> Class:
     return Class(tmp_path)
 
 
 @pytest.mark.parametrize("layout", [folders, zips])
-def test_one_students_alone_is_a_class_of_one(klass, layout):
+def test_one_students_alone_is_a_class_of_one(klass: Class, layout: Layout) -> None:
     source = layout(klass)
     one = sorted(source.iterdir())[3]
     found = klass.gather(one)
@@ -34,7 +35,7 @@ def test_one_students_alone_is_a_class_of_one(klass, layout):
     assert len(found.missing) == 9
 
 
-def test_a_second_time_leaves_what_has_not_changed_where_it_is(klass):
+def test_a_second_time_leaves_what_has_not_changed_where_it_is(klass: Class) -> None:
     source = folders(klass)
     first = klass.gather(source)
     kept = {e.person.id: first.submission(e.person.id).stat().st_ino for e in first.entries}
@@ -48,15 +49,15 @@ def test_a_second_time_leaves_what_has_not_changed_where_it_is(klass):
 
 
 @pytest.mark.parametrize("layout", [folders, moodle])
-def test_the_same_again_is_not_unpacked_again(klass, layout):
+def test_the_same_again_is_not_unpacked_again(klass: Class, layout: Layout) -> None:
     source = layout(klass)
     first = klass.gather(source)
-    told = []
+    told: list[tuple[int, int, str]] = []
     assert klass.gather(source, progress=lambda *step: told.append(step)) == first
     assert [t[:2] for t in told] == [(0, 0)]
 
 
-def test_a_changed_roster_or_a_touched_submission_is_noticed(klass):
+def test_a_changed_roster_or_a_touched_submission_is_noticed(klass: Class) -> None:
     source = moodle(klass)
     klass.gather(source)
     shutil.rmtree(klass.out / "submissions/s0000003")
@@ -66,7 +67,7 @@ def test_a_changed_roster_or_a_touched_submission_is_noticed(klass):
     assert [p.id for p in klass.gather(source).missing] == ["s0000011"]
 
 
-def test_what_was_found_alike_is_kept(klass):
+def test_what_was_found_alike_is_kept(klass: Class) -> None:
     source = folders(klass)
     first = klass.gather(source)
     alike = (results.Similarity("file", ("s0000001", "s0000002"), "words/a"),)
@@ -74,28 +75,29 @@ def test_what_was_found_alike_is_kept(klass):
     assert klass.gather(source).similarities == alike
 
 
-def test_progress_is_told(klass):
-    told = []
+def test_progress_is_told(klass: Class) -> None:
+    told: list[tuple[int, int, str]] = []
     klass.gather(folders(klass), progress=lambda *step: told.append(step))
     assert [t[:2] for t in told] == [(0, 0), *((n, 10) for n in range(11))]
 
 
-def test_the_source_is_only_read(klass):
+def test_the_source_is_only_read(klass: Class) -> None:
     source = zips_in_folders(klass)
     before = written(source)
     klass.gather(source)
     assert written(source) == before
 
 
-def test_results_within_the_source_are_no_submission(klass):
+def test_results_within_the_source_are_no_submission(klass: Class) -> None:
     source = folders(klass)
     klass.out = source / "results"
-    klass.roster = shutil.copy(klass.roster, source / "roster.csv")
+    shutil.copy(klass.roster, source / "roster.csv")
+    klass.roster = source / "roster.csv"
     klass.gather(source)
     klass.all_right(klass.gather(source))
 
 
-def test_killed_at_any_moment_it_comes_to_the_same_end(klass):
+def test_killed_at_any_moment_it_comes_to_the_same_end(klass: Class) -> None:
     source = moodle(klass)
     script = (
         "import sys\nfrom pathlib import Path\nfrom grader.lab import labfile\n"
@@ -106,6 +108,7 @@ def test_killed_at_any_moment_it_comes_to_the_same_end(klass):
     words = [sys.executable, "-c", script, source, klass.lab.folder, klass.out, klass.roster]
     for lines in (1, 3, 6, 9, 11):
         run = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, text=True)
+        assert run.stdout is not None
         for _ in range(lines):
             run.stdout.readline()
         time.sleep(0.002 * lines)
@@ -115,7 +118,7 @@ def test_killed_at_any_moment_it_comes_to_the_same_end(klass):
     klass.all_right(klass.gather(source))
 
 
-def test_two_at_once_do_not_meet(klass):
+def test_two_at_once_do_not_meet(klass: Class) -> None:
     (klass.out).mkdir()
     with FileLock(klass.out / ".intake.lock"), pytest.raises(KitError, match="Another run"):
         klass.gather(folders(klass))
@@ -130,7 +133,9 @@ def test_two_at_once_do_not_meet(klass):
         (lambda t: made_class.write(t, {"a.zip": b"x"}) / "a.zip", "not an archive"),
     ],
 )
-def test_what_cannot_be_a_class_is_refused(klass, make, says):
+def test_what_cannot_be_a_class_is_refused(
+    klass: Class, make: Callable[[Path], Path], says: str
+) -> None:
     with pytest.raises(KitError, match=says) as caught:
         klass.gather(make(klass.tmp))
     assert caught.value.remedy
@@ -152,7 +157,7 @@ for entry in gather(source, loaded, out).entries:
 """
 
 
-def test_what_cannot_be_read_costs_only_itself():
+def test_what_cannot_be_read_costs_only_itself() -> None:
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         klass = Class(Path(place), count=3)
@@ -187,7 +192,7 @@ except KitError as error:
 """
 
 
-def test_a_full_disk_is_said_and_is_nobodys_fault(klass):
+def test_a_full_disk_is_said_and_is_nobodys_fault(klass: Class) -> None:
     source = folders(klass)
     first = klass.gather(source, roster=False)
     made_class.write(source, {"s0000003/words/large": "x" * 6000})
@@ -200,7 +205,7 @@ def test_a_full_disk_is_said_and_is_nobodys_fault(klass):
     klass.all_right(klass.gather(source, roster=False))
 
 
-def test_links_among_the_submissions_are_not_followed(klass):
+def test_links_among_the_submissions_are_not_followed(klass: Class) -> None:
     source = folders(klass)
     (source / "s0000001").rename(klass.tmp / "elsewhere")
     (source / "s0000001").symlink_to(klass.tmp / "elsewhere")
@@ -211,7 +216,7 @@ def test_links_among_the_submissions_are_not_followed(klass):
     assert "link" in found.unmatched[0].reason
 
 
-def test_another_labs_results_are_not_written_over(klass):
+def test_another_labs_results_are_not_written_over(klass: Class) -> None:
     klass.gather(folders(klass))
     before = (klass.out / "class.json").read_text()
     changed = before.replace('"lab": "toy"', '"lab": "other"')
@@ -221,7 +226,7 @@ def test_another_labs_results_are_not_written_over(klass):
     assert (klass.out / "class.json").read_text() == changed
 
 
-def test_a_results_folder_that_cannot_be_made_is_a_clear_error(klass):
+def test_a_results_folder_that_cannot_be_made_is_a_clear_error(klass: Class) -> None:
     klass.out = made_class.write(klass.tmp, {"file": "x"}) / "file/results"
     with pytest.raises(KitError, match="cannot be used"):
         klass.gather(folders(klass))

@@ -10,6 +10,8 @@ import stat
 import struct
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from grader.submission.archives import names
 from grader.submission.archives import unpack as archive
+from grader.submission.archives.members import Member
 from grader.submission.archives.names import NotUnpacked
 from grader.submission.archives.unpack import Limits, unpack
 
@@ -74,7 +77,9 @@ def refused(path: Path, says: str, limits: Limits = archive.SUBMISSION) -> NotUn
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"])
-def test_files_of_every_kind_of_archive_come_out_as_they_went_in(tmp_path, ending):
+def test_files_of_every_kind_of_archive_come_out_as_they_went_in(
+    tmp_path: Path, ending: str
+) -> None:
     from tests.unit import made_class
 
     source = made_class.write(
@@ -115,7 +120,9 @@ def test_files_of_every_kind_of_archive_come_out_as_they_went_in(tmp_path, endin
     ],
 )
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_a_bad_name_is_refused_with_its_reason(tmp_path, name, says, kind):
+def test_a_bad_name_is_refused_with_its_reason(
+    tmp_path: Path, name: str, says: str, kind: str
+) -> None:
     if kind == "zip":
         path = a_zip(tmp_path / "a.zip", {"good.txt": b"1", name: b"2"})
     else:
@@ -126,23 +133,23 @@ def test_a_bad_name_is_refused_with_its_reason(tmp_path, name, says, kind):
 
 
 @pytest.mark.parametrize("name", ["\\\\server\\share\\x", "\\x", "..\\x", "a\\..\\..\\x"])
-def test_backslashes_lead_nowhere(tmp_path, name):
+def test_backslashes_lead_nowhere(tmp_path: Path, name: str) -> None:
     refused(a_zip(tmp_path / "a.zip", {name: b"x"}), "absolute|leads out")
     refused(a_tar(tmp_path / "a.tar", (tarfile.TarInfo(name), b"x")), "absolute|leads out")
 
 
-def test_backslashes_in_a_zip_are_folders_as_windows_programs_mean_them(tmp_path):
+def test_backslashes_in_a_zip_are_folders_as_windows_programs_mean_them(tmp_path: Path) -> None:
     unpack(a_zip(tmp_path / "a.zip", {"web\\conf\\x": b"1"}), tmp_path / "out")
     assert set(written(tmp_path / "out")) == {"web/conf/x"}
 
 
-def test_a_nul_in_a_zips_name_is_refused(tmp_path):
+def test_a_nul_in_a_zips_name_is_refused(tmp_path: Path) -> None:
     path = a_zip(tmp_path / "a.zip", {"aXb.txt": b"1"})
     path.write_bytes(path.read_bytes().replace(b"aXb.txt", b"a\0b.txt"))
     refused(path, "cannot be shown|damaged")
 
 
-def test_links_devices_and_pipes_stay_out_and_are_named(tmp_path):
+def test_links_devices_and_pipes_stay_out_and_are_named(tmp_path: Path) -> None:
     path = a_tar(
         tmp_path / "a.tar",
         (tarfile.TarInfo("web/real"), b"1"),
@@ -159,7 +166,7 @@ def test_links_devices_and_pipes_stay_out_and_are_named(tmp_path):
     assert writer.left_out[0] == "web/soft was left out: it is a link."
 
 
-def test_a_zips_links_and_devices_stay_out(tmp_path):
+def test_a_zips_links_and_devices_stay_out(tmp_path: Path) -> None:
     path = zip_with(
         tmp_path / "a.zip",
         (unix("link", stat.S_IFLNK | 0o777), b"/etc/passwd"),
@@ -171,7 +178,7 @@ def test_a_zips_links_and_devices_stay_out(tmp_path):
     assert stat.S_IMODE((tmp_path / "out/file").stat().st_mode) == 0o700
 
 
-def test_a_script_from_a_system_without_modes_is_executable(tmp_path):
+def test_a_script_from_a_system_without_modes_is_executable(tmp_path: Path) -> None:
     info = zipfile.ZipInfo("go.sh")
     plain = zipfile.ZipInfo("go.txt")
     info.create_system = plain.create_system = 0
@@ -181,7 +188,7 @@ def test_a_script_from_a_system_without_modes_is_executable(tmp_path):
     assert not os.access(tmp_path / "out/go.txt", os.X_OK)
 
 
-def test_nothing_is_written_through_a_link(tmp_path):
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     path = a_tar(
@@ -204,11 +211,13 @@ def test_nothing_is_written_through_a_link(tmp_path):
         ("a/b", "a", "both a file and a folder"),
     ],
 )
-def test_names_that_are_one_somewhere_are_refused(tmp_path, first, second, says):
+def test_names_that_are_one_somewhere_are_refused(
+    tmp_path: Path, first: str, second: str, says: str
+) -> None:
     refused(a_zip(tmp_path / "a.zip", {first: b"1", second: b"2"}), says)
 
 
-def test_one_name_twice_is_refused(tmp_path):
+def test_one_name_twice_is_refused(tmp_path: Path) -> None:
     pair = [(zipfile.ZipInfo("web/a"), b"1"), (zipfile.ZipInfo("web/a"), b"2")]
     with pytest.warns(UserWarning, match="Duplicate"):
         path = zip_with(tmp_path / "a.zip", *pair)
@@ -216,7 +225,7 @@ def test_one_name_twice_is_refused(tmp_path):
     refused(a_tar(tmp_path / "a.tar", *((tarfile.TarInfo("a"), b"1"),) * 2), "twice")
 
 
-def test_names_of_macs_are_written_as_keyboards_write_them(tmp_path):
+def test_names_of_macs_are_written_as_keyboards_write_them(tmp_path: Path) -> None:
     unpack(a_zip(tmp_path / "a.zip", {"gro\u0308\u00dfe.txt": b"1"}), tmp_path / "out")
     assert set(written(tmp_path / "out")) == {"gr\u00f6\u00dfe.txt"}
 
@@ -229,7 +238,9 @@ def test_names_of_macs_are_written_as_keyboards_write_them(tmp_path):
         (b"gr__e.txt", "größe.txt".encode(), "größe.txt"),
     ],
 )
-def test_names_in_old_encodings_are_read(tmp_path, raw, extra, name):
+def test_names_in_old_encodings_are_read(
+    tmp_path: Path, raw: bytes, extra: bytes, name: str
+) -> None:
     info = zipfile.ZipInfo("x" * len(raw))
     if extra:
         body = b"\x01" + struct.pack("<L", __import__("zlib").crc32(raw)) + extra
@@ -240,13 +251,13 @@ def test_names_in_old_encodings_are_read(tmp_path, raw, extra, name):
     assert set(written(tmp_path / "out")) == {name}
 
 
-def test_a_name_that_claims_to_be_utf8_and_is_not_is_refused(tmp_path):
+def test_a_name_that_claims_to_be_utf8_and_is_not_is_refused(tmp_path: Path) -> None:
     path = a_zip(tmp_path / "a.zip", {"\u00e4\u00e4": b"1"})
     path.write_bytes(path.read_bytes().replace("\u00e4\u00e4".encode(), b"\xff\xfe\xff\xfe"))
     refused(path, "damaged")
 
 
-def test_a_tars_name_that_is_no_text_is_refused(tmp_path):
+def test_a_tars_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = a_tar(tmp_path / "a.tar", (tarfile.TarInfo("XXXX"), b"1"))
     data = bytearray(path.read_bytes())
     data[0:4] = b"\xff\xfe\xfd\xfc"
@@ -256,7 +267,7 @@ def test_a_tars_name_that_is_no_text_is_refused(tmp_path):
     refused(path, "cannot be shown")
 
 
-def test_junk_is_not_unpacked_whatever_it_is_called(tmp_path):
+def test_junk_is_not_unpacked_whatever_it_is_called(tmp_path: Path) -> None:
     files = {
         "web/a": b"1",
         "__MACOSX/web/._a": b"2",
@@ -270,25 +281,25 @@ def test_junk_is_not_unpacked_whatever_it_is_called(tmp_path):
     assert set(written(tmp_path / "out")) == {"web/a"}
 
 
-def test_a_bomb_is_stopped_by_what_it_unpacks_to(tmp_path):
+def test_a_bomb_is_stopped_by_what_it_unpacks_to(tmp_path: Path) -> None:
     path = a_zip(tmp_path / "a.zip", {"zeros": bytes(40_000_000)})
     assert path.stat().st_size < 100_000
     refused(path, "200 times its size")
 
 
-def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path):
+def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     path = a_zip(tmp_path / "a.zip", {"zeros": bytes(1_000_000)})
     path.write_bytes(path.read_bytes().replace(struct.pack("<L", 1_000_000), struct.pack("<L", 10)))
     refused(path, "damaged")
 
 
-def test_a_tar_bomb_is_stopped(tmp_path):
+def test_a_tar_bomb_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "a.tar.gz"
     a_tar(path, (tarfile.TarInfo("zeros"), bytes(40_000_000)), mode="w:gz")
     refused(path, "200 times its size")
 
 
-def test_a_tar_that_hides_its_bulk_in_junk_is_stopped(tmp_path):
+def test_a_tar_that_hides_its_bulk_in_junk_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "a.tar.gz"
     a_tar(path, (tarfile.TarInfo(".git/zeros"), bytes(5_000_000)), mode="w:gz")
     refused(path, "unpacks to too much", Limits(read_bytes=1_000_000))
@@ -304,13 +315,15 @@ def test_a_tar_that_hides_its_bulk_in_junk_is_stopped(tmp_path):
         (Limits(listing_bytes=100), "too many files"),
     ],
 )
-def test_too_much_of_anything_is_refused(tmp_path, limits, says):
+def test_too_much_of_anything_is_refused(tmp_path: Path, limits: Limits, says: str) -> None:
     files = {f"f{n}": os.urandom(1_000_000) for n in range(5)}
     refused(a_zip(tmp_path / "a.zip", files), says, limits)
 
 
 @pytest.mark.parametrize("honest", [True, False])
-def test_a_zip64s_directory_is_measured_wherever_its_record_is_looked_for(tmp_path, honest):
+def test_a_zip64s_directory_is_measured_wherever_its_record_is_looked_for(
+    tmp_path: Path, honest: bool
+) -> None:
     path = a_zip(tmp_path / "a.zip", {f"f{n}": b"1" for n in range(9)})
     data = path.read_bytes()
     end = data.rfind(b"PK\x05\x06")
@@ -326,7 +339,7 @@ def test_a_zip64s_directory_is_measured_wherever_its_record_is_looked_for(tmp_pa
         assert unpack(path, tmp_path / "good").files == 9
 
 
-def test_entries_that_share_bytes_are_refused(tmp_path):
+def test_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
     """As in zip bombs that unpack to gigabytes without any nesting."""
     path = a_zip(tmp_path / "a.zip", {"one": b"A" * 1000, "two": b"B" * 1000})
     data = bytearray(path.read_bytes())
@@ -336,7 +349,7 @@ def test_entries_that_share_bytes_are_refused(tmp_path):
     refused(path, "over one another")
 
 
-def test_a_locked_zip_is_refused_with_its_remedy(tmp_path):
+def test_a_locked_zip_is_refused_with_its_remedy(tmp_path: Path) -> None:
     path = a_zip(tmp_path / "a.zip", {"a": b"1"})
     data = bytearray(path.read_bytes())
     data[6] |= 1
@@ -345,7 +358,7 @@ def test_a_locked_zip_is_refused_with_its_remedy(tmp_path):
     assert "without" in str(refused(path, "password"))
 
 
-def test_a_zip_of_an_unusual_method_is_refused_with_its_remedy(tmp_path):
+def test_a_zip_of_an_unusual_method_is_refused_with_its_remedy(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as made:
         made.writestr("a", b"1" * 1000)
     assert "Deflate" in str(refused(tmp_path / "a.zip", "method"))
@@ -353,7 +366,7 @@ def test_a_zip_of_an_unusual_method_is_refused_with_its_remedy(tmp_path):
 
 @pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz"])
 @pytest.mark.parametrize("keep", [0.3, 0.55, 0.6, 0.8])
-def test_a_truncated_archive_is_refused(tmp_path, ending, keep):
+def test_a_truncated_archive_is_refused(tmp_path: Path, ending: str, keep: float) -> None:
     from tests.unit import made_class
 
     source = made_class.write(tmp_path / "in", {f"f{n}": os.urandom(20_000) for n in range(5)})
@@ -364,7 +377,7 @@ def test_a_truncated_archive_is_refused(tmp_path, ending, keep):
     refused(path, "damaged|not an archive")
 
 
-def test_a_flipped_bit_is_noticed(tmp_path):
+def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     path = a_zip(tmp_path / "a.zip", {"a": os.urandom(5000)})
     data = bytearray(path.read_bytes())
     data[1000] ^= 1
@@ -374,12 +387,12 @@ def test_a_flipped_bit_is_noticed(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.rar", "a.7z"])
 @pytest.mark.parametrize("content", [b"", b"hello", b"Rar!\x1a\x07\x00"])
-def test_what_is_no_archive_is_said_to_be_none(tmp_path, name, content):
+def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     refused(tmp_path / name, "not an archive")
 
 
-def test_a_sparse_tar_is_refused(tmp_path):
+def test_a_sparse_tar_is_refused(tmp_path: Path) -> None:
     hole = tarfile.TarInfo("hole")
     hole.pax_headers = {
         "GNU.sparse.major": "1",
@@ -392,14 +405,14 @@ def test_a_sparse_tar_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
-def test_a_tars_header_that_asks_for_much_memory_is_refused(tmp_path, kind):
+def test_a_tars_header_that_asks_for_much_memory_is_refused(tmp_path: Path, kind: bytes) -> None:
     info = of_type("x", kind)
     info.size = 900_000_000
     (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(1024))
     refused(tmp_path / "a.tar", "damaged")
 
 
-def test_a_tar_that_leads_its_reader_back_is_refused(tmp_path):
+def test_a_tar_that_leads_its_reader_back_is_refused(tmp_path: Path) -> None:
     """A size below zero once sent the standard library round in a circle."""
     header = bytearray(tarfile.TarInfo("x").tobuf())
     header[124:136] = b"\xff" * 8 + struct.pack(">l", -1024)
@@ -409,7 +422,7 @@ def test_a_tar_that_leads_its_reader_back_is_refused(tmp_path):
     refused(tmp_path / "a.tar", "damaged")
 
 
-def test_an_xz_that_asks_for_much_memory_is_refused(tmp_path):
+def test_an_xz_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 512 * 1024 * 1024}]
     inner = a_tar(tmp_path / "in.tar", (tarfile.TarInfo("a"), b"1")).read_bytes()
     squeezer = lzma.LZMACompressor(lzma.FORMAT_XZ, filters=filters)
@@ -417,14 +430,14 @@ def test_an_xz_that_asks_for_much_memory_is_refused(tmp_path):
     refused(tmp_path / "a.tar.xz", "damaged")
 
 
-def test_a_deep_chain_of_headers_is_refused(tmp_path):
+def test_a_deep_chain_of_headers_is_refused(tmp_path: Path) -> None:
     one = tarfile.TarInfo("x")
     one.type, one.size = tarfile.XHDTYPE, 0
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(one.tobuf() * 5000 + bytes(1024)))
     refused(tmp_path / "a.tar.gz", "damaged")
 
 
-def test_a_copied_folder_follows_the_same_rules(tmp_path):
+def test_a_copied_folder_follows_the_same_rules(tmp_path: Path) -> None:
     source = tmp_path / "in"
     (source / "web").mkdir(parents=True)
     (source / "web/a").write_text("1")
@@ -440,13 +453,9 @@ def test_a_copied_folder_follows_the_same_rules(tmp_path):
     assert not (tmp_path / "again").exists()
 
 
-def test_an_interrupt_leaves_nothing(tmp_path):
-    def stopped():
-        from datetime import datetime
-
-        from grader.submission.archives.members import Member
-
-        yield Member("a", "file", False, datetime.now(), lambda: io.BytesIO(b"1"))  # type: ignore[arg-type]
+def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    def stopped() -> Iterator[Member]:
+        yield Member("a", "file", False, datetime.now(), lambda: io.BytesIO(b"1"))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -455,7 +464,7 @@ def test_an_interrupt_leaves_nothing(tmp_path):
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=30))
-def test_a_name_is_inside_and_the_same_everywhere_or_refused(raw):
+def test_a_name_is_inside_and_the_same_everywhere_or_refused(raw: str) -> None:
     try:
         found = names.parts(raw)
         names.check(found)
@@ -473,7 +482,9 @@ def test_a_name_is_inside_and_the_same_everywhere_or_refused(raw):
 
 
 @given(st.binary(max_size=600), st.sampled_from(["a.zip", "a.tar", "a.tar.gz", "a.tar.xz"]))
-def test_no_bytes_do_anything_but_unpack_or_be_refused(tmp_path_factory, data, name):
+def test_no_bytes_do_anything_but_unpack_or_be_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, name: str
+) -> None:
     folder = tmp_path_factory.mktemp("any")
     magic = {
         "a.zip": b"PK\x03\x04",
