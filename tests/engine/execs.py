@@ -6,7 +6,7 @@ short program it may tell nothing (docker-py issues 425 and 3332); the kit's rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from docker import DockerClient
 
@@ -17,7 +17,7 @@ def execute(
     client: DockerClient,
     container: str,
     argv: Sequence[str],
-    environment: Mapping[str, str] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> tuple[int, str]:
     """(exit code, what it said on both of its outputs), at its end."""
     made = client.api.exec_create(container, list(argv), environment=environment)

@@ -39,6 +39,8 @@ while True:
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 OWN_MAC = "02:dd:dd:dd:dd:dd"
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 def udp(
     source: tuple[str, int], target: tuple[str, int], payload: bytes, mac: str, own: str = OWN_MAC
@@ -65,13 +67,13 @@ def router_advertisement(source: str, mac: str) -> bytes:
     return _ethernet(mac, OWN_MAC, 0x86DD) + ipv6(ours, all_nodes, 58, body, hops=255)
 
 
-def ipv4(source: Any, target: Any, protocol: int, body: bytes) -> bytes:
+def ipv4(source: Address, target: Address, protocol: int, body: bytes) -> bytes:
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0)
     head += source.packed + target.packed
     return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + body
 
 
-def ipv6(source: Any, target: Any, protocol: int, body: bytes, hops: int = 64) -> bytes:
+def ipv6(source: Address, target: Address, protocol: int, body: bytes, hops: int = 64) -> bytes:
     return (
         struct.pack("!IHBB", 6 << 28, len(body), protocol, hops)
         + source.packed
@@ -89,7 +91,7 @@ def _mac(text: str) -> bytes:
 
 
 def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

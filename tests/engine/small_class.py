@@ -112,7 +112,7 @@ class Class:
 
     def graded(self) -> dict[tuple[str, str], ExerciseResult]:
         """Results of exercises that are recorded and gradable, by student and exercise."""
-        found = {}
+        found: dict[tuple[str, str], ExerciseResult] = {}
         for file in (self.out / "records").glob("s*.json"):
             one = record.load(file)
             assert one is not None, f"{file} is broken"

@@ -37,9 +37,12 @@ class Holding:
 def test_another_run_of_apt_is_awaited() -> None:
     with Holding() as other:
         ended: list[float] = []
-        install = threading.Thread(
-            target=lambda: (packages.apt_install(["dpkg"], "to test"), ended.append(1)),
-        )
+
+        def installing() -> None:
+            packages.apt_install(["dpkg"], "to test")
+            ended.append(1)
+
+        install = threading.Thread(target=installing)
         install.start()
         install.join(timeout=4)
         assert install.is_alive()

@@ -25,7 +25,11 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.workspace = folder / "mein Übungsblatt"
         self.out = folder / "results"
-        self.where = ["--workspace", self.workspace, "--out", self.out, "--student", STUDENT]
+        self.where: list[str | Path] = [
+            *("--workspace", self.workspace),
+            *("--out", self.out),
+            *("--student", STUDENT),
+        ]
 
     def check(self, *more: str) -> Any:
         return kit.run("check", "lab4", *self.where, *more)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from grader import paths
 from grader.engine.client import Engine
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
@@ -23,7 +24,7 @@ from grader.grading import jail, progress
 from grader.grading.exercise import ExerciseRun, Stopped
 from grader.lab import model as labs
 from grader.nodes.node import Target
-from grader.record import ExerciseResult
+from grader.record import ExerciseResult, Unavailable
 from grader.submission import files as submission
 from grader.waiting import wait_until
 from tests.unit import toy_lab
@@ -138,7 +139,7 @@ def check_goes_on(submission, node):
 class Own:
     """One sandbox for all tests here."""
 
-    unavailable = None
+    unavailable: Unavailable | None = None
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -248,7 +249,7 @@ def test_nothing_of_the_host_is_within_reach(
     assert got == {}
     assert int(reach.cause.expected or "0") > len(files) + len(sockets) + 8, "all was tried"
     for listed in shown.values():
-        mine = {*tmp_path.parts, *jail.paths.KIT.parts, ".pyenv", ".local", ".nox"}
+        mine = {*tmp_path.parts, *paths.KIT.parts, ".pyenv", ".local", ".nox"}
         names = set(re.findall(r"'([^']+)'", listed or ""))
         assert all(name in mine or name.startswith("drydock-") for name in names), listed
     assert works.outcome == "passed", "the next one is unharmed"

@@ -225,9 +225,10 @@ def test_a_scheduler_asked_just_after_its_death_is_trouble_to_wait_for(image_set
             # Its client finds out a moment later: until then, too, the answer is this one.
             for _ in range(20):
                 assert executor.width == 1
-                trouble = executor.ill()
-                assert trouble is not None
-                assert "does not answer" in trouble.what
+                told = executor.ill()
+                assert told is not None
+                assert "does not answer" in told.what
+                trouble = told
             bare.schedule()
             bare.worker()
             assert wait_until(lambda: executor.recover(trouble) is None, within=60)

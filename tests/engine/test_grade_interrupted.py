@@ -268,7 +268,8 @@ def test_a_lack_of_memory_pauses_the_batch_until_there_is_some(
     # is made up, and for the batch alone, in a mount namespace of its own.
     told = tmp_path / "meminfo"
     told.write_bytes(MEMORY.read_bytes())
-    own = ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" {MEMORY} && exec "$@"', told]
+    script = f'mount --bind "$0" {MEMORY} && exec "$@"'
+    own: list[str | Path] = ["unshare", "--mount", "sh", "-c", script, told]
     if not packages.is_root() or subprocess.run([*own, "true"]).returncode != 0:
         pytest.skip("nothing can be mounted here")
     monkeypatch.setenv("DRYDOCK_TEST_SECONDS", "3")

@@ -52,7 +52,10 @@ def test_a_build_without_end_is_ended(node: Node) -> None:
     done = build(node, HEAD + "RUN while true; do sleep 0.1; done # 4711\n", seconds=5)
     assert done.done.timed_out
     assert done.image is None
-    listed = lambda: node.run(["ps", "-e", "-o", "args="], timeout=20).out  # noqa: E731
+
+    def listed() -> str:
+        return node.run(["ps", "-e", "-o", "args="], timeout=20).out
+
     assert wait_until(lambda: "sleep 0.1" not in listed(), within=30)
 
 

@@ -23,7 +23,7 @@ from grader.lab.model import Exercise
 from grader.lab.variant import variant
 from grader.nodes.cleanup import TASK, Cleanup
 from grader.nodes.node import Target
-from grader.record import Cause, CheckResult, ExerciseResult
+from grader.record import Cause, CheckResult, ExerciseResult, Unavailable
 from grader.submission import files
 
 pytestmark = pytest.mark.engine
@@ -38,7 +38,7 @@ DROP = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
 class Own:
     """Gives the same nodes again and again."""
 
-    unavailable = None
+    unavailable: Unavailable | None = None
 
     def __init__(self, sandbox: Sandbox, **how: Any) -> None:
         self.sandbox = sandbox

@@ -7,7 +7,7 @@ here; the kit is told the node's socket, as DOCKER_HOST tells it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ class Own:
         self.node: Node = SandboxTarget(sandbox).nodes[0]
         self.workspace = folder / "mein Übungsblatt"
         self.out = folder / "out"
+        self.where: list[str | Path] = [
+            *("--student", STUDENT),
+            *("--workspace", self.workspace),
+            *("--out", self.out),
+        ]
         (solution,) = examples.find(LAB, ["compose/solution"])
         examples.render(LAB, solution, STUDENT, self.workspace)
         self.url = f"unix://{sandbox.nodes[0].socket_path}"
@@ -64,8 +69,7 @@ class Own:
     def look(self, *more: str | Path, code: int = 1) -> dict[str, CheckResult]:
         """Grade, and see that nothing has changed by it."""
         before = self.everything()
-        where = ["--student", STUDENT, "--workspace", self.workspace, "--out", self.out]
-        self.said = kit.run("check", "lab4", "--target", "local", *where, *more)
+        self.said = kit.run("check", "lab4", "--target", "local", *self.where, *more)
         assert self.said.returncode == code, self.said.stdout + self.said.stderr
         assert self.everything() == before
         found = record.load(self.out / "record.json")
@@ -194,7 +198,7 @@ def test_the_client_asks_and_nothing_else(own: Own) -> None:
     here: Any = target.nodes[0]
     api = here.docker.api
     (some, *_) = api.containers()
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: api.stop(some["Id"]),
         lambda: api.remove_container(some["Id"], force=True),
         lambda: api.exec_create(some["Id"], ["true"]),
@@ -202,7 +206,8 @@ def test_the_client_asks_and_nothing_else(own: Own) -> None:
         lambda: api.put_archive(some["Id"], "/tmp", b""),
         lambda: here.run(["true"], timeout=5),
         lambda: here.put({"a": b""}, "/x"),
-    ):
+    )
+    for change in changes:
         with pytest.raises(CannotShow):
             change()
     target.close()
@@ -237,8 +242,7 @@ def test_watched_it_is_graded_again_when_something_is_typed(own: Own) -> None:
     for project in ("one", "two"):
         own.type("counter", "-p", project, "down")
     own.type("blog", "up", "-d")
-    where = ["--student", STUDENT, "--workspace", own.workspace, "--out", own.out]
-    watched = kit.Running("check", "lab4", "--target", "local", "--watch", *where)
+    watched = kit.Running("check", "lab4", "--target", "local", "--watch", *own.where)
     watched.until("Watching your files and your Docker")
     own.type("counter", "up", "-d")
     watched.until("your containers have changed")

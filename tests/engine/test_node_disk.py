@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,8 +13,10 @@ from grader.engine.client import Engine
 from grader.engine.images.sets import ImageSet
 from grader.engine.node_limits import Limits
 from grader.engine.sandbox import Sandbox
+from grader.engine.sandbox_target import SandboxTarget
 from grader.grading import progress, submission
 from grader.lab import model as labs
+from grader.nodes.node import Target
 from grader.targets.providers import Sandboxes
 from tests.unit import toy_lab
 
@@ -80,8 +81,9 @@ class Full(Sandboxes):
     """Sandboxes whose nodes have got less disk than their limit, and have used it up."""
 
     @contextmanager
-    def target(self, exercise: labs.Exercise, student: str) -> Iterator[Any]:
+    def target(self, exercise: labs.Exercise, student: str) -> Iterator[Target]:
         with super().target(exercise, student) as target:
+            assert isinstance(target, SandboxTarget)
             place = disk.folder(target.sandbox.id)
             (place / disk.LOWERED).touch()
             filled = target.nodes[0].run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -124,7 +125,7 @@ def test_published_in_host_mode_it_answers_at_the_nodes_address(nodes: list[Sand
 
     for node in nodes:
         if node.engine.local:
-            assert until(lambda node=node: answer(node.address), f"an answer of {node.name}")
+            assert until(partial(answer, node.address), f"an answer of {node.name}")
 
 
 def test_a_container_that_multiplies_does_not_take_the_node(nodes: list[SandboxNode]) -> None:

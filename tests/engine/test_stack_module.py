@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from grader.engine.client import Engine
+from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox
 from grader.engine.sandbox_target import SandboxTarget
 from grader.modules.stack import Stack
@@ -34,9 +35,8 @@ networks:
 
 
 @pytest.fixture(scope="module")
-def swarm(engine: Engine, image_set: object) -> Iterator[Swarm]:
-    volume = image_set.volume  # type: ignore[attr-defined]
-    with Sandbox.create(engine, nodes=3, image_set=volume) as sandbox:
+def swarm(engine: Engine, image_set: ImageSet) -> Iterator[Swarm]:
+    with Sandbox.create(engine, nodes=3, image_set=image_set.volume) as sandbox:
         made = Swarm(SandboxTarget(sandbox))
         made.form()
         yield made
@@ -83,7 +83,13 @@ def test_a_file_that_is_wrong_is_told(swarm: Swarm) -> None:
 
 def test_an_update_is_taken(swarm: Swarm, stack: Stack) -> None:
     assert stack.update("page", "--image", "drydock/demo:2.0").ok
-    assert wait_until(lambda: swarm.service("fleet_page").update_state == "completed", within=60)
+
+    def completed() -> bool:
+        service = swarm.service("fleet_page")
+        assert service is not None
+        return service.update_state == "completed"
+
+    assert wait_until(completed, within=60)
     assert [t.image for t in swarm.tasks("fleet_page") if t.runs] == ["drydock/demo:2.0"] * 3
 
 

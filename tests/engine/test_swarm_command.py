@@ -20,6 +20,7 @@ from grader.engine import engine_paths, reaper
 from grader.engine.client import Engine
 from grader.engine.node_limits import Limits
 from grader.engine.sandbox import Sandbox
+from grader.paths import KIT
 from tests.engine import kit
 
 pytestmark = pytest.mark.engine
@@ -175,7 +176,7 @@ def test_a_command_has_its_input_its_outputs_and_its_exit_code(nodes: dict[str, 
             text=True,
             timeout=60,
             env={**os.environ, "PATH": path},
-            cwd=kit.KIT,
+            cwd=KIT,
         )
         assert (done.returncode, done.stdout, done.stderr) == (7, "typed\n", "not well\n")
 
@@ -195,7 +196,7 @@ def test_a_shell_of_ones_own_speaks_to_a_node(nodes: dict[str, str]) -> None:
         ["sh", "-c", f'{told.stdout}\n"$@"', "sh", *kit.command("engine", "status")],
         capture_output=True,
         text=True,
-        cwd=kit.KIT,
+        cwd=KIT,
     )
     assert "DOCKER_HOST is a node of your swarm" in done.stderr
 

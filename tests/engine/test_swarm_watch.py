@@ -105,8 +105,8 @@ def test_requests_go_to_each_node_and_those_that_are_lost_are_told(both: dict[st
 
 
 def test_who_waits_in_vain_is_told_and_has_a_page(web: None, tmp_path: Path) -> None:
-    words = ["--until-updated", "--seconds", "2", "--port", "0", "--out", tmp_path]
-    done = kit.run("swarm", "watch", "web", *words)
+    words = ["--until-updated", "--seconds", "2", "--port", "0"]
+    done = kit.run("swarm", "watch", "web", *words, "--out", tmp_path)
     assert (done.returncode, "No update" in done.stderr) == (1, True)
     (page,) = tmp_path.glob("rollout-web-*.html")
     assert page.with_suffix(".json").is_file()

@@ -22,7 +22,7 @@ STUDENT = LAB.demo_student
 def test_a_save_is_graded_and_what_it_changed_is_said(image_set: Any, tmp_path: Path) -> None:
     solution, workspace, out = tmp_path / "solution", tmp_path / "workspace", tmp_path / "out"
     examples.render(LAB, examples.find(LAB, ["compose/solution"])[0], STUDENT, solution)
-    where = ["--student", STUDENT, "--workspace", workspace, "--out", out]
+    where: list[str | Path] = ["--student", STUDENT, "--workspace", workspace, "--out", out]
     watched = kit.Running("check", "lab4", "--exercise", "compose", "--watch", *where)
     watched.until("Watching your files:")
     before = record.load(out / "record.json")

@@ -12,10 +12,13 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 TEXT = b"hostile\n"
+
+Packed = gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
 
 
 # Zip ------------------------------------------------------------------------------------------
@@ -82,7 +85,6 @@ def zip_many(workspace: Path, count: str) -> None:
 def zip_twice(workspace: Path, name: str) -> None:
     """A file that is in it twice: which one is graded?"""
     with _zip(workspace) as archive:
-        archive._didModify = True
         archive.NameToInfo.pop(name, None)
         archive.writestr(_info(name), TEXT)
 
@@ -242,7 +244,11 @@ def tar_long_header(workspace: Path) -> None:
 
 def tar_bomb(workspace: Path, packer: str, megabytes: str) -> None:
     """Zeros, packed as well as that packer can."""
-    openers = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    openers: dict[str, Callable[[Path, Literal["wb"]], Packed]] = {
+        "gz": gzip.GzipFile,
+        "bz2": bz2.BZ2File,
+        "xz": lzma.LZMAFile,
+    }
     path = _instead(workspace, f".tar.{packer}")
     with (
         openers[packer](path, "wb") as packed,
@@ -293,7 +299,7 @@ def rar(workspace: Path) -> None:
 
 
 class _Zeros:
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = 0, /) -> bytes:
         return bytes(size)
 
 

@@ -84,6 +84,11 @@ class RawServer:
                     pass
 
 
+def sends(answered: bytes) -> Callable[[Connection], None]:
+    """The same answer to each visitor."""
+    return lambda visitor: visitor.send(answered)
+
+
 @contextmanager
 def serving(answer: Callable[[Connection], None], *, read: bool = True) -> Iterator[RawServer]:
     """A server that gives each visitor `answer`, after reading the head of a request or not."""

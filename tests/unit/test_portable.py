@@ -85,7 +85,7 @@ def test_a_students_commands_need_no_posix(windows_like: dict[str, str], tmp_pat
     who = ["--student", STUDENT]
     done = run(windows_like, "handout", "lab4", "--out", workspace, *who)
     assert done.returncode == 0, done.stderr
-    where = ["--workspace", workspace, "--out", out]
+    where = ("--workspace", workspace, "--out", out)
     done = run(windows_like, "check", "lab4", "--target", "local", *where, *who)
     assert done.returncode == 3, done.stderr.decode("cp437")
     found = record.load(out / "record.json")
@@ -206,7 +206,7 @@ def test_files_with_windows_line_ends_are_graded_alike(
     for path in workspace.rglob("*"):
         if path.is_file() and path.suffix != ".png":
             path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
-    where = ["--workspace", workspace, "--out", out, "--student", STUDENT]
+    where: list[str | Path] = ["--workspace", workspace, "--out", out, "--student", STUDENT]
     run(windows_like, "check", "lab4", "--target", "local", *where)
     found = record.load(out / "record.json")
     assert found is not None

@@ -4,13 +4,17 @@ What POSIX alone has is not there: for the kit its modules, for everybody what o
 have of it. So it is for the kit's own child processes, too.
 """
 
+from __future__ import annotations
+
 import builtins
 import contextlib
 import importlib
 import os
 import signal
 import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 MODULES = {"fcntl", "grp", "pwd", "pty", "resource", "syslog", "termios", "tty"}
 MISSING = {
@@ -29,7 +33,13 @@ KIT = tuple(str(Path(os.environ["DRYDOCK_TEST_KIT"], name)) + os.sep for name in
 real_import = builtins.__import__
 
 
-def on_windows(name, globals=None, locals=None, fromlist=(), level=0):
+def on_windows(
+    name: str,
+    globals: Mapping[str, object] | None = None,
+    locals: Mapping[str, object] | None = None,
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> ModuleType:
     asked_by = str((globals or {}).get("__file__") or "")
     if name in MODULES and asked_by.startswith(KIT):
         raise ModuleNotFoundError(f"No module named {name!r} (as on Windows)", name=name)

@@ -92,7 +92,9 @@ class Room:
     def target(self) -> MachinesTarget:
         """The machines as checks see them; live, so nothing is changed by looking."""
         if self._target is None:
-            self._target = Vagrant().target(3, read_only=True)
+            made = Vagrant().target(3, read_only=True)
+            assert isinstance(made, MachinesTarget)
+            self._target = made
         return self._target
 
     def let_go(self) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,11 @@ def test_the_mesh_answers_at_every_node_from_several_backends(
         told = (re.search(r"host (\S+)", answer.text) for answer in asked if answer and answer.ok)
         return {match[1] for match in told if match}
 
+    def three(name: str) -> bool:
+        return len(backends(name)) == 3
+
     for name in NAMES:
-        assert wait_until(lambda name=name: len(backends(name)) == 3, within=120, every=1), name
+        assert wait_until(partial(three, name), within=120, every=1), name
 
 
 def test_a_service_has_one_virtual_address_for_all_its_tasks(room: Room, web: str) -> None:
@@ -137,19 +141,23 @@ def test_a_node_without_power_is_replaced_and_both_workers_come_back(room: Room,
     worker = room.target.node("worker1")
     with contextlib.suppress(Unreachable):  # The connection may end before the command does.
         worker.run(["systemctl", "reboot"], timeout=30)
+
+    def ready(name: str) -> bool:
+        return room.state(name) == "ready"
+
     with room.timed("a power cut and a reboot until both are ready again"):
         room.vagrant("up", "worker2", "--no-provision")
         worker.wait_ready()
         room.let_go()
         for name in NAMES[1:]:
-            assert wait_until(lambda name=name: room.state(name) == "ready", within=300, every=1)
+            assert wait_until(partial(ready, name), within=300, every=1)
 
     assert room.on("worker1", "cat", "/proc/sys/kernel/random/boot_id") != before
     assert room.target.node("worker1").host.service("docker").is_running
     # What they ran has moved; new tasks go to them.
     room.on("manager1", "docker", "service", "scale", "--detach", f"{web}=6")
     for name in NAMES[1:]:
-        assert wait_until(lambda name=name: room.running(web, name) > 0, within=300, every=2), name
+        assert wait_until(partial(room.running, web, name), within=300, every=2), name
 
 
 def test_practical_1_ran_on_manager1_beside_all_this(room: Room, practical1: Grading) -> None:

@@ -74,6 +74,7 @@ class Running:
         return answer
 
     def execute(self, *argv: str, **options: Any) -> tuple[int, str]:
+        assert self.container.id is not None
         return execs.execute(self.docker, self.container.id, argv, **options)
 
     def out(self, *argv: str, **options: Any) -> str:

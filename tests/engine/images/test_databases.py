@@ -89,15 +89,17 @@ def test_first_start_makes_database_users_and_runs_the_files(box: Box) -> None:
 
 def test_data_survive_a_new_container_and_settings_count_once(box: Box) -> None:
     volume = box.docker.volumes.create("db-data")
-    options = {"volumes": {volume.name: {"bind": "/var/lib/mysql"}}}
+    volumes = {volume.name: {"bind": "/var/lib/mysql"}}
     first = {"MYSQL_ROOT_PASSWORD": "first", "MYSQL_DATABASE": "kept"}
-    with box.running("mysql:8", environment=first, **options) as db:
+    with box.running("mysql:8", environment=first, volumes=volumes) as db:
         ready(db)
         query(db, "CREATE TABLE kept.t (n INT)", "-uroot", "-pfirst")
         assert db.out("mysqladmin", "ping", "-uroot", "-pfirst") == "mysqld is alive"
     # Not stopped in order, and started with another password: as with the official image
     # the old one counts.
-    with box.running("mysql:8", environment={"MYSQL_ROOT_PASSWORD": "second"}, **options) as db:
+    with box.running(
+        "mysql:8", environment={"MYSQL_ROOT_PASSWORD": "second"}, volumes=volumes
+    ) as db:
         ready(db)
         assert query(db, "SHOW TABLES IN kept", "-uroot", "-pfirst") == "t"
         assert "Initializing database files" not in db.log()
@@ -144,8 +146,8 @@ def test_healthcheck_script_knows_that_the_server_is_still_being_made(box: Box) 
 
 def test_redis_answers_everybody_and_keeps_its_data_when_stopped(box: Box) -> None:
     volume = box.docker.volumes.create("redis-data")
-    options = {"volumes": {volume.name: {"bind": "/data"}}}
-    with box.running("redis:7", **options) as redis:
+    volumes = {volume.name: {"bind": "/data"}}
+    with box.running("redis:7", volumes=volumes) as redis:
         assert wait_until(lambda: redis.execute("redis-cli", "ping")[1] == "PONG\n", within=10)
         address = redis.out("hostname", "-i")
         other = box.output("redis:alpine", ["redis-cli", "-h", address, "incrby", "hits", "41"])
@@ -153,7 +155,7 @@ def test_redis_answers_everybody_and_keeps_its_data_when_stopped(box: Box) -> No
         assert redis.out("stat", "-c", "%U", "/proc/1") == "redis"
         assert redis.out("cat", "/proc/1/comm") == "redis-server"
         assert redis.stop() == 0
-    with box.running("redis", **options) as redis:
+    with box.running("redis", volumes=volumes) as redis:
         assert wait_until(
             lambda: redis.execute("redis-cli", "incr", "hits")[1] == "42\n", within=10
         )

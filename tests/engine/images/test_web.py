@@ -181,11 +181,11 @@ def test_wordpress_without_its_database_says_so_to_the_visitor(box: Box) -> None
 
 def test_wordpress_keeps_what_is_in_its_folder(box: Box) -> None:
     volume = box.docker.volumes.create("wordpress-files")
-    options = {"volumes": {volume.name: {"bind": "/var/www/html"}}}
-    with box.running("wordpress:6", port=80, **options) as web:
+    volumes = {volume.name: {"bind": "/var/www/html"}}
+    with box.running("wordpress:6", port=80, volumes=volumes) as web:
         web.get()
         web.out("sh", "-c", "echo mine > wp-content/mine.txt; rm readme.html")
-    with box.running("wordpress:6", port=80, **options) as web:
+    with box.running("wordpress:6", port=80, volumes=volumes) as web:
         assert web.get("/wp-content/mine.txt").text == "mine\n"
         assert web.get("/readme.html").status == 404
     volume.remove()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ STUDENT = "s1234567"
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     made = toy_lab.make(tmp_path)
     checks = made.folder / "checks" / "words" / "check_words.py"
@@ -29,8 +28,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 
 
 def watch(lab: Lab, tmp_path: Path) -> kit.Running:
-    where = ["--workspace", tmp_path / "mine", "--out", tmp_path / "out", "--student", STUDENT]
-    return kit.Running("check", lab.folder, "--target", "local", "--watch", *where)
+    where = ("--workspace", tmp_path / "mine", "--out", tmp_path / "out")
+    who = ("--student", STUDENT)
+    return kit.Running("check", lab.folder, "--target", "local", "--watch", *where, *who)
 
 
 def test_from_one_point_missing_to_all(lab: Lab, tmp_path: Path) -> None:

@@ -45,8 +45,13 @@ def laid_out(source: Path, folder: Path, name: str) -> None:
         (folder / path).write_text(content, encoding="utf-8")
 
 
-def cases(folder: str) -> list[pytest.param]:
-    return [pytest.param(path, id=path.stem) for path in sorted((CORPUS / folder).glob("*.yaml"))]
+def cases(folder: str) -> list[Path]:
+    return sorted((CORPUS / folder).glob("*.yaml"))
+
+
+def each(folder: str) -> pytest.MarkDecorator:
+    """A test once for each case, under its name."""
+    return pytest.mark.parametrize("source", cases(folder), ids=lambda path: path.stem)
 
 
 def assert_refused_where_it_says(error: Refused, source: Path, folder: Path) -> None:
@@ -66,7 +71,7 @@ def assert_refused_where_it_says(error: Refused, source: Path, folder: Path) -> 
     assert error.remedy.endswith((".", "?")), error
 
 
-@pytest.mark.parametrize("source", cases("compose"))
+@each("compose")
 def test_a_hostile_compose_file_is_refused_at_its_key(source: Path, tmp_path: Path) -> None:
     laid_out(source, tmp_path, "compose.yaml")
     with pytest.raises(Refused) as caught:
@@ -74,7 +79,7 @@ def test_a_hostile_compose_file_is_refused_at_its_key(source: Path, tmp_path: Pa
     assert_refused_where_it_says(caught.value, source, tmp_path)
 
 
-@pytest.mark.parametrize("source", cases("stack"))
+@each("stack")
 def test_a_hostile_stack_file_is_refused_at_its_key(source: Path, tmp_path: Path) -> None:
     laid_out(source, tmp_path, "stack.yaml")
     with pytest.raises(Refused) as caught:
@@ -82,7 +87,7 @@ def test_a_hostile_stack_file_is_refused_at_its_key(source: Path, tmp_path: Path
     assert_refused_where_it_says(caught.value, source, tmp_path)
 
 
-@pytest.mark.parametrize("source", cases("allowed"))
+@each("allowed")
 def test_what_students_write_is_taken(source: Path, tmp_path: Path) -> None:
     laid_out(source, tmp_path, "compose.yaml")
     file = compose.read(tmp_path, "work")
@@ -174,11 +179,10 @@ def record(**check: Any) -> dict[str, Any]:
 @pytest.fixture
 def ran(tmp_path: Path) -> Ran:
     """A case that must be refused for a word, and how it was graded."""
-    values = {"tries": "A trick.", "must": "refused", "word": "leads out"}
-    case = corpus.Case(name="trick", kind="compose", **values)
+    case = corpus.Case("trick", "compose", "A trick.", must="refused", word="leads out")
     made = Ran(layout.members([case], correct=False), tmp_path, 0, "")
     (tmp_path / "records").mkdir()
-    entry = {"person": {"id": "s9000001"}, "remarks": [], "refused": None}
+    entry: dict[str, object] = {"person": {"id": "s9000001"}, "remarks": [], "refused": None}
     (tmp_path / "class.json").write_text(json.dumps({"entries": [entry]}), encoding="utf-8")
     return made
 

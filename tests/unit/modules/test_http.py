@@ -18,7 +18,7 @@ from grader.errors import EngineFault
 from grader.modules import http
 from grader.modules.exchange import MAX_BODY, MAX_HEAD
 from grader.nodes import reach
-from tests.unit.raw_server import Connection, RawServer, page, serving
+from tests.unit.raw_server import Connection, RawServer, page, sends, serving
 
 HERE = "127.0.0.1"
 SHORT = 0.4
@@ -234,7 +234,7 @@ def test_what_only_claims_to_be_compressed_is_shown_as_it_is() -> None:
     several = ("Content-Encoding: gzip", "Content-Encoding: gzip")
     for headers in (several, several[:1]):
         answered = page(PLAIN, *headers)
-        with serving(lambda visitor, answered=answered: visitor.send(answered)) as server:
+        with serving(sends(answered)) as server:
             answer = http.get(HERE, server.port, timeout=10)
             assert answer is not None
             assert answer.text == "<p>café</p>"

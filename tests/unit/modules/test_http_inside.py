@@ -17,7 +17,7 @@ from grader.modules import http, registry
 from grader.modules.exchange import MAX_BODY
 from grader.nodes.node import Completed
 from tests.unit.modules.test_http import CHUNKED, GENEROUS, HEAD, SHORT, SLOW
-from tests.unit.raw_server import Connection, RawServer, page, serving
+from tests.unit.raw_server import Connection, RawServer, page, sends, serving
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("curl") and shutil.which("sh")), reason="asks by sh and curl"
@@ -128,7 +128,7 @@ def test_endless_answers_are_cut(node: Any, start: bytes, then: bytes, read: boo
 
 def test_what_is_not_a_whole_answer_is_none(node: Any) -> None:
     for answered in (b"", b"SSH-2.0\r\n\r\n", HEAD + b"Content-Length: 9\r\n\r\nx"):
-        with serving(lambda visitor, answered=answered: visitor.send(answered)) as server:
+        with serving(sends(answered)) as server:
             assert ask(node, server) is None
 
 

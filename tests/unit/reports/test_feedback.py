@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import subprocess
 import sys
@@ -103,11 +104,11 @@ def test_page_asks_for_nothing_outside(page: str) -> None:
 
 def test_same_record_gives_the_same_page() -> None:
     code = (
-        "import sys, pathlib; from grader import record; from grader.reports import feedback;"
+        "import json, sys; from grader import record; from grader.reports import feedback;"
         "sys.stdout.buffer.write(feedback.render("
-        "record.from_json(record.json.loads(sys.stdin.buffer.read()))).encode())"
+        "record.from_json(json.loads(sys.stdin.buffer.read()))).encode())"
     )
-    data = record.json.dumps(sample.typical().to_json()).encode()
+    data = json.dumps(sample.typical().to_json()).encode()
     pages = {
         subprocess.run(
             [sys.executable, "-c", code],

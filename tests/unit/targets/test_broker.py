@@ -103,7 +103,7 @@ def test_a_machine_that_has_no_sockets_left_is_no_refusal(
     def full(*_words: object) -> socket.socket:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(brokers.reach, "connect", full)
+    monkeypatch.setattr(reach, "connect", full)
     with pytest.raises(EngineFault, match="Too many open files"):
         node.open(80, 5)
 

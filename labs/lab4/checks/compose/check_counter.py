@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
             actual=counter.state("web"),
         )
     for web in webs:
-        answer = wait_until(lambda web=web: counter.answer(web), within=30)
+        answer = wait_until(partial(counter.answer, web), within=30)
         page = answer.text.strip() if answer else ""
         count = shown_count(answer)
         if count is None or web.hostname not in page:

@@ -161,7 +161,7 @@ def check_life_ran_once(scene: Scene) -> None:
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.stores)), "No store ran before this step.")
     key, word = scene.variant["life_key"], scene.variant["life_word"]
-    (store,) = running(now.stores)[:1] or [None]
+    store = next(iter(running(now.stores)), None)
     done = scene.scenario.inside(store, ["redis-cli", "--raw", "get", str(key)]) if store else ""
     if done.strip() != word:
         scene.fail(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from grader.checks import check, fail
 from grader.errors import EngineFault
@@ -297,7 +297,7 @@ def check_jupyter_answers(
         )
 
 
-def _silent(jupyter: Running, port: int, within: float) -> None:
+def _silent(jupyter: Running, port: int, within: float) -> NoReturn:
     """Fail: no one answers at the port."""
     state, log = jupyter.now(), jupyter.log()
     heard = jupyter.listening()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,7 @@ def inside(node: Any, image: Image, target: Any) -> Inside:
             said = container.out
             continue
         try:
-            answer = wait_until(
-                lambda running=container: answer_of(running), within=30 * target.timeout_factor
-            )
+            answer = wait_until(partial(answer_of, container), within=30 * target.timeout_factor)
             if answer and answer != "ended":
                 modules, python, debian = answer
                 return Inside(modules, python, debian, user(node, container))

@@ -171,7 +171,8 @@ def _joined(text: str) -> str:
 
 def _expanded(text: str, values: Mapping[str, str]) -> str:
     # Variables that the command itself sets count as well: V=1.2; pip install x==$V
-    known = {**values, **dict(re.findall(r"(?:^|[\s;&])(\w+)=[\"']?([^\s;&\"'$]+)", text))}
+    known = dict(values)
+    known.update(re.findall(r"(?:^|[\s;&])(\w+)=[\"']?([^\s;&\"'$]+)", text))
 
     def value(found: re.Match[str]) -> str:
         return known.get(found[1] or found[2], found[3] or found[0])[:MOST_VALUE]

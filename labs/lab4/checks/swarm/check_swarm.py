@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from grader.checks import check
 from grader.modules.runbook.scenario import step_check
-from grader.modules.runbook.vetted import readable
+from grader.modules.runbook.vetted import Book, readable
+from grader.vetting.dockercli import Vetted
 
-from . import book as books
 from . import look, nodes, publish, services
 from .scenario import Scene
 
 
 @check(points=0.5, needs_engine=False)
-def check_runbook(book: books.Book) -> None:
+def check_runbook(book: Book[Vetted]) -> None:
     """swarm/runbook.txt can be read, and all its commands are commands of this exercise."""
     readable(book, "docker commands of this exercise, each behind the node it is typed on")
 

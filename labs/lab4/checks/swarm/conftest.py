@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from grader.vetting.dockercli import Vetted
+
 from . import book as books
 from . import look
 from .scenario import Round, Scenario
 
 
 @pytest.fixture(scope="session")
-def book(submission: Path, allowed_images: Sequence[str]) -> books.Book:
+def book(submission: Path, allowed_images: Sequence[str]) -> books.Book[Vetted]:
     return books.read(submission, allowed_images)
 
 

@@ -79,7 +79,8 @@ class Scene(scenario.Scene[Vetted]):
 
     def seconds(self, usual: float) -> int:
         """So long here, where in a sandbox it would be `usual` seconds."""
-        return math.ceil(usual * self.scenario.target.timeout_factor)
+        factor: float = self.scenario.target.timeout_factor
+        return math.ceil(usual * factor)
 
     def listening(self, usual: float) -> int:
         """So long is listened for packets here: what comes at all comes soon, to slow nodes too."""
@@ -140,7 +141,7 @@ class Scenario(scenario.Scenario[Vetted, Scene], Round):
     def __init__(
         self,
         target: Any,
-        book: Book,
+        book: Book[Vetted],
         variant: Mapping[str, Any],
         checks: Sequence[StepCheck[Scene]],
         stage: Callable[[str], Any],
@@ -155,7 +156,7 @@ class Scenario(scenario.Scenario[Vetted, Scene], Round):
     def close(self) -> None:
         self.target.restore()
 
-    def scene(self, part: Part, checks: Sequence[StepCheck[Scene]]) -> Scene:
+    def scene(self, part: Part[Vetted], checks: Sequence[StepCheck[Scene]]) -> Scene:
         if any(each.step == "drain" for each in checks):
             with contextlib.suppress(NoManager):
                 self.probe.ensure()

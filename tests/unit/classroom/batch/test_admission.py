@@ -38,7 +38,7 @@ class Run:
 
 
 def soon(condition: Callable[[], bool]) -> bool:
-    return wait_until(condition, within=10)
+    return bool(wait_until(condition, within=10))
 
 
 def never(*events: threading.Event) -> bool:

@@ -17,12 +17,12 @@ class Api:
         self.nodes: dict[str, tuple[str, float, int]] = {}
         """By ID: run, CPU seconds, bytes."""
 
-    def containers(self, **_: Any) -> list[dict[str, Any]]:
+    def containers(self, **_options: Any) -> list[dict[str, Any]]:
         return [
             {"Id": name, "Labels": {"drydock.run": run}} for name, (run, *_) in self.nodes.items()
         ]
 
-    def stats(self, node: str, **_: Any) -> dict[str, Any]:
+    def stats(self, node: str, **_options: Any) -> dict[str, Any]:
         _, cpu, memory = self.nodes[node]
         if memory < 0:
             return {"memory_stats": {}, "cpu_stats": {}}

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from grader.classroom import results
-from grader.classroom.intake import git, unpacking
+from grader.classroom.intake import git
 from grader.cli.watching import Watch
 from grader.errors import KitError
 from grader.submission import files as submission
@@ -214,7 +214,7 @@ def test_archives_in_one_submission_share_its_limits(
 ) -> None:
     """Twelve archives of 200 MB each would be 2.4 GB of one student's."""
     limits = Limits(total_bytes=1500)
-    monkeypatch.setattr(unpacking.unpack, "unpack", partial(unpack.unpack, limits=limits))
+    monkeypatch.setattr(unpack, "unpack", partial(unpack.unpack, limits=limits))
     source = klass.tmp / "in" / "all" / "s0000001"
     source.mkdir(parents=True)
     for number in range(3):

@@ -20,9 +20,9 @@ from grader.classroom.marking import answers, marks, nbgrader_gradebook
 from grader.classroom.marking.answers import MAX_BYTES, MAX_CHARACTERS
 from grader.classroom.results import Results
 from grader.errors import KitError
-from grader.handout import worksheet as worksheets
 from grader.handout import workspace
 from grader.lab import rubric
+from tests import worksheets
 from tests.unit import graded_class
 from tests.unit.graded_class import ADA, BJOERN, IDS, LAB4, QUESTIONS
 

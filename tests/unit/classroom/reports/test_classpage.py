@@ -18,6 +18,7 @@ from grader.classroom.reports.people import People
 from grader.classroom.results import Entry, Person, Results
 from grader.cli import main
 from grader.errors import KitError
+from grader.lab.variant import variant
 from grader.record import Cause, Record
 from tests.unit import sample_class as made
 from tests.unit import sample_record as sample
@@ -167,8 +168,8 @@ def test_an_anonymous_page_holds_no_values_from_which_ids_could_be_computed(
     tmp_path: Path,
 ) -> None:
     def told(found: Record) -> Record:
-        port = made.variant(LAB, found.student)["blog_port"]
-        secret = made.variant(LAB, found.student)["db_password"]
+        port = variant(LAB, found.student)["blog_port"]
+        secret = variant(LAB, found.student)["db_password"]
         check = sample.failed(
             "blog.x", "The blog answers.", cause=Cause(f"Port {port} knows no {secret}.")
         )
@@ -180,7 +181,7 @@ def test_an_anonymous_page_holds_no_values_from_which_ids_could_be_computed(
     assert "Port ‹blog_port› knows no ‹db_password›." in page
     assert "has it" not in page, "a reason of one student alone may be about that student"
     for n in range(12):
-        values = made.variant(LAB, made.student(n))
+        values = variant(LAB, made.student(n))
         assert str(values["db_password"]) not in page
 
 

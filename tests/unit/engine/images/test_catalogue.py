@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from grader.engine.images import catalogue
-from grader.engine.sources import host_package_config, pull
+from grader.engine.sources import bootstrap, host_package_config, pull
 from grader.errors import KitError
 
 ALLOWED = {
@@ -159,7 +159,7 @@ def test_upstream_names_in_a_registry() -> None:
 def test_nobody_is_asked_for_images_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DRYDOCK_REGISTRY", raising=False)
     monkeypatch.delenv("DRYDOCK_PULL", raising=False)
-    monkeypatch.setattr(pull.bootstrap, "possible", lambda: True)
+    monkeypatch.setattr(bootstrap, "possible", lambda: True)
     assert not pull.choose().asks
     assert pull.choose("https://r.example/").registry == "r.example"
     assert pull.choose(pull=True).registry == "docker.io"
