@@ -1,4 +1,4 @@
-"""Sessions: thin doors to `python -m grader`; `nox -l` lists them."""
+"""Sessions that call `python -m grader`; `nox -l` lists them."""
 
 from __future__ import annotations
 
@@ -110,13 +110,13 @@ def grade(session: nox.Session) -> None:
 
 @session
 def worker(session: nox.Session) -> None:
-    """Grade for another machine's batch: nox -s worker -- ADDRESS (or --scheduler)."""
+    """Grade submissions for another machine's batch: nox -s worker -- ADDRESS (or --scheduler)."""
     kit(session, "worker", *session.posargs, interrupt_seconds=120, extras="[cluster]")
 
 
 @session
 def handout(session: nox.Session) -> None:
-    """Write a workspace, or give a file back: nox -s handout -- lab4 [--restore FILE]."""
+    """Write a workspace, or restore a file: nox -s handout -- lab4 [--restore FILE]."""
     kit(session, "handout", *named(session.posargs))
 
 
@@ -135,13 +135,13 @@ def swarm(session: nox.Session) -> None:
 
 @session
 def marks(session: nox.Session) -> None:
-    """The page of answers to mark and marks.csv: nox -s marks -- RESULTS [--anonymous]."""
+    """Write the page of answers to mark and marks.csv: nox -s marks -- RESULTS [--anonymous]."""
     kit(session, "marks", *session.posargs)
 
 
 @session
 def export(session: nox.Session) -> None:
-    """A class's points for an LMS: nox -s export -- FORMAT RESULTS [--worksheet FILE]."""
+    """Export a class's points to an LMS: nox -s export -- FORMAT RESULTS [--worksheet FILE]."""
     kit(session, "export", *session.posargs)
 
 
@@ -153,7 +153,7 @@ def release(session: nox.Session) -> None:
 
 @session
 def doctor(session: nox.Session) -> None:
-    """Say what is there, what is missing, and what fixes it."""
+    """Show what is installed, what is missing, and how to fix it."""
     kit(session, "doctor", *session.posargs)
 
 
@@ -165,7 +165,7 @@ def box(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Pass the project's tests: nox -s tests [-- pytest arguments]."""
+    """Run the project's tests: nox -s tests [-- pytest arguments]."""
     install(session, "[tests,cluster]")
     # Side by side where that is possible, file by file in the order of tests/lanes.py.
     lanes = ("--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
@@ -186,20 +186,20 @@ def hostile(session: nox.Session) -> None:
 
 @nox.session
 def vm_tests(session: nox.Session) -> None:
-    """Pass the tests on three real virtual machines (Linux, root): builds the box first."""
+    """Build the box and run the tests on three real virtual machines (Linux, root)."""
     install(session, "[tests]")
     session.run("python", "-m", "tests.vms", *session.posargs)
 
 
 @session
 def examples(session: nox.Session) -> None:
-    """Run every example of the lab and compare it with what is expected."""
+    """Run every example of the lab and compare each result with the expected one."""
     kit(session, "examples", *named(session.posargs))
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff, mypy, and the order of imports."""
+    """Check the code: Ruff, mypy, and the order of imports."""
     install(session, "[lint,tests]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

@@ -1,4 +1,4 @@
-"""The command line: one module per command, loaded only when it is the one that is asked for."""
+"""The command line: one module per command, loaded only when it is needed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from grader import __version__
 from grader.errors import KitError
 
 _ALL = {
-    "check": "hand out if need be, grade a workspace, show points, reasons and hints",
+    "check": "grade a workspace (and make it the first time); show points, reasons and hints",
     "submit": "pack a workspace into the archive to hand in",
     "grade": "grade a class: everything that was handed in, side by side",
-    "worker": "grade for a class's batch that runs on another machine",
-    "handout": "write a student's workspace: worksheet and starter files of their own",
-    "marks": "the page of answers to mark, and the file for the marks",
-    "export": "a class's points for an LMS or a spreadsheet",
+    "worker": "grade submissions for a batch that runs on another machine",
+    "handout": "write a student's workspace: individual worksheet and starter files",
+    "marks": "write the page of answers to mark, and the file for the marks",
+    "export": "export a class's points to an LMS or a spreadsheet",
     "report": "make the pages of a record or of a class again",
     "images": "build, list, save, load or verify the image set",
     "swarm": "a swarm of your own: manager1, worker1, worker2",
     "box": "build the Vagrant box for rooms without network",
-    "engine": "start, stop or look at the kit's own Docker engine",
-    "doctor": "say what is there, what is missing, and what fixes it",
-    "examples": "run the lab's own solutions and mistakes and compare with what is expected",
+    "engine": "start or stop the kit's own Docker engine, or show its state",
+    "doctor": "show what is installed, what is missing, and how to fix it",
+    "examples": "run the lab's own solutions and mistakes, and compare each result with the "
+    "expected one",
     "release": "make the zip that students get: no solutions, no tutors' commands",
     "new-lab": "make the skeleton of a lab, which is graded at once",
 }
@@ -66,7 +67,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="drydock" if Path(sys.argv[0]).stem == "drydock" else "python -m grader",
         description="Drydock: individual Docker practicals, graded by running them.",
-        epilog="Each command explains itself with an example: python -m grader check --help",
+        epilog="Every command has help with examples: python -m grader check --help",
     )
     parser.add_argument("--version", action="version", version=f"drydock {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

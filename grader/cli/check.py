@@ -1,4 +1,4 @@
-"""`check`: what a student says most: grade my workspace."""
+"""`check`: grade a workspace."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXAMPLE = """examples:
   python -m grader check lab4 --target vagrant --fresh   your files, played on it again
 
 exit codes: 0 all points reached, 1 points missing, 2 bad usage or input,
-3 something could not be graded (which costs no one points)
+3 something could not be graded (no one loses points)
 """
 
 
@@ -42,17 +42,21 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "check",
         help="grade a workspace",
-        description="Hand the lab out if there is no workspace yet, run every exercise that has"
-        " changed since it was graded last, and show points, reasons and hints.",
+        description="Write the workspace if there is none yet, run every exercise that has "
+        "changed since it was last graded, and show points, reasons and hints.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("lab", help="the lab's name, such as lab4")
     parser.add_argument("--student", metavar="ID", help="whose workspace it is")
     parser.add_argument(
-        "--exercise", action="append", default=[], metavar="NAME", help="only this one (repeatable)"
+        "--exercise",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this exercise (repeatable)",
     )
-    parser.add_argument("--fresh", action="store_true", help="grade what has not changed, too")
+    parser.add_argument("--fresh", action="store_true", help="also grade what has not changed")
     parser.add_argument(
         "--workspace", type=Path, metavar="DIR", help="where the student's files are"
     )
@@ -62,15 +66,23 @@ def add_parser(subparsers: Any) -> None:
         "--target",
         choices=(SANDBOX, LOCAL, *machines.KINDS),
         default=SANDBOX,
-        help="where: a sandbox (default); local: your own Docker, where what you have started is"
-        " only looked at; or your own machines, which are only looked at, too: with --fresh they"
-        " are taken for the exercises, and the swarm that is there is given up",
+        help="where to grade: a sandbox (default); local: your own Docker, where the kit only "
+        "looks at what you have started; or your own machines, which it only looks at, too. With "
+        "--fresh it runs the exercises on your machines and removes the swarm that is there",
     )
     parser.add_argument(
-        "--watch", action="store_true", help="grade again on each save and say what changed"
+        "--watch", action="store_true", help="grade again on each save and show what changed"
     )
-    parser.add_argument("--hosts", type=Path, metavar="FILE", help="the list for --target hosts")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="exercises side by side")
+    parser.add_argument(
+        "--hosts", type=Path, metavar="FILE", help="the list of machines for --target hosts"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=2,
+        metavar="N",
+        help="number of exercises graded at the same time",
+    )
     parser.add_argument("--verbose", action="store_true", help="list every check")
     if (
         paths.KIT / "grader" / "grading" / "examples.py"
@@ -143,7 +155,7 @@ def _refuse_target(lab: Lab, args: argparse.Namespace) -> None:
     for name in args.exercise or [None] * (not able):
         if name not in able:
             which = f"The exercise {name}" if name else f"No exercise of {lab.id}"
-            cannot = "has nothing that can be looked at on" if name else "can be graded on"
+            cannot = "has nothing to look at on" if name else "can be graded on"
             raise KitError(
                 f"{which} {cannot} --target {args.target}.",
                 remedy=f"Leave --target out: a sandbox shows all of it. --target {args.target}"
@@ -152,13 +164,13 @@ def _refuse_target(lab: Lab, args: argparse.Namespace) -> None:
     if args.fresh and args.target == LOCAL:
         raise KitError(
             "--fresh has no effect with --target local.",
-            remedy="Leave --fresh out: each look is a new one. Without --target local your files"
-            " are run in a sandbox.",
+            remedy="Leave --fresh out: --target local looks again each time. Without --target "
+            "local your files are run in a sandbox.",
         )
     if args.watch and args.target != LOCAL:
         raise KitError(
-            "--watch sees what is saved and what your own Docker runs, not what machines do.",
-            remedy="Type your step there, then give this command again without --watch.",
+            "--watch notices saved files and changes on your own Docker, not changes on machines.",
+            remedy="Run your step there, then run this command again without --watch.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a check of a workspace came to: graded, shown, and as an exit code."""
+"""The result of a check of a workspace: shown, and as an exit code."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def not_graded_yet(lab: Lab, found: Record) -> str:
     if not rest:
         return ""
     names = ", ".join(f"{exercise.id} ({points_word(exercise.points)})" for exercise in rest)
-    return f"Not graded yet: {names}. Without --exercise all are."
+    return f"Not graded yet: {names}. Without --exercise all exercises are graded."
 
 
 def write_page(found: Record, out: Path, *, fresh: bool = True) -> Path:

@@ -1,4 +1,4 @@
-"""`check --watch`: again on each save, with what that has changed."""
+"""`check --watch`: grades again on each save and shows what has changed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(request: submission.Request, out: Path, *, verbose: bool) -> int:
         code = check_outcome.show(found, out, fresh=bool(planned.to_run), verbose=verbose)
         while True:
             what = "your files and your Docker" if request.machines else "your files"
-            say(f"\nWatching {what}: save, and it is graded again. Ctrl-C ends it.")
+            say(f"\nWatching {what}: each time you save, the kit grades again. Ctrl-C stops.")
             saved = watch.wait()
             say(f"{time.strftime('%H:%M:%S')} {_in_words(saved)}")
             try:

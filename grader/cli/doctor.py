@@ -1,4 +1,4 @@
-"""`doctor`: what is there, what is missing, what it costs, and the command that fixes it."""
+"""`doctor`: what is installed, what is missing, what it costs, and how to fix it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXAMPLE = """examples:
   python -m grader doctor
   python -m grader doctor --engine embedded
-exit code: 0 if all that is needed is there (or the kit can get it), else 3
+exit codes: 0 everything needed is there (or the kit can get it), 3 otherwise
 """
 
 MARKS = {
@@ -27,15 +27,15 @@ MARKS = {
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "doctor",
-        help="say what is there, what is missing, and what fixes it",
-        description="Look at this machine. Nothing is started, installed or changed.",
+        help="show what is installed, what is missing, and how to fix it",
+        description="Check this machine. This starts, installs and changes nothing.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--engine", metavar="URL", help="the engine to look at, as in DOCKER_HOST; or `embedded`"
+        "--engine", metavar="URL", help="the engine to check, as in DOCKER_HOST; or `embedded`"
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from grader.doctor import examine
     from grader.grading import jail
 
-    with task("Looking at this machine"):
+    with task("Checking this machine"):
         findings = examine.examine(args.engine, confined=jail.possible())
     if args.json:
         print(json.dumps([vars(finding) for finding in findings], ensure_ascii=False, indent=1))

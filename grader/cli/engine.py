@@ -9,30 +9,30 @@ EXAMPLE = """examples:
   python -m grader engine status
   python -m grader engine start      starts the kit's own engine, even if there is another one
   python -m grader engine stop       stops it; the image set stays
-  python -m grader engine stop --force   even if a swarm's nodes run on it, which end then
-  python -m grader engine mirror     what the class mirror has passed on and kept
-  python -m grader engine mirror --clear   removes it and what it has kept
+  python -m grader engine stop --force   even if a swarm's nodes run on it; they end with it
+  python -m grader engine mirror     what the class mirror has fetched and stored
+  python -m grader engine mirror --clear   removes it and what it has stored
 """
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "engine",
-        help="start, stop or look at the kit's own Docker engine",
-        description="Start, stop or look at the kit's own Docker engine. The kit starts it by "
-        "itself when it is needed and no other engine answers.",
+        help="start or stop the kit's own Docker engine, or show its state",
+        description="Start or stop the kit's own Docker engine, or show its state. The kit starts "
+        "it when it needs an engine and no other one answers.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("action", choices=["start", "stop", "status", "mirror"])
     parser.add_argument(
-        "--engine", metavar="URL", help="status, mirror: the engine to look at, as in DOCKER_HOST"
+        "--engine", metavar="URL", help="status, mirror: the engine to use, as in DOCKER_HOST"
     )
     parser.add_argument("--force", action="store_true", help="stop: end a swarm's nodes, too")
     parser.add_argument(
-        "--clear", action="store_true", help="mirror: remove it and the packages it has kept"
+        "--clear", action="store_true", help="mirror: remove it and the packages it has stored"
     )
-    parser.add_argument("--json", action="store_true", help="status as JSON")
+    parser.add_argument("--json", action="store_true", help="status: print JSON")
     parser.set_defaults(run=run)
 
 
@@ -98,20 +98,20 @@ def _mirror(url: str | None, *, clear: bool, as_json: bool) -> int:
         return 3
     if clear:
         mirror.remove_cache(engine)
-        print("The class mirror is removed, and the packages that it had kept.")
+        print("The class mirror and the packages that it had stored are removed.")
         return 0
     found = status.look(engine)
     if as_json:
         print(json.dumps(asdict(found)))
         return 0
-    kept = f"It keeps {found.cache_bytes / 1e6:.0f} MB of packages."
+    kept = f"It stores {found.cache_bytes / 1e6:.0f} MB of packages."
     if not found.running:
-        print(f"The class mirror does not run; the next sandbox starts it. {kept}")
+        print(f"The class mirror is not running; the next sandbox starts it. {kept}")
         return 0
-    print(f"The class mirror runs on {engine.url}; sandboxes that use it now: {found.sandboxes}.")
-    print(f"It stands for {', '.join(found.names)}.")
+    print(f"The class mirror runs on {engine.url}. Sandboxes that use it now: {found.sandboxes}.")
+    print(f"It serves packages of {', '.join(found.names)}.")
     print(
-        f"Since it was started: {found.from_cache} requests answered with what it has, "
+        f"Since it started: {found.from_cache} requests answered from its store, "
         f"{found.from_outside} passed on, {found.refused} refused. {kept}"
     )
     return 0
@@ -144,7 +144,7 @@ def _status(url: str | None, *, as_json: bool) -> int:
     else:
         print(f"The kit's own engine: {SENTENCES[health]} (data in {where.data})")
         if engine is None:
-            print("No Docker engine answers; the kit starts its own one when it needs one.")
+            print("No Docker engine answers; the kit starts its own when it needs one.")
         else:
             print(
                 f"The kit uses {engine.url} (found by: {engine.origin}), Docker "
@@ -152,7 +152,7 @@ def _status(url: str | None, *, as_json: bool) -> int:
             )
             from grader.engine import mirror
 
-            state = "runs" if mirror.runs(engine) else "does not run; the next sandbox starts it"
+            state = "runs" if mirror.runs(engine) else "is not running; the next sandbox starts it"
             print(f"The class mirror {state}.")
     return 0 if engine is not None else 3
 

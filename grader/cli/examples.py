@@ -1,4 +1,4 @@
-"""`examples`: prove the lab: every solution reaches full marks, every mistake fails as it must."""
+"""`examples`: test the lab: every solution gets full marks, every mistake fails as expected."""
 
 from __future__ import annotations
 
@@ -28,21 +28,29 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "examples",
         help="run the lab's own examples",
-        description="Grade the lab's solutions, alternatives and mistakes and compare each with"
-        " the result it must have.",
+        description="Grade the lab's solutions, alternatives and mistakes, and compare each "
+        "result with the expected one.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("lab", help="the lab's name, such as lab4")
-    parser.add_argument("names", nargs="*", metavar="EXAMPLE", help="only these, or those below")
-    parser.add_argument("--list", action="store_true", help="say which there are")
+    parser.add_argument(
+        "names", nargs="*", metavar="EXAMPLE", help="only these examples, or all below these paths"
+    )
+    parser.add_argument("--list", action="store_true", help="list the examples")
     parser.add_argument(
         "--render",
         nargs=2,
         metavar=("EXAMPLE", "DIR"),
-        help="write one as a workspace, run nothing",
+        help="write one example as a workspace; run nothing",
     )
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="examples side by side")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=2,
+        metavar="N",
+        help="number of examples graded at the same time",
+    )
     parser.add_argument("--engine", metavar="URL", help="the Docker engine to use")
     parser.set_defaults(run=run)
 
@@ -53,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         name, dest = args.render
         (example,) = examples.find(lab, [name])[:1]
         if Path(dest).exists() and any(Path(dest).iterdir()):
-            raise KitError("This folder is not empty.", where=dest, remedy="Name a new one.")
+            raise KitError("This folder is not empty.", where=dest, remedy="Name a new folder.")
         examples.render(lab, example, lab.demo_student, Path(dest))
         print(dest)
         return 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grader.lab.rubric import Question
 
 FORMATS = {
-    "plain": "everybody's points (grades.csv)",
+    "plain": "the points of all students (grades.csv)",
     "moodle": "fill in the grading worksheet that Moodle gave you (--worksheet)",
     "canvas": "one assignment of the gradebook that Canvas gave you (--worksheet, --assignment)",
     "gradescope": "a results.json per student",
@@ -34,31 +34,33 @@ examples:
   python -m grader export moodle results/lab4-class --worksheet ~/Downloads/Grades-lab4.csv
   python -m grader export canvas results/lab4-class --worksheet grades.csv --assignment 4711
 
-Points are what grading gave plus the marks in marks.csv, less what the lab takes off for being
-late. Who could not be graded, or waits for marks, gets no number and is listed.
+Points are those of the checks plus the marks in marks.csv, minus what the lab takes off for being
+late. Students who could not be graded, or wait for marks, get no number and are listed.
 """.replace("{formats}", "\n".join(f"  {name:<11}{about}" for name, about in FORMATS.items()))
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "export",
-        help="a class's points for an LMS or a spreadsheet",
-        description="Write a class's points in the form that someone else reads. Nothing is"
-        " graded, and a file of yours is never written over.",
+        help="export a class's points to an LMS or a spreadsheet",
+        description="Write a class's points in the format of another system. This grades nothing "
+        "and never overwrites your own files.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS))
     parser.add_argument("results", type=Path, metavar="RESULTS", help="a class's results folder")
-    parser.add_argument("--worksheet", type=Path, metavar="FILE", help="what the LMS gave you")
+    parser.add_argument(
+        "--worksheet", type=Path, metavar="FILE", help="the file that you downloaded from the LMS"
+    )
     parser.add_argument("--assignment", metavar="NAME", help="Canvas: the assignment's title or ID")
-    parser.add_argument("--scale", action="store_true", help="convert to the LMS's maximum")
+    parser.add_argument("--scale", action="store_true", help="convert points to the LMS's maximum")
     parser.add_argument(
         "--without-marks", action="store_true", help="leave the questions out of points and maximum"
     )
     parser.add_argument("--anonymous", action="store_true", help="codes instead of names and IDs")
-    parser.add_argument("--out", type=Path, metavar="PATH", help="where it goes")
-    parser.add_argument("--lab", metavar="DIR", help="where the lab is, if not in this kit")
+    parser.add_argument("--out", type=Path, metavar="PATH", help="the file or folder to write")
+    parser.add_argument("--lab", metavar="DIR", help="the lab's folder, if it is not in this kit")
     parser.set_defaults(run=run)
 
 
@@ -90,11 +92,11 @@ def _check(args: argparse.Namespace) -> None:
     if wanted and args.worksheet is None:
         raise KitError(
             f"{args.format.capitalize()} needs its own {wanted}, to fill it in.",
-            remedy="Download it there, and name it with --worksheet FILE.",
+            remedy="Download it there, then name it with --worksheet FILE.",
         )
     if args.anonymous and args.format not in NAMELESS:
         raise KitError(
-            f"{args.format.capitalize()} has to know who it is about.",
+            f"{args.format.capitalize()} needs names and IDs.",
             remedy=f"--anonymous goes with {' and '.join(NAMELESS)}.",
         )
     for option, name, formats in (
@@ -150,9 +152,9 @@ def _write(made: Export, folder: Path, args: argparse.Namespace) -> list[Path]:
         out = out / name
     if args.worksheet is not None and out.exists() and out.samefile(args.worksheet):
         raise KitError(
-            "This is the file that is to be filled in; it stays as it is.",
+            "This is the file to fill in; it is not overwritten.",
             where=str(out),
-            remedy="Say with --out where the filled one goes.",
+            remedy="Name another file with --out.",
         )
     write(out, content, own=own)
     return [out]
@@ -163,7 +165,7 @@ def write(path: Path, content: bytes, *, own: bool = False) -> None:
     written over."""
     if path.exists() and not own:
         raise KitError(
-            "There is a file of that name already; it stays as it is.",
+            "A file of this name exists already; it is not overwritten.",
             where=str(path),
             remedy="Choose another name with --out, or move that file away.",
         )
@@ -178,13 +180,13 @@ def write(path: Path, content: bytes, *, own: bool = False) -> None:
 
 
 def _tell(made: Export, rows: list[Row], folder: Path) -> None:
-    say(f"{made.filled} of {len(rows)} students are filled in.")
+    say(f"Filled in: {made.filled} of {len(rows)} students.")
     for note in made.notes:
         # Names and headers come from elsewhere; a terminal would obey what is in them.
         say(f"  {visible(note)}")
     waiting = sum(row.state == "waiting" for row in rows)
     if waiting and made.notes:
         say(
-            f"{waiting} wait for marks. What is to be marked: python -m grader marks {folder}"
+            f"{waiting} wait for marks. Next: python -m grader marks {folder}"
             " (or leave the questions out: --without-marks)."
         )

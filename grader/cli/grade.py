@@ -1,4 +1,4 @@
-"""`grade`: what a tutor says: grade everything that was handed in."""
+"""`grade`: grade all submissions of a class."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ T = TypeVar("T")
 
 EXAMPLE = """examples:
   python -m grader grade moodle.zip --roster roster.csv
-  python -m grader grade moodle.zip --roster roster.csv        again: goes on where it stopped
+  python -m grader grade moodle.zip --roster roster.csv        again: continues where it stopped
   python -m grader grade submissions/ --out results/monday --exercise compose
   python -m grader grade moodle.zip --inside vm                in a virtual machine
-  python -m grader grade submissions/ --regrade                what would another version give?
-  python -m grader grade submissions/ --regrade --replace      ... and take that over
+  python -m grader grade submissions/ --regrade                compare with another version
+  python -m grader grade submissions/ --regrade --replace      ... and let it count
 
 SUBMISSIONS is Moodle's or Canvas's download, a folder of folders, of archives or of Git clones.
-Ctrl-C stops at once and cleans up; the same command goes on.
+Ctrl-C stops at once and cleans up; the same command continues.
 
-exit codes: 0 all graded, 2 bad usage or input, 3 something could not be graded or matched (which
-costs no one points), 130 stopped
+exit codes: 0 all graded, 2 bad usage or input, 3 something could not be graded or matched
+(no one loses points), 130 stopped
 """
 
 
@@ -54,25 +54,30 @@ def add_parser(subparsers: Any) -> None:
         nargs="?",
         type=Path,
         metavar="SUBMISSIONS",
-        help="what was handed in; may be left out once it is unpacked",
+        help="the submissions; can be left out once they are unpacked",
     )
-    parser.add_argument("--roster", type=Path, metavar="CSV", help="who is in the class")
+    parser.add_argument("--roster", type=Path, metavar="CSV", help="the class list (CSV)")
     usual = labfile.usual()
     parser.add_argument("--lab", default=usual, help=f"the lab (default: {usual})")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the class's results folder")
     parser.add_argument(
-        "--exercise", action="append", default=[], metavar="NAME", help="only this one (repeatable)"
+        "--exercise",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this exercise (repeatable)",
     )
     parser.add_argument(
         "--jobs",
         type=_number,
         metavar="N",
-        help="exercises side by side (default: what fits, measured)",
+        help="number of exercises graded at the same time (default: what fits, measured)",
     )
     parser.add_argument(
         "--regrade",
         action="store_true",
-        help="grade apart what another version of kit or lab graded, and show what differs",
+        help="grade again, without replacing results, what another version of kit or lab graded, "
+        "and show the differences",
     )
     parser.add_argument(
         "--replace", action="store_true", help="with --regrade: let the new results count"
@@ -89,7 +94,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="grade on an engine without user remapping, too: only if you trust every submission",
+        help="also grade on an engine without user remapping; only if you trust every submission",
     )
     parser.add_argument(
         "--anonymous", action="store_true", help="no names and numbers on the class page"
@@ -100,7 +105,7 @@ def add_parser(subparsers: Any) -> None:
 def _number(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+        raise argparse.ArgumentTypeError("use 1 or more")
     return number
 
 
@@ -109,18 +114,21 @@ def run(args: argparse.Namespace) -> int:
     for name in args.exercise:
         lab.exercise(name)
     if args.replace and not args.regrade:
-        raise KitError("--replace goes with --regrade.", remedy="Look at the difference first.")
+        raise KitError(
+            "--replace goes with --regrade.",
+            remedy="Run --regrade first and look at the differences.",
+        )
     for option in ("cluster", "engine", "trust"):
         if args.inside and getattr(args, option):
             raise KitError(
                 f"--inside {args.inside} and --{option} exclude each other.",
-                remedy="A virtual machine grades with an engine of its own, on this machine.",
+                remedy="The virtual machine has its own engine and runs on this machine.",
             )
     out = (args.out or paths.results() / f"{lab.id}-class").absolute()
     if args.submissions is None:
         class_results.load(out)  # says what is missing
     elif not args.submissions.exists():
-        raise KitError("There is nothing of that name.", where=str(args.submissions))
+        raise KitError("This path does not exist.", where=str(args.submissions))
     from grader.classroom.batch.show import Show
 
     with lock.hold(out) as scratch:
@@ -128,8 +136,8 @@ def run(args: argparse.Namespace) -> int:
             with Show() as show:
                 return _Grading(args, lab, out, scratch, show).run()
         except KeyboardInterrupt:
-            say("Everything under way was ended and removed; what is graded is kept.")
-            say("The same command goes on where this one stopped.")
+            say("Grading stopped and unfinished work was removed; finished results are kept.")
+            say("Run the same command to continue.")
             raise
         except OSError as error:
             raise lock.unwritable(out, error) from None
@@ -196,7 +204,7 @@ class _Grading:
         """Everything that will not be graded is named: nothing is dropped in silence."""
         parts = [count(len(results.entries), "submission")]
         if results.missing:
-            parts.append(f"{len(results.missing)} of the roster handed nothing in")
+            parts.append(f"{len(results.missing)} on the roster handed nothing in")
         if results.unmatched:
             parts.append(f"{len(results.unmatched)} could not be matched")
         self.show.line("; ".join(parts) + ".")
@@ -208,11 +216,12 @@ class _Grading:
 
     def _tell(self, planned: Planned) -> None:
         if planned.kept:
-            self.show.line(f"{len(planned.kept)} graded already, their files are the same.")
+            self.show.line(f"{len(planned.kept)} graded already, with the same files.")
         if planned.older:
             self.show.line(
-                f"Results of {count(len(planned.older), 'submission')} are an earlier version's of"
-                f" kit or lab, and stay: {_some(planned.older)}. --regrade shows what would change."
+                f"Results of {count(len(planned.older), 'submission')} come from an earlier "
+                f"version of kit or lab and are kept: {_some(planned.older)}. --regrade shows "
+                f"what would change."
             )
 
     def _grade(self, results: Results, planned: Planned) -> Outcome:
@@ -325,7 +334,7 @@ class _Grading:
         for student, why in sorted(outcome.left.items()):
             print(f"  {student}: {why}")
         if outcome.left:
-            print("  This costs no one points: the same command tries these again.")
+            print("  No points are affected. Run the same command to try these again.")
         print(f"\nClass page:  {page or 'was not written, see below.'}")
         print(f"Feedback:    {self.out / 'feedback'}")
         print(f"Points:      {grades or 'grades.csv was not written, see below.'}")
@@ -351,7 +360,7 @@ class _Grading:
                 print(f"Not replaced, because not gradable now: {_some(unready)}.")
             self._report(results, outcome)
         else:
-            print(f"\nNothing is replaced yet; the list: {file}")
+            print(f"\nNothing is replaced yet. The differences: {file}")
             print("The same command with --replace lets the new results count.")
         return 3 if outcome.left else 0
 

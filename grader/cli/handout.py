@@ -16,8 +16,8 @@ EXAMPLE = """examples:
   python -m grader handout lab4 --student s1234567 --out ~/practical4
   python -m grader handout lab4 --restore counter/app.py
 
-What you changed or deleted stays as you left it; --restore gives you the original of a
-file again and keeps yours beside it as FILE.bak. A folder that you delete as a whole
+The kit does not touch what you changed or deleted. --restore writes the original of a
+file and keeps yours beside it as FILE.bak. If you delete a whole folder, it
 comes back with its starter files.
 """
 
@@ -26,8 +26,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "handout",
         help="write a student's workspace",
-        description="Write the workspace of a student: worksheet, starter files, values of"
-        " their own. In a workspace that exists, bring up to date what was not changed.",
+        description="Write a student's workspace: worksheet, starter files, individual values. In "
+        "an existing workspace, update the files that the student has not changed.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="the original of this file again (repeatable)",
+        help="restore the original of this file (repeatable)",
     )
     parser.set_defaults(run=run)
 

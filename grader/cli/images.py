@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 EXAMPLE = """examples:
   python -m grader images build                      what is missing, from Debian packages
   python -m grader images build --registry mirror.example:5000
-                                                     upstream images from a registry of one's own
+                                                     upstream images from your own registry
   python -m grader images build --pull               upstream images from Docker Hub
   python -m grader images list
   python -m grader images save lab-images.bundle     for machines without network …
-  python -m grader images load lab-images.bundle     … and there
-  python -m grader images verify                     exit code 3 if an image is not as it should be
+  python -m grader images load lab-images.bundle     … and on that machine
+  python -m grader images verify                     exit code 3 if an image is not correct
 """
 
 
@@ -28,8 +28,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "images",
         help="build, list, save, load or verify the image set",
-        description="The image set: every image that a submission may use. Grading makes it by "
-        "itself when it is needed; it is kept in the engine, one volume per version.",
+        description="The image set: every image that a submission may use. Grading builds it when "
+        "it is needed. The engine stores it, one volume per version.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="build: pull upstream images from Docker Hub (also: DRYDOCK_PULL=1)",
     )
-    parser.add_argument("--fresh", action="store_true", help="build: begin from nothing")
+    parser.add_argument("--fresh", action="store_true", help="build: build everything again")
     parser.set_defaults(run=run)
 
 
@@ -140,14 +140,14 @@ def _verify(engine: Engine) -> int:
 
     image_set = _wanted(engine)
     problem = sets.changed(engine, image_set, thorough=True)
-    well = "as it should be"
+    well = "correct"
     if not sets.comparable(engine, image_set):
-        well = "not compared: they can be read only by the user whose engine this is"
+        well = "not compared: only the user who runs this engine can read them"
     print(f"All files: {problem or well}")
     bad = int(problem is not None)
     for finding in verify.verify(engine, image_set):
         print(f"{finding.tag}: {finding.problem or 'as it should be'}")
         bad += finding.problem is not None
     if bad:
-        print(f"{bad} of these are not as they should be: python -m grader images build --fresh")
+        print(f"{bad} of these are not correct: python -m grader images build --fresh")
     return 3 if bad else 0

@@ -15,24 +15,26 @@ EXAMPLE = """examples:
   python -m grader marks results/lab4-class --anonymous
   python -m grader marks results/lab4-class --nbgrader course/gradebook.db
 
-The page lists every answer with the rubric; points and comments go into marks.csv in the results
-folder, in any spreadsheet. It is never written over: who handed in later stands in a second file,
-whose rows you append. Then: python -m grader export FORMAT RESULTS
+The page lists every answer with the rubric. Write points and comments into marks.csv in the results
+folder, in any spreadsheet. The kit never overwrites it: later submissions go into a second file;
+append its rows. Then: python -m grader export FORMAT RESULTS
 """
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "marks",
-        help="the page of answers to mark, and the file for the marks",
-        description="Write a page with all answers to the questions that a person marks, question"
-        " by question with the rubric, and marks.csv to be filled in.",
+        help="write the page of answers to mark, and the file for the marks",
+        description="Write a page with all answers to the questions that a person marks, question "
+        "by question with the rubric, and a marks.csv to fill in.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("results", type=Path, metavar="RESULTS", help="a class's results folder")
     parser.add_argument(
-        "--anonymous", action="store_true", help="codes instead of names and IDs, on page and file"
+        "--anonymous",
+        action="store_true",
+        help="codes instead of names and IDs, in the page and the file",
     )
     parser.add_argument(
         "--nbgrader",
@@ -41,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         help="take marks from nbgrader: its gradebook.db, or the CSV of `nbgrader export`",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"where the page goes ({PAGE})")
-    parser.add_argument("--lab", metavar="DIR", help="where the lab is, if not in this kit")
+    parser.add_argument("--lab", metavar="DIR", help="the lab's folder, if it is not in this kit")
     parser.set_defaults(run=run)
 
 
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if not questions:
         raise KitError(
             f"{lab.id} has no questions that a person marks.",
-            remedy=f"They stand in {rubric.FILE} of the lab's folder.",
+            remedy=f"Such questions are in {rubric.FILE} in the lab's folder.",
         )
     # Before anything is written: a marks.csv that is wrong stops here.
     given = marks.read(found, questions)
@@ -83,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
         say(f"From nbgrader: marks of {len(taken.given)} students.")
         if any(marks.ALL in given for given in taken.given.values()):
             say(
-                "Its CSV has sums only, and does not say who is marked completely: zeros were not"
-                " taken. gradebook.db says it all."
+                "Its CSV has only sums and does not say whose marks are complete, so zeros were "
+                "not taken. gradebook.db has everything."
             )
     for student, worksheet in sorted(worksheets.items()):
         if worksheet.trouble:
@@ -106,7 +108,7 @@ def _write_template(file: Path, rows: str | None, *, from_nbgrader: bool) -> Non
     from grader.cli.export import write
 
     if rows is None:
-        say(f"Everybody has a row in {file} already: nothing was written.")
+        say(f"Every student has a row in {file} already: nothing was written.")
         return
     content = rows.encode("utf-8", errors="backslashreplace")
     if not file.exists():
@@ -122,7 +124,7 @@ def _write_template(file: Path, rows: str | None, *, from_nbgrader: bool) -> Non
             continue
         print(other)
         say(
-            f"{file.name} stays as it is and is the one that is read; put the rows of"
-            f" {other.name} into it, or rename it."
+            f"{file.name} is not changed, and it is the file that counts: copy the rows of "
+            f"{other.name} into it, or rename it."
         )
         return

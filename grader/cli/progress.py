@@ -1,4 +1,4 @@
-"""What is under way while exercises are graded: bars on a terminal, lines elsewhere."""
+"""Progress while exercises are graded: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 

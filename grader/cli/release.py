@@ -15,8 +15,9 @@ EXAMPLE = """examples:
   python -m grader release lab4
   python -m grader release lab4 --out ~/course/lab4.zip
 
-In it: the lab's starter files and checks, and what of the kit students need. Not in it: solutions,
-mistakes, the rubric, hidden checks (files that end in _hidden.py), tests, tutors' commands.
+In it: the lab's starter files and checks, and the parts of the kit that students need. Not in it:
+solutions, mistakes, the rubric, hidden checks (files that end in _hidden.py), tests and tutors'
+commands.
 The same files make the same zip, byte for byte.
 """
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             if made.hidden == 1
             else f"{made.hidden} files of hidden checks"
         )
-        print(f"Not in it: {what}; what your students reach with it lacks their points.")
+        print(f"Not in it: {what}; so its points are missing in what your students see.")
     print()
     print(f"Give your students this file: {made.file.resolve()}")
     return 0

@@ -26,8 +26,8 @@ def add_parser(subparsers: Any) -> None:
         "report",
         help="make the pages of a record or of a class again",
         description="Write the feedback page (one HTML file) of a record, or the class page and "
-        "all feedback pages of a class's results folder; nothing is graded. "
-        "The path of the page is printed.",
+        "all feedback pages of a class's results folder; it grades nothing. It prints the path of "
+        "the page.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,9 +51,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--anonymous",
         action="store_true",
-        help="of a class: leave names, IDs and links to feedback out of the class page",
+        help="class page: leave out names, IDs and links to feedback",
     )
-    parser.add_argument("--lab", metavar="DIR", help="of a class: its lab, if not in this kit")
+    parser.add_argument(
+        "--lab", metavar="DIR", help="class page: the lab's folder, if it is not in this kit"
+    )
     parser.set_defaults(run=run)
 
 
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         return _of_class(args)
     if args.anonymous:
         raise KitError(
-            "Only the page of a class can be anonymous, and this is none's results folder.",
+            "Only a class page can be anonymous, and this is not the results folder of a class.",
             where=str(args.record),
             remedy="Name the folder that has class.json in it.",
         )
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         raise KitError(
             f"The page cannot be written: {error.strerror or error}.",
             where=str(out),
-            remedy="Say with --out where it may go.",
+            remedy="Choose another place with --out.",
         ) from error
     print(out)
     return 0
@@ -118,7 +120,7 @@ def _of_class(args: argparse.Namespace) -> int:
                 raise KitError(
                     f"The page cannot be written: {error.strerror or error}.",
                     where=str(file),
-                    remedy="Fix the rights of the results folder.",
+                    remedy="Fix the permissions of the results folder.",
                 ) from error
             written += 1
             tell(f"{written} of {len(found.entries)}")
@@ -136,7 +138,7 @@ def _print_rollouts(record: Record, path: Path) -> None:
     found = [data for exercise in record.exercises for data in exercise.rollouts]
     if not found:
         raise KitError(
-            "This record holds no recorded rollout.",
+            "This record has no recorded rollout.",
             where=str(path),
             remedy="Grade the exercise that updates a service: python -m grader check LAB",
         )

@@ -1,4 +1,4 @@
-"""Whose work it is: said on the command line, in the environment, remembered, asked, or no one."""
+"""The student ID: from the command line, the environment, the saved ID, or a question."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def choose(lab: Lab, option: str | None = None, *, at_home: bool = True) -> Choi
         return Choice(named, "environment", f"Student {named} (from {VARIABLE}).")
     known = _remembered(lab)
     if known is not None:
-        note = f"Student {known} (remembered; --student chooses another)."
+        note = f"Student {known} (saved; --student chooses another)."
         return Choice(known, "remembered", note)
     if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
         answer = _ask(lab)
         return Choice(answer, "asked", _remember(answer))
     note = (
-        f"No student ID was given, so this is the demo student {lab.demo_student}"
-        f" (--student {lab.example_student} or {VARIABLE} says whose work it is)."
+        f"No student ID was given: using the demo student {lab.demo_student}"
+        f" (--student {lab.example_student} or {VARIABLE} sets the student)."
     )
     return Choice(lab.demo_student, "demo", note)
 
@@ -80,7 +80,7 @@ def _ask(lab: Lab) -> str:
         if not line:
             print(file=sys.stderr)
             raise KitError(
-                "No student ID was given.", remedy=f"Say it with --student {lab.example_student}."
+                "No student ID was given.", remedy=f"Use --student {lab.example_student}."
             )
         answer = line.strip()
         if lab.is_student(answer):
@@ -99,5 +99,5 @@ def _remember(student: str) -> str:
     try:
         write_text(file(), json.dumps({"student": student}) + "\n")
     except OSError as error:
-        return f"Your ID cannot be remembered ({file()}: {error.strerror})."
+        return f"Your student ID cannot be saved ({file()}: {error.strerror})."
     return f"Student ID saved: {student} ({file()})."

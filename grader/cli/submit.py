@@ -22,8 +22,8 @@ EXAMPLE = """examples:
   python -m grader submit lab4
   python -m grader submit lab4 --student s1234567 --out ~/Desktop
 
-The same files make the same archive, byte for byte. What the grader would not take is refused
-here, in the same words; what it will not run is a warning.
+The same files make the same archive, byte for byte. What the grader would not accept is refused
+here, with the same message; what it would not run causes a warning.
 """
 
 
@@ -31,8 +31,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "submit",
         help="pack a workspace into the archive to hand in",
-        description="Pack a workspace into one archive, without what tools left there, and say"
-        " what is in it, how large it is, and what was graded last.",
+        description="Pack a workspace into one archive, without files that tools made, and show "
+        "what is in it, how large it is, and what was graded last.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     who = student.choose(lab, args.student, at_home=args.workspace is None)
     if who.how == "demo":
         raise KitError(
-            "Whose work is it? No student ID was given.",
-            remedy=f"Say it: nox -s submit -- --student {lab.example_student}",
+            "No student ID was given.",
+            remedy=f"Run: nox -s submit -- --student {lab.example_student}",
         )
     if who.note:
         say(who.note)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     print()
     print(f"Hand in this file: {made.file.resolve()}")
     print(
-        "Nothing has changed since you packed it last: it is the very same file."
+        "Nothing has changed since you last packed it: the file is the same."
         if made.known
         else "Upload it as it is, where your course collects this lab. If you change a file"
         " afterwards, pack and upload again."
@@ -85,17 +85,19 @@ def _packed(lab: Lab, made: pack.HandIn) -> list[str]:
     ]
     none = [exercise for exercise, files in made.exercises.items() if not files]
     if none:
-        lines.append(f"Not in it, since there is no file: {', '.join(none)}.")
+        lines.append(f"Not in it, because there is no file: {', '.join(none)}.")
     if made.junk:
         first, rest = made.junk[:4], len(made.junk) - 4
         lines.append(
-            f"Left out, being tools' and not yours: {', '.join(first)}"
+            f"Left out, because tools made it: {', '.join(first)}"
             + (f" and {rest} more." if rest > 0 else ".")
         )
     lines += made.left_out
     lines += [f"Warning: {warning}" for warning in made.warnings]
     if made.warnings:
-        lines.append("You can hand it in like this, but what is warned of will not be run.")
+        lines.append(
+            "You can hand it in like this, but the grader will not run what the warnings name."
+        )
     return lines
 
 
@@ -105,7 +107,7 @@ def _graded(lab: Lab, who: str, workspace: Path, file: Path) -> list[str]:
 
     found: Record | None = record.load(file)
     if found is None or (found.lab, found.student) != (lab.id, who):
-        return [f"Nothing of it has been graded on this machine. nox -s {lab.id} does that."]
+        return [f"Nothing in it has been graded on this machine. To grade it: nox -s {lab.id}"]
     request = submission.Request(lab=lab, student=who, workspace=workspace, record_file=file)
     stale = [e.id for e in submission.plan(request).to_run]
     when = found.finished.replace("T", " at ", 1)[:19]

@@ -25,9 +25,9 @@ EXAMPLE = """examples:
   python -m grader swarm ssh manager1            a shell on one of them
   python -m grader swarm ssh manager1 -- docker node ls
   python -m grader swarm status
-  python -m grader swarm join                    form the swarm, or take in who is not in it
+  python -m grader swarm join                    form the swarm, or add the nodes that are not in it
   eval "$(python -m grader swarm env manager1)"  docker commands of this shell go to manager1
-  eval "$(python -m grader swarm env --unset)"   … and no longer
+  eval "$(python -m grader swarm env --unset)"   … and back
   python -m grader swarm watch web               record that service; Ctrl-C draws a timeline of it
   python -m grader swarm down
   python -m grader swarm up --provider vagrant --join
@@ -46,8 +46,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "swarm",
         help="a swarm of your own: manager1, worker1, worker2",
-        description="Three machines with Docker engines for class and practice. They come up "
-        "without a swarm: making it is the exercise (up --join or join does it for you).",
+        description="Three machines with Docker engines for class and practice. They start "
+        "without a swarm: creating it is the exercise (up --join or join does it for you).",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,7 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     common.add_argument(
         "--provider",
         metavar="KIND",
-        help="containers, vagrant or hosts; left out: the one that is up, else containers",
+        help="containers, vagrant or hosts (default: the one that is up, else containers)",
     )
     common.add_argument(
         "--hosts", type=Path, metavar="FILE", help="hosts: the list of machines (YAML)"
@@ -68,20 +68,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         made.set_defaults(run=RUN[name])
         return made
 
-    up = action("up", "bring the machines up; changes nothing where they are")
-    up.add_argument("--join", action="store_true", help="and form the swarm")
+    up = action("up", "start the machines; those that run are not changed")
+    up.add_argument("--join", action="store_true", help="also form the swarm")
     status = action("status", "roles, versions, ports between the nodes, clocks, routing mesh")
-    status.add_argument("--json", action="store_true", help="as JSON")
-    action("join", "form the swarm, or take in who is not in it yet; may be repeated")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    action("join", "form the swarm, or add the nodes that are not in it yet; can be repeated")
     ssh = action("ssh", "a shell on a node, or one command there")
     ssh.add_argument("node", metavar="NODE")
     ssh.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     watch = action("watch", "record a service until Ctrl-C, and draw a timeline of its updates")
     swarm_watch.add_arguments(watch)
-    env = action("env", "print what lets the docker commands of a shell go to a node")
+    env = action("env", "print the commands that connect a shell's docker to a node")
     env.add_argument("node", nargs="?", metavar="NODE")
     env.add_argument("--shell", choices=["bash", "zsh", "fish", "powershell", "cmd"])
-    env.add_argument("--unset", action="store_true", help="print what undoes it")
+    env.add_argument("--unset", action="store_true", help="print the commands that undo it")
     action("down", "remove the machines")
 
 
@@ -102,7 +102,7 @@ def _up(args: argparse.Namespace) -> int:
     for remark in machines.remarks():
         print(remark)
     if not args.join:
-        print("`join` forms a swarm of them, if that is not what you are here to practise.")
+        print("If you do not want to practise that, `join` forms the swarm for you.")
     print("Next: nox -s swarm -- ssh manager1")
     return code
 
@@ -149,7 +149,8 @@ def _tell(failed: Sequence[Failure]) -> None:
         print(f"{failure.node} is not in the swarm: {failure.what}", file=sys.stderr)
     if failed:
         print(
-            "  nox -s swarm -- status says how each node is; `up` brings back what has stopped.",
+            "  nox -s swarm -- status shows the state of each node; `up` brings back what has "
+            "stopped.",
             file=sys.stderr,
         )
 
@@ -203,8 +204,8 @@ def _env(args: argparse.Namespace) -> int:
     host = machines.docker_host(args.node)
     if host.startswith("ssh://") and not ssh_files.included(machines.kind):
         print(
-            "`docker` finds the machines by your own SSH settings. Once, put this line at the top"
-            f" of ~/.ssh/config:\n  {ssh_files.include(machines.kind)}",
+            "`docker` uses your own SSH settings to find the machines. Put this line at the top "
+            "of ~/.ssh/config, once:\n  {ssh_files.include(machines.kind)}",
             file=sys.stderr,
         )
     sys.stdout.write(env.script(shell, host, command))

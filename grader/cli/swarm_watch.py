@@ -30,16 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="where the page goes (./rollout-SERVICE-HHMMSS.html); the trace goes next to it",
+        help="the page to write (./rollout-SERVICE-HHMMSS.html); the trace goes next to it",
     )
-    parser.add_argument("--title", default="", metavar="TEXT", help="what the page is called")
+    parser.add_argument("--title", default="", metavar="TEXT", help="the title of the page")
     parser.add_argument(
         "--until-updated",
         action="store_true",
-        help="end when an update or rollback has ended, which began meanwhile",
+        help="stop when an update or rollback that began during the recording has ended",
     )
     parser.add_argument(
-        "--seconds", type=_seconds, metavar="N", help="end after so many seconds at the latest"
+        "--seconds", type=_seconds, metavar="N", help="stop after this many seconds at the latest"
     )
 
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, machines: Provider) -> int:
     found = watch.find(nodes, args.service, args.port)
     page = _page(args.out, found.service)
     for name, why in machines.missing().items():
-        say(f"{name} is not watched, it does not run: {why}.")
+        say(f"{name} is not running and is not watched: {why}.")
     for remark in found.remarks:
         say(remark)
     wishes = watch.Wishes(args.title, args.until_updated, args.seconds)
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace, machines: Provider) -> int:
     except KeyboardInterrupt:
         pass
     if args.until_updated and not updated:
-        print("No update or rollback ended meanwhile.", file=sys.stderr)
+        print("No update or rollback ended during the recording.", file=sys.stderr)
         return 1
     return 0
 
@@ -84,9 +84,9 @@ def _page(wanted: Path | None, service: str) -> Path:
         page = page / name
     if page.suffix == ".json":
         raise KitError(
-            "The page cannot have that name: the trace next to it will.",
+            "The page cannot have this name: the trace next to it has it.",
             where=str(page),
-            remedy=f"Say --out {page.with_suffix('.html')}",
+            remedy=f"Use --out {page.with_suffix('.html')}",
         )
     try:
         private.folder(page.parent)
@@ -115,7 +115,7 @@ def _cannot(page: Path, error: OSError) -> KitError:
     return KitError(
         f"The page cannot be written: {error.strerror or error}.",
         where=str(page),
-        remedy="Say with --out where it may go.",
+        remedy="Choose another place with --out.",
     )
 
 

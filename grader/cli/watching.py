@@ -1,4 +1,4 @@
-"""A workspace that is being worked in: what was saved, told once nothing more comes.
+"""Watches a workspace: reports saved files once no more changes follow.
 
     watch = Watch(workspace, lab.exercises)
     watch.wait()  # returns when counter/compose.yaml was saved

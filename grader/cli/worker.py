@@ -11,31 +11,36 @@ EXAMPLE = """examples:
   python -m grader grade SUBMISSIONS --cluster tls://grading.example:8786
 
 Keys and certificates are Dask's own settings: `distributed.comm.tls` in its configuration, or
-DASK_DISTRIBUTED__COMM__TLS__CA_FILE and so on. Whoever reaches the scheduler can run programs on
-the workers: use tls:// everywhere but on one machine or in a network that is yours alone.
+DASK_DISTRIBUTED__COMM__TLS__CA_FILE and so on. Anyone who can reach the scheduler can run
+programs on the workers: use tls://, except on a single machine or in a private network.
 """
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "worker",
-        help="grade for a class's batch that runs on another machine",
+        help="grade submissions for a batch that runs on another machine",
         description="Start a worker of a Dask cluster that has this kit and an engine.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "address", metavar="ADDRESS", help="the scheduler's, such as tls://HOST:8786"
+        "address", metavar="ADDRESS", help="the scheduler's address, such as tls://HOST:8786"
     )
     parser.add_argument(
-        "--scheduler", action="store_true", help="be the scheduler that listens at ADDRESS"
+        "--scheduler", action="store_true", help="run the scheduler, which listens at ADDRESS"
     )
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="submissions side by side (default: what fits)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="number of submissions graded at the same time (default: what fits)",
     )
     parser.add_argument("--engine", metavar="URL", help="the Docker engine to use")
     parser.add_argument(
-        "--trust", action="store_true", help="as for grade: an engine without user remapping, too"
+        "--trust",
+        action="store_true",
+        help="also use an engine without user remapping, as for grade",
     )
     parser.set_defaults(run=run)
 

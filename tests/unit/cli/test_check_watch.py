@@ -60,7 +60,7 @@ def test_a_mistake_that_cannot_be_graded_is_said_and_watched_on(lab: Lab, tmp_pa
     folder.mkdir(parents=True)
     for number in range(2_001):
         (folder / f"{number}.txt").write_text("1", encoding="utf-8")
-    watched.until("There is too much in it")
+    watched.until("The folder is too large")
     watched.until("Watching")
     for number in range(2_001):
         (folder / f"{number}.txt").unlink()

@@ -125,7 +125,7 @@ def test_better_and_worse_are_said_with_the_reason_and_the_points() -> None:
 
 def test_no_change_is_said_and_the_next_thing_to_do_stays() -> None:
     text = said(sample.typical(), sample.typical())
-    assert "No check has ended otherwise than before." in text
+    assert "No check has another result than before." in text
     assert "as before" in text
     assert "Next:" in text
 
