@@ -1,4 +1,4 @@
-"""CSV files that other people's programs made: read with their encoding and separator, kept so.
+"""CSV files from other programs: read and written with their own encoding and separator.
 
 Excel writes semicolons where the decimal point is a comma, a byte order mark or UTF-16, and
 Windows' own encoding where it feels like it; an LMS writes UTF-8 with commas.

@@ -1,4 +1,4 @@
-"""Codes under which people of a class are marked and listed without being known: `A-3f9c21d0`.
+"""Codes instead of names, for anonymous marking and lists: `A-3f9c21d0`.
 
 A code follows from the ID and from a secret that stays in the results folder: without it no one
 finds out whose it is, although there are few enough IDs to try them all.
@@ -46,17 +46,17 @@ def secret_of(results: Results) -> bytes:
         raise KitError(
             f"The secret behind the codes cannot be read: {error}.",
             where=str(file),
-            remedy="Put the old file back. Without it, marks that stand under codes are no one's;"
-            " if there are none, delete it.",
+            remedy="Restore the old file. Without it, marks under codes belong to no one; if "
+            "there are no such marks, delete it.",
         ) from None
     secret = secrets.token_bytes(32)
     try:
         private.write(file, f"{secret.hex()}\n".encode("ascii"))
     except OSError as error:
         raise KitError(
-            f"The secret behind the codes cannot be kept: {error.strerror or error}.",
+            f"The secret behind the codes cannot be saved: {error.strerror or error}.",
             where=str(file),
-            remedy="Fix the rights of the results folder.",
+            remedy="Fix the permissions of the results folder.",
         ) from None
     return secret
 

@@ -177,7 +177,7 @@ def load(folder: Path) -> Results:
         raise KitError(
             "There are no results of a class here.",
             where=str(folder),
-            remedy="Grade first (nox -s grade -- SUBMISSIONS), or name its results folder.",
+            remedy="Grade first (nox -s grade -- SUBMISSIONS), or name the results folder.",
         ) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KitError(
@@ -207,9 +207,9 @@ def _refuse_links(found: Results) -> None:
     for place in places:
         if place.is_symlink():
             raise KitError(
-                "This is a link: results are read and written in the folder itself only.",
+                "This is a link: the kit reads and writes results only in a real folder.",
                 where=str(place),
-                remedy="Put the folder there that it leads to, or delete the link.",
+                remedy="Replace it by the folder that it leads to, or delete it.",
             )
 
 

@@ -1,4 +1,4 @@
-"""What has changed between two gradings of the same work, for the one who waits for it."""
+"""What has changed between two gradings of the same work."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def render(
         if check.outcome == "failed" and check.cause:
             out.cause(check.cause, indent=3)
     if not found:
-        out.line("No check has ended otherwise than before.")
+        out.line("No check has another result than before.")
     out.line()
     out.line(_points(before, after), style="bold")
     shown = {change.check.id for change in found if change.check.outcome == "failed"}

@@ -66,7 +66,7 @@ def target(facts: Mapping[str, Any]) -> str:
     if isinstance(nodes, int) and nodes > 1:
         phrase[0] += f", {nodes} nodes"
     if facts.get("live") is True:
-        phrase[0] += ", looked at as it is"
+        phrase[0] += ", as it is now"
     isolation = str(facts.get("isolation") or "")
     if isolation:
         phrase.append(_ISOLATIONS.get(isolation, f"isolation: {isolation}"))

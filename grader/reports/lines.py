@@ -1,4 +1,4 @@
-"""Lines on a terminal: wrapped to its width, in the characters that it has."""
+"""Lines on a terminal: wrapped to its width, in the characters that it supports."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def summary(trace: Trace) -> str:
         said.append(f"{counted} tasks counted at any time.")
     for change in trace.nodes:
         if change.state == "down" and change.by < FOREVER:
-            said.append(f"{change.node} was found down at {span(change.by)}.")
+            said.append(f"{change.node} was seen down at {span(change.by)}.")
     sent = [one for requests in trace.requests for one in requests.sent]
     if sent:
         failed = sum(not one.ok for one in sent)
@@ -122,7 +122,7 @@ def lines(trace: Trace, unknown: str = ANSWERS[None]) -> list[str]:
         told.append(f"slot {row}" if tasks[0].slot else row)
         told += [f"    {story(task)}" for task in tasks]
     told += ["", *_answers(trace)]
-    looks = f"{count(trace.looks, 'look')}, meant every {span(trace.interval)}"
+    looks = f"{count(trace.looks, 'look')}, planned every {span(trace.interval)}"
     longest = max((gap.width for gap in trace.gaps), default=0.0)
     gaps = f"{count(len(trace.gaps), 'gap')}, the longest {span(longest)}"
     told.append(f"{looks}; {gaps}." if trace.gaps else f"{looks}; no gaps.")

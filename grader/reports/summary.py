@@ -164,16 +164,16 @@ class Unanswered:
         """Why, as one or two sentences."""
         start = self.start
         if self.unseen:
-            why = "--verbose and the page say why of each"
+            why = "--verbose and the page show each reason"
             if self.target == "local":
                 return (
-                    f"They would change what is running, or it does not show them ({why})."
+                    f"They would change what is running, or they cannot be seen there ({why})."
                     " Without --target local your files are run in a sandbox. The points are left"
                     " out of the sum."
                 )
             return (
-                f"What is there now does not show them; {why}."
-                " With --fresh your files are played. The points are left out of the sum."
+                f"They cannot be seen in what is there now; {why}. With --fresh your files are "
+                f"run. The points are left out of the sum."
             )
         if start.outcome == "failed":
             return f"Needed first: “{start.title}”"
@@ -181,11 +181,11 @@ class Unanswered:
         if start.why == "engine":
             return reason or "There is no Docker engine."
         if start.why == "target":
-            reason = reason or "This cannot be shown where it was graded."
+            reason = reason or "This cannot be tested where it was graded."
             return f"{reason} The points are left out of the sum."
         if start.why == "grader":
             return reason or "The grader itself failed."
-        return "A check that has to pass before has no result."
+        return "A check that must pass first has no result."
 
 
 def unanswered(exercise: ExerciseResult) -> list[Unanswered]:

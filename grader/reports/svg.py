@@ -1,4 +1,4 @@
-"""A little SVG: elements as text, numbers kept short, words made safe."""
+"""SVG elements as text: short numbers, escaped words."""
 
 from __future__ import annotations
 

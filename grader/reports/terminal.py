@@ -94,7 +94,7 @@ class Printer(Lines):
         if check.cause:
             self.cause(check.cause, indent=3)
         elif check.visibility == "hidden":
-            self.line("What it looks at is not shown. Read the exercise again.", indent=3)
+            self.line("This check is hidden. Read the exercise again.", indent=3)
 
     def cause(self, cause: Cause, indent: int) -> None:
         self.line(summary.closed(cause.reason), indent=indent)

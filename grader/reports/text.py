@@ -1,4 +1,4 @@
-"""Text from submissions, made fit to be shown: nothing invisible, nothing endless."""
+"""Makes text from submissions safe to show: no invisible characters, limited length."""
 
 from __future__ import annotations
 

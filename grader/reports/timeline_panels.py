@@ -1,4 +1,4 @@
-"""What lies under the rows of a rollout's picture: batches, counts of tasks, answers."""
+"""The panels below the rows of a rollout's picture: batches, counts of tasks, answers."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_what_is_graded_is_not_graded_again(graded: tuple[Class, Any]) -> None:
     before = one.graded()
     again = one.grade()
     assert again.returncode == 0
-    assert "3 graded already, their files are the same." in again.stderr
+    assert "3 graded already, with the same files." in again.stderr
     assert one.graded() == before
 
 
@@ -108,13 +108,13 @@ def test_another_version_replaces_nothing_until_it_is_asked_to(
 
     plain = one.grade()
     assert plain.returncode == 0
-    assert "Results of 3 submissions are an earlier version's" in plain.stderr
+    assert "Results of 3 submissions come from an earlier version" in plain.stderr
     assert one.graded() == before
 
     shown = one.grade("--regrade")
     assert shown.returncode == 0, shown.stderr
     assert "1 → 3" in shown.stdout
-    assert "s0000001: +2 points in all" in shown.stdout
+    assert "s0000001: +2 points in total" in shown.stdout
     assert one.graded() == before
     rows = (one.out / "regrade.csv").read_text(encoding="utf-8").splitlines()
     assert rows[1].startswith("s0000001,one.runs,1,3,passed,passed")

@@ -45,7 +45,7 @@ def test_ctrl_c_ends_at_once_and_the_same_command_goes_on(
         running.until("side by side")
         time.sleep(seconds)
         assert running.interrupt() == 130, running.said
-        assert "The same command goes on" in running.said
+        assert "Run the same command to continue" in running.said
         assert "Traceback" not in running.said
         assert not left()
         assert kept(before, one.graded())
@@ -211,7 +211,7 @@ def test_one_that_hangs_and_one_that_crashes_cost_themselves_alone(
     assert done.returncode == 3, done.stderr
     whole = {student for student, exercise in one.graded() if exercise == "one"}
     assert whole == {"s0000003", "s0000004"}
-    assert "s0000001: set aside, will be graded once more alone" in done.stderr
+    assert "s0000001: set aside, will be graded again alone" in done.stderr
     assert "took longer than 25 s" in done.stdout
     assert "ended with code 9" in done.stdout
     for student in ("s0000001", "s0000002"):

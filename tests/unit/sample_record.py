@@ -132,14 +132,14 @@ def webserver() -> ExerciseResult:
             ),
             not_graded(
                 "webserver.image_healthy",
-                "The container becomes healthy by its own health check.",
+                "The image's own HEALTHCHECK reports the container as healthy.",
                 2,
                 "needs",
                 needs=needs,
             ),
             not_graded(
                 "webserver.image_stops",
-                "`docker stop` ends the container in time, and not by kill.",
+                "docker stop ends the container in time, without a kill.",
                 2,
                 "needs",
                 needs=("webserver.image_healthy",),
@@ -160,7 +160,7 @@ def compose() -> ExerciseResult:
             passed("compose.scales", "The counter runs as 3 replicas on ports 9120 to 9129.", 4),
             failed(
                 "compose.survives",
-                "The counter goes on counting after redis is recreated.",
+                "The counter keeps its count after redis is recreated.",
                 5,
                 Cause(
                     reason="After `docker compose up --force-recreate redis` it begins at 1.",

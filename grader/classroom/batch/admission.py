@@ -1,4 +1,4 @@
-"""Who may take room on the machine now: exercises wait here until it is their turn.
+"""Admission: exercises wait here until the machine has resources for them.
 
 Two gates, one behind the other. The first lets an exercise make its sandbox, the second lets its
 checks run. The first lets a few more through than the second, so that the next sandboxes are made

@@ -1,4 +1,4 @@
-"""What another machine answers when it has graded: believed no further than it can be checked.
+"""Checks the answer of another machine that has graded, before it counts.
 
 A cluster's worker and a virtual machine answer with text. It is bounded before it is read, it is a
 record by the schema and no other, and it is of this student, of these exercises, from these files,
@@ -41,7 +41,7 @@ def read(text: object, job: Job, whose: str = "A worker") -> Record:
         if "stopped" in answer:
             raise Lost(f"{whose} was stopped while it graded this.")
         if "refused" in answer:
-            raise KitError(f"{whose} did not grade it: {line(answer['refused'])}")
+            raise KitError(f"{whose} refused it: {line(answer['refused'])}")
         found = _record(answer["record"], job)
     except UNREADABLE as error:
         raise KitError(f"{whose} gave an answer that is not a record: {line(error)}.") from None
@@ -78,7 +78,7 @@ def _plain(text: object) -> dict[str, Any]:
         raise ValueError("it has too many parts")
     answer = json.loads(text, parse_constant=_no_number)
     if not isinstance(answer, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not a JSON object")
     return answer
 
 
@@ -94,7 +94,7 @@ def _record(data: Any, job: Job) -> Record:
     ran = {result.id: result for result in found.exercises}
     wanted = {exercise.id: job.planned.keys[exercise.id] for exercise in job.planned.to_run}
     if (found.lab, found.student) != (job.request.lab.id, job.student):
-        raise ValueError("it is of someone else")
+        raise ValueError("it is about another student")
     if {name: result.key for name, result in ran.items()} != wanted:
         raise ValueError("it is not what was asked for")
     if len(ran) != len(found.exercises):
@@ -102,7 +102,7 @@ def _record(data: Any, job: Job) -> Record:
     for exercise in job.planned.to_run:
         _points(ran[exercise.id], exercise)
         if ran[exercise.id].files != job.planned.files[exercise.id].digest:
-            raise ValueError("it is of other files")
+            raise ValueError("it is about other files")
     return found
 
 
@@ -119,7 +119,7 @@ def _points(result: ExerciseResult, exercise: Exercise) -> None:
     numbers = [result.points, *result.seconds.values()]
     numbers += [n for c in result.checks for n in (c.points, c.max_points, c.seconds)]
     if not all(math.isfinite(number) for number in numbers):
-        raise ValueError("it has numbers that are none")
+        raise ValueError("it has values that are not numbers")
     if result.points != exercise.points:
         raise ValueError(f"it gives {exercise.id} other points than the lab")
     names = [check.id for check in result.checks]

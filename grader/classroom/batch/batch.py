@@ -1,4 +1,4 @@
-"""A batch: all submissions of a class are graded, whatever happens to some of them.
+"""A batch: grades all submissions of a class, even if some of them fail.
 
     batch = Batch(results, lab, executor, show)
     outcome = batch.run(batch.jobs(...))
@@ -160,7 +160,7 @@ class Batch:
                 while self._pending or self._running or self._aside:
                     self._tick()
             except KeyboardInterrupt:
-                self.show.line("Stopping: what is under way is ended and removed …")
+                self.show.line("Stopping: unfinished work is removed …")
                 raise
         self._outcome.seconds = time.monotonic() - started
         return self._outcome
@@ -275,7 +275,9 @@ class Batch:
             self._pending.appendleft(again)
         else:
             self._aside.append(again)
-            self.show.line(f"{job.student}: set aside, will be graded once more alone: {why}")
+            self.show.line(
+                f"{job.student}: set aside, will be graded again alone at the end: {why}"
+            )
 
     def _leave(self, job: Job, why: str) -> None:
         self._done += 1

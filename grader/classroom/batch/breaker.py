@@ -1,4 +1,4 @@
-"""Whose fault is it? The circuit breaker: a state machine that touches nothing.
+"""The circuit breaker decides what caused a failure: a state machine without side effects.
 
 Grading goes on while it is *closed*. It *opens*, and grading pauses, when the engine is ill, when
 several students in a row could not be graded although nothing seems wrong, or when disk or memory
@@ -67,7 +67,7 @@ class Breaker:
                     "row",
                     f"{len(self._row)} submissions in a row could not be graded, the last one"
                     f" because: {reason}",
-                    "Look at what `python -m grader doctor` says.",
+                    "Check the engine: python -m grader doctor",
                 )
             )
 

@@ -1,4 +1,4 @@
-"""How much is graded side by side: what an exercise needs against what the machine has.
+"""How many exercises run at the same time: their needs compared with the machine.
 
 Pure functions; `grader.classroom.batch.machine` reads the machine,
 `grader.classroom.batch.usage_sampler` measures the need.
@@ -116,7 +116,7 @@ def decide(
         borne = max(widest, int(by_disk))
         because = f"{_exercises(wanted)} side by side, as --jobs says"
         if roomy > borne:
-            because += f", as far as the disk bears it: {borne} nodes at once"
+            because += f", limited by the disk: {borne} nodes at once"
         return Decision(wanted, min(roomy, borne), f"{because}.")
     limits = {
         f"{machine.cpus:g} CPUs at {need.cpus:.1f} each": int(machine.cpus * BUSY / need.cpus),

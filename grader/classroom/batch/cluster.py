@@ -92,7 +92,8 @@ class Cluster:
         if others:
             raise KitError(
                 "These workers have another version of the kit: " + ", ".join(others) + ".",
-                remedy="Bring the kit to the same version on all machines and start them again.",
+                remedy="Install the same version of the kit on all machines and start the workers "
+                "again.",
             )
         workers = count(len(kits), "worker takes", "workers take")
         self._say(f"{workers} {self.side_by_side} submissions at once.")
@@ -149,7 +150,7 @@ class Cluster:
         except (CancelledError, asyncio.CancelledError):
             raise Lost("The connection to the scheduler was lost.") from None
         except self._distributed.KilledWorker:
-            raise SetAside("Each of two workers that graded it has died of it.") from None
+            raise SetAside("Two workers that graded it died.") from None
         except Exception as error:
             raise KitError(f"A worker failed: {type(error).__name__}: {error}") from None
         whole = answer.read(text, job)

@@ -1,4 +1,4 @@
-"""Is the engine well, is there room? And what the kit itself can do about it."""
+"""Checks the engine, disk and memory, and repairs what the kit can repair."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def room(out: Path, *, paused: bool = False) -> Trouble | None:
             return Trouble(
                 "disk",
                 f"Only {free / MIB:.0f} MiB are free on the disk of {place}.",
-                f"Make at least {least * EASE / MIB:.0f} MiB free there.",
+                f"Free at least {least * EASE / MIB:.0f} MiB there.",
             )
     free = machine.free_memory()
     if free < LEAST_MEMORY * ease:
         return Trouble(
             "memory",
             f"Only {free / MIB:.0f} MiB of memory are free.",
-            "Close other programs, or stop (Ctrl-C) and go on with a smaller --jobs.",
+            "Close other programs, or stop (Ctrl-C) and continue with a smaller --jobs.",
         )
     return None
 
@@ -61,7 +61,7 @@ def engine(engine: Engine | None) -> Trouble | None:
     if engine.origin == "embedded":
         remedy = "The kit starts it again."
     else:
-        remedy = "Start Docker again; grading goes on by itself when it answers."
+        remedy = "Start Docker again; grading continues when it answers."
     return Trouble("engine", f"The Docker engine at {engine.url} does not answer.", remedy)
 
 
@@ -81,6 +81,6 @@ def trial(engine: Engine, image_set: str) -> Trouble | None:
         return Trouble(
             "engine",
             f"A sandbox cannot be made: {error.what}",
-            error.remedy or "Look at what `python -m grader doctor` says.",
+            error.remedy or "Check the engine: python -m grader doctor",
         )
     return None

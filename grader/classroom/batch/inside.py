@@ -101,15 +101,15 @@ class Inside:
         made, _ = disk.ensure()
         found = machine.how(made.kernel)
         self._say(
-            "The virtual machine has no network: an exercise that installs packages while it is"
-            " graded is not graded there, and costs no points."
+            "The virtual machine has no network: an exercise that installs packages while it is "
+            "graded is not graded there, and no points are affected."
         )
         if found.emulated:
             self._slow = SLOW
             self._say(
                 "KVM does not work here: the virtual machine's processors are emulated, which is"
-                " much slower. Look at each failed check yourself before its points count: what a"
-                " submission needed longer for may be the machine's fault."
+                " much slower. Look at each failed check yourself before its points count: the "
+                "slow machine may be the reason that it took too long."
             )
 
     def __enter__(self) -> Inside:
@@ -164,7 +164,7 @@ class Inside:
             while (message := guest.sending.get()) is not None:
                 frames.send(guest.machine.channel, *message)
         except (frames.Ended, OSError, ValueError) as error:
-            self._lose(guest, f"it takes nothing any more ({error})")
+            self._lose(guest, f"it accepts nothing more ({error})")
 
     def _receive(self, guest: _Guest, first: _First) -> None:
         try:
@@ -178,13 +178,13 @@ class Inside:
             self._lose(guest, str(error))
         except Exception as error:
             # Whatever it said: it is not heard any more.
-            self._lose(guest, f"it said what cannot be read ({type(error).__name__})")
+            self._lose(guest, f"it sent something that cannot be read ({type(error).__name__})")
 
     def _take(self, guest: _Guest, number: object, body: bytes) -> None:
         with guest.lock:
             sent = guest.waiting.pop(number, None) if isinstance(number, int) else None
         if sent is None:
-            raise frames.Ended("it answered what it was not asked")
+            raise frames.Ended("it answered a question that was not asked")
         try:
             found = self._read(sent.job, body)
         except Exception as error:
@@ -271,7 +271,7 @@ class Inside:
             return None
         said = guest.machine.last_words(2) if guest is not None else ""
         why = guest.why if guest is not None and guest.why else "it has ended"
-        what = f"{WHOSE} is lost: {why}." + (f" Its last words: {said}" if said else "")
+        what = f"{WHOSE} is lost: {why}." + (f" Its last output: {said}" if said else "")
         return Trouble("engine", what, "The kit starts it again.")
 
     def recover(self, trouble: Trouble) -> Trouble | None:
@@ -315,7 +315,7 @@ class _First:
                 ready = header.get("ready")
                 if isinstance(ready, dict):
                     return ready
-                raise _no_start(answer.line(header.get("failed", "it says nothing of use")), guest)
+                raise _no_start(answer.line(header.get("failed", "it gives no reason")), guest)
         raise _no_start(guest.why or f"it is not ready after {seconds:.0f} s", guest)
 
 
@@ -323,7 +323,7 @@ def _no_start(why: str, guest: _Guest) -> EngineFault:
     words = guest.machine.last_words()
     return EngineFault(
         f"The virtual machine does not start: {why}." + (f"\n{words}" if words else ""),
-        remedy="Try it again; if it stays so, leave --inside vm out.",
+        remedy="Try again; if that does not help, leave --inside vm out.",
     )
 
 

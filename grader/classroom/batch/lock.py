@@ -1,4 +1,4 @@
-"""One batch at a time grades into a results folder; a second one hears who does."""
+"""The lock: one batch at a time grades into a results folder; a second one is told which."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def hold(folder: Path) -> Iterator[Path]:
         raise KitError(
             f"Another batch is grading into this folder: {_holder(folder)}.",
             where=str(folder),
-            remedy="Wait for it, end it with Ctrl-C, or grade into another folder (--out).",
+            remedy="Wait for it, stop it with Ctrl-C, or grade into another folder (--out).",
         ) from None
     except (OSError, NotImplementedError) as error:
         raise unwritable(folder, error) from None
@@ -71,7 +71,7 @@ def unwritable(folder: Path, error: BaseException) -> KitError:
     return KitError(
         f"Results cannot be written here: {said}.",
         where=str(getattr(error, "filename", None) or folder),
-        remedy="Name another folder with --out, or see that this one can be written to.",
+        remedy="Name another folder with --out, or make this one writable.",
     )
 
 
@@ -85,7 +85,7 @@ def _holder(folder: Path) -> str:
         here = "" if told["host"] == platform.node() else f" on {told['host']}"
         return f"process {told['pid']}{here}, since {told['since']}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "it does not say which process that is"
+        return "unknown process"
 
 
 def _tidy(folder: Path) -> None:

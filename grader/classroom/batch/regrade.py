@@ -1,4 +1,4 @@
-"""What another version of kit or lab would give: graded apart, compared, and only then taken over.
+"""Regrading with another version of kit or lab: graded separately, compared, then replaced.
 
 FOLDER/regrade/records/ID.json     the new records
 FOLDER/regrade.csv                 what differs, by student and check
@@ -116,7 +116,7 @@ def _cell(text: str) -> str:
 def render(changes: list[Change], console: Console) -> None:
     """The changes as a table, and what they come to for each student."""
     if not changes:
-        console.print("Nothing changes for anybody.")
+        console.print("No result changes.")
         return
     table = Table("student", "check", "points", "outcome", box=None, pad_edge=False)
     for change in changes:
@@ -132,7 +132,7 @@ def render(changes: list[Change], console: Console) -> None:
     for change in changes:
         sums[change.student] = sums.get(change.student, 0.0) + change.points
     for student, points in sums.items():
-        console.print(f"{student}: {points:+g} points in all", markup=False)
+        console.print(f"{student}: {points:+g} points in total", markup=False)
 
 
 def _outcome(check: CheckResult | None) -> str:

@@ -85,7 +85,7 @@ def unpack(files: bytes, folder: Path, most_bytes: int, most_files: int) -> None
             if not member.isreg() or path.is_absolute() or ".." in path.parts:
                 raise KitError(f"{member.name!r} is not a file of a submission.")
             if taken > most_bytes or number >= most_files:
-                raise KitError("This is too much for a submission.")
+                raise KitError("This is too large for a submission.")
             content = tar.extractfile(member)
             assert content is not None
             target = folder / path
@@ -112,7 +112,7 @@ def order(job: Job, lab: str) -> tuple[str, list[str]]:
 
 def grade(job: str, files: bytes) -> str:
     """The unit of work: JSON of {"record": …}, or of {"refused": why} or {"stopped": true}."""
-    assert _place is not None, "this process is no worker of the kit's"
+    assert _place is not None, "this process is not a worker of the kit"
     try:
         return json.dumps(_grade(json.loads(job), files, _place), ensure_ascii=False)
     except Stopped:

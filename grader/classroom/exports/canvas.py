@@ -38,7 +38,7 @@ def export(
     head = _head(gradebook)
     if not {"Student", "ID"} <= head.keys() and not {"LastName", "ID"} <= head.keys():
         raise KitError(
-            "This is no gradebook of Canvas: its first columns must be Student and ID.",
+            "This is not a Canvas gradebook: its first columns must be Student and ID.",
             where=f"{gradebook.file}, line {gradebook.lines[0]}",
             remedy="In Canvas: Grades, Export, Export Entire Gradebook.",
         )
@@ -94,17 +94,17 @@ def _fill(
         notes.append(f"{shown}: in the gradebook, but not in these results.")
         return False
     if isinstance(found, str):
-        notes.append(f"{found}: left as it was.")
+        notes.append(f"{found}: not changed.")
         return False
     if found.student in done:
-        notes.append(f"{shown}: {found.student} has a row already: left as it was.")
+        notes.append(f"{shown}: {found.student} has a row already: not changed.")
         return False
     done.add(found.student)
     if found.total is None:
         return False
     before = line[-1].strip()
     if before.casefold() == "ex":
-        notes.append(f"{shown}: excused in Canvas: left as it was.")
+        notes.append(f"{shown}: excused in Canvas: not changed.")
         return False
     points = found.scaled(full) if scale and full else found.total
     line[-1] = f"{points:.2f}"
@@ -159,8 +159,8 @@ def _column(gradebook: Table, assignment: str | None) -> int:
     raise KitError(
         f"{what} There are:\n  {listed}",
         where=str(gradebook.file),
-        remedy="Say its title or the number in brackets with --assignment. A missing one is made in"
-        " Canvas first; no export makes it.",
+        remedy="Give its title or the number in brackets with --assignment. If it is missing, "
+        "create it in Canvas first; an export cannot.",
     )
 
 
@@ -181,5 +181,5 @@ def _possible(gradebook: Table, column: int) -> float | None:
     raise KitError(
         f"There is no row {_POINTS!r}.",
         where=str(gradebook.file),
-        remedy="Export the gradebook again, and name that file as it is.",
+        remedy="Export the gradebook again, and name that file without changing it.",
     )

@@ -1,4 +1,4 @@
-"""What an export comes to: files, and what a teacher has to know about them."""
+"""The result of an export: files, and notes for the teacher."""
 
 from __future__ import annotations
 

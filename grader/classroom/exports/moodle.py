@@ -117,16 +117,16 @@ class _Filling:
             self.notes.append(f"{shown}: in the worksheet, but not in these results.")
             return False
         if isinstance(found, str):
-            self.notes.append(f"{found}: left as it was.")
+            self.notes.append(f"{found}: not changed.")
             return False
         if found.student in self.done:
-            self.notes.append(f"{shown}: {found.student} has a row already: left as it was.")
+            self.notes.append(f"{shown}: {found.student} has a row already: not changed.")
             return False
         self.done[found.student] = shown
         if found.total is None:
             return False
         if cell(line, self.columns.get("changeable")).casefold() in _NO:
-            self.notes.append(f"{shown}: Moodle has locked this grade: left as it was.")
+            self.notes.append(f"{shown}: Moodle has locked this grade: not changed.")
             return False
         line.extend([""] * (len(self.table.header) - len(line)))
         points = self._points(line, found)
@@ -157,7 +157,7 @@ class _Filling:
         if row.total > full:
             raise KitError(
                 f"{row.student} has {row.total:g} points, Moodle's assignment gives {full:g} at"
-                " most, and Moodle leaves such a grade out without a word.",
+                " most, and Moodle drops such a grade without a message.",
                 where=str(self.table.file),
                 remedy=f"Set its maximum grade to {row.maximum:g} in Moodle and export the"
                 " worksheet again, or convert the points with --scale.",
@@ -170,7 +170,7 @@ class _Filling:
             return
         before = html.unescape(re.sub(r"<[^>]*>", "", line[place])).strip()
         if before and not before.startswith(SIGN.strip()):
-            self.notes.append(f"{shown}: there is a comment by someone already: it was kept.")
+            self.notes.append(f"{shown}: there is a comment already: it was kept.")
             return
         text = "<br>".join(html.escape(part) for part in exported.feedback(row))
         # PHP's CSV reader takes a backslash before a quotation mark for an escape.
@@ -187,8 +187,8 @@ class _Filling:
         )
         if self.columns.get("feedback") is None:
             self.notes.append(
-                "The worksheet has no feedback column (Feedback comments are off in Moodle, or in"
-                " a language that is not known here): only grades were filled in."
+                "The worksheet has no feedback column (feedback comments are off in Moodle, or in "
+                "a language that the kit does not know): only grades were filled in."
             )
         if not self.scale and any(maximum != full for maximum, full in self.maxima):
             ours, theirs = (
@@ -215,10 +215,11 @@ def _columns(table: Table) -> dict[str, int]:
     missing = [HEADERS[name][0] for name in NEEDED if name not in found]
     if missing:
         raise KitError(
-            f"This is no grading worksheet that is known here: no column {', '.join(missing)}.",
+            f"This is not a grading worksheet that the kit knows: it has no column "
+            f"{', '.join(missing)}.",
             where=f"{table.file}, line {table.lines[0]}",
-            remedy="In the assignment, Grading action: Download grading worksheet. In a language"
-            " other than English, German, French, Spanish switch Moodle to one of them first.",
+            remedy="In the assignment, Grading action: Download grading worksheet. If Moodle is "
+            "not in English, German, French or Spanish, switch it to one of them first.",
         )
     return found
 

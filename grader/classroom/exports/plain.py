@@ -1,4 +1,4 @@
-"""grades.csv: everybody's points, for people and their own programs."""
+"""grades.csv: the points of all students, for people and other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row per student: what goes into every export, worked out in one place.
+"""One row per student: the data of every export, computed in one place.
 
 Only who was graded, and marked where the lab has questions, has a total; no one else gets a
 number, least of all a zero.

@@ -1,4 +1,4 @@
-"""marks.csv to be filled in: a row per question and student who handed in, answers' state noted."""
+"""marks.csv to fill in: a row per question and student, with the state of each answer."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def _guess(worksheet: Worksheet | None, question: Question) -> Mark | str:
         return worksheet.trouble
     answer = worksheet.answers.get(question.id)
     if answer is None:
-        return "The worksheet has no such cell any more."
+        return "The worksheet no longer has this cell."
     return Mark(0.0, NO_ANSWER) if answer.untouched else ""

@@ -98,7 +98,7 @@ def supported() -> None:
     if not packages.may_be_root():
         raise KitError(
             "The virtual machine's disk is built as root.",
-            remedy="Run it as root, or with a sudo that asks for no password.",
+            remedy="Run it as root, or with a sudo that needs no password.",
         )
 
 
@@ -143,7 +143,7 @@ def requirements(project: Path = paths.KIT / "pyproject.toml") -> list[str]:
     text = project.read_text(encoding="utf-8")
     found = re.search(r"^dependencies = (\[.*?^\])", text, re.DOTALL | re.MULTILINE)
     if found is None:
-        raise KitError("It does not say what the kit needs.", where=str(project))
+        raise KitError("It does not have what the kit needs.", where=str(project))
     # A list of plain texts is written in TOML as in Python; not every Python reads TOML.
     return [str(one) for one in ast.literal_eval(found[1])]
 
@@ -167,7 +167,7 @@ def _note() -> ImageFile:
     found = images.ensure(engine)
     if found.kind != "file":
         raise KitError(
-            "The virtual machine needs the image set as a file, and here it is none.",
+            "The virtual machine needs the image set as a file, and there is none here.",
             remedy="Install e2fsprogs and mount (losetup), then: python -m grader images build"
             " --fresh --engine embedded",
         )

@@ -1,1 +1,1 @@
-"""What was handed in, unpacked safely and matched with people: `gather.gather` is the way in."""
+"""Unpacks submissions safely and matches them with people; start at `gather.gather`."""

@@ -1,4 +1,4 @@
-"""Whether SUBMISSIONS are those of the last time: then nothing has to be unpacked again."""
+"""Detects that SUBMISSIONS have not changed since the last time, so nothing is unpacked again."""
 
 from __future__ import annotations
 

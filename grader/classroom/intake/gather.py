@@ -1,4 +1,4 @@
-"""From what tutors have to a results folder: unpacked, matched, listed in class.json.
+"""Turns SUBMISSIONS into a results folder: unpacked, matched, listed in class.json.
 
     >>> from grader.files.safe_folder import write
     >>> from grader.lab.labfile import load
@@ -118,7 +118,7 @@ def gather(
             faults |= one.fault
             match = matcher.match(handed, one.manifest)
             if match.person is None:
-                why = f" (Besides, it is not taken: {one.refused})" if one.refused else ""
+                why = f" (It is also refused: {one.refused})" if one.refused else ""
                 unmatched.append(Unmatched(handed.source, match.reason + why))
                 continue
             one.remarks += match.remarks
@@ -194,7 +194,7 @@ def _own(out: Path) -> Iterator[Path]:
         lock.acquire(timeout=0)
     except Timeout:
         raise KitError(
-            "Another run is unpacking into this folder just now.",
+            "Another run is unpacking into this folder now.",
             where=str(out),
             remedy="Wait until it is done, or choose another folder with --out.",
         ) from None
@@ -219,7 +219,7 @@ def _no_folder(out: Path, error: OSError) -> KitError:
     return KitError(
         f"The results folder cannot be used: {error.strerror or error}.",
         where=str(error.filename or out),
-        remedy="Fix that, or choose another folder with --out; then say the same command again.",
+        remedy="Fix that, or choose another folder with --out; then run the same command again.",
     )
 
 

@@ -1,4 +1,4 @@
-"""When a clone's last commit was made, found out without believing anything of the clone.
+"""The time of a clone's last commit, read without trusting the clone.
 
 A repository's configuration and hooks can run programs, so no git command ever runs in one. Which
 commit is checked out is read from two small files; the commit itself is read by a git that has

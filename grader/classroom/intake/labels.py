@@ -1,4 +1,4 @@
-"""The names that LMSs give to what they hand out, read back."""
+"""Reads the names that LMSs give to files and folders in their downloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tutors really have, taken apart into what each student handed in.
+"""Splits SUBMISSIONS, in all layouts that tutors have, into one part per student.
 
 Recognised by names and contents, each thing for itself, so that mixed collections work:
 
@@ -41,15 +41,15 @@ def check(source: Path) -> None:
     """KitError if `source` cannot be SUBMISSIONS, whatever is in it."""
     if not source.exists():
         raise KitError(
-            "There is nothing of this name.",
+            "This path does not exist.",
             where=str(source),
-            remedy="Name the folder or the archive with what was handed in.",
+            remedy="Name the folder or the archive with the submissions.",
         )
     if not source.is_dir() and not readers.is_archive(source):
         raise KitError(
             "This is neither a folder nor an archive.",
             where=str(source),
-            remedy="Name the folder, the .zip or the .tar.gz with what was handed in.",
+            remedy="Name the folder, the .zip or the .tar.gz with the submissions.",
         )
 
 
@@ -130,7 +130,7 @@ class _Search:
         try:
             self._look_at(path, source, depth)
         except OSError as error:
-            why = f"It cannot be read: {error.strerror}. Fix its rights and run this again."
+            why = f"It cannot be read: {error.strerror}. Fix its permissions and run this again."
             self.found.append(RawSubmission("folder", source, path.name, (path,), refused=why))
 
     def _look_at(self, path: Path, source: str, depth: int) -> None:
@@ -149,7 +149,7 @@ class _Search:
         elif refused is not None:
             self.found.append(RawSubmission("folder", source, path.name, (path,), refused=refused))
         elif not (path.is_dir() or path.is_file()):
-            self.unmatched.append(Unmatched(source, "It is no ordinary file. It was left alone."))
+            self.unmatched.append(Unmatched(source, "It is not an ordinary file. It was left out."))
         elif path.is_file():
             self._file(path, source)
         elif depth < DEPTH and self._is_collection(path):
@@ -188,12 +188,14 @@ class _Search:
             refused = [self.refused[p] for _, p, _ in files if p in self.refused]
             remarks = [r for _, p, _ in files for r in self.remarks.get(p, ())]
             if any(one.text for one, *_ in things) and files:
-                remarks.append("A text was typed into the LMS as well: it is not looked at.")
+                remarks.append(
+                    "There is also a text that was typed into the LMS; it is not graded."
+                )
             if any(one.late for one, *_ in things):
                 remarks.append("Canvas says that this was late, but not by how much.")
             if not files:
                 refused.append(
-                    "There is only a text that was typed into the LMS, and no file."
+                    "There is only a text that was typed into the LMS, no file."
                     " Ask for the archive of nox -s submit."
                 )
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""

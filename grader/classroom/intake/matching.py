@@ -1,4 +1,4 @@
-"""Whose it is: a person of the roster, or of the IDs that submissions carry where there is none.
+"""Matches a submission with a person of the roster, or, without a roster, by its IDs.
 
 What the LMS or a folder's name says counts more than what is inside, since inside may be another
 student's file: first the LMS's number, then an ID, an e-mail address or login, or the full name
@@ -87,13 +87,13 @@ class Matcher:
         if self.people is None:
             return Match(
                 None,
-                f"Nothing says whose it is{f': {said} is no student ID' if said else ''}. Give a"
+                f"The student is unknown{f': {said} is no student ID' if said else ''}. Give a"
                 " roster (--roster), or name the folder or archive like"
                 f" {self.lab.example_student}.",
             )
         return Match(
             None,
-            f"No one on the roster fits{f' {said}' if said else ' its name'}. Add the person or"
+            f"No one on the roster matches{f' {said}' if said else ' its name'}. Add the person or"
             f" the number to the roster, or name the folder or archive like"
             f" {self.lab.example_student}.",
         )

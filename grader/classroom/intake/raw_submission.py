@@ -1,4 +1,4 @@
-"""One thing that was handed in, as it lies there: not yet unpacked, not yet anybody's."""
+"""One submission as it was found: not unpacked and not matched yet."""
 
 from __future__ import annotations
 

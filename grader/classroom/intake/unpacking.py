@@ -1,4 +1,4 @@
-"""Unpacking one thing that was handed in, until the exercises' folders lie open.
+"""Unpacks one submission until the exercises' folders are found.
 
 Archives within are opened as long as no exercise's folder has been found: an archive in a
 folder, one archive per exercise, an archive in an archive; three deep at most. Once there is an
@@ -50,12 +50,10 @@ def lay(handed: RawSubmission, lab: Lab, scratch: Path) -> Laid:
         raise NotUnpacked(
             f"It cannot be read: {error.strerror}.",
             where=handed.source,
-            remedy="Fix the file's rights and run the same command again.",
+            remedy="Fix the file's permissions and run the same command again.",
         ) from None
     if not any((root / name).is_dir() for name in layer.wanted):
-        layer.remarks.append(
-            f"There is no exercise's folder in it ({', '.join(layer.wanted)} are asked for)."
-        )
+        layer.remarks.append(f"It has no exercise folder ({', '.join(layer.wanted)} expected).")
     found = manifest.read(root)
     remarks = [*handed.remarks, *layer.remarks]
     if found is not None and found.lab != lab.id:
@@ -112,7 +110,7 @@ class _Layer:
     def note(self, writer: unpack.SafeWriter) -> None:
         self.remarks += writer.left_out[:5]
         if len(writer.left_out) > 5:
-            self.remarks.append(f"{len(writer.left_out) - 5} more of that kind were left out.")
+            self.remarks.append(f"{len(writer.left_out) - 5} more like these were left out.")
         if writer.newest and (self.newest is None or writer.newest > self.newest):
             self.newest = writer.newest
 
@@ -127,7 +125,7 @@ class _Layer:
             return folder
         if depth >= DEPTH:
             raise NotUnpacked(
-                f"There are archives in archives, more than {DEPTH} deep.",
+                f"It has archives in archives, more than {DEPTH} levels deep.",
                 where=names.shown(packed[0].name),
                 remedy="Hand in one archive with the exercises' folders in it.",
             )

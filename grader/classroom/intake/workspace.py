@@ -1,4 +1,4 @@
-"""Where in what was handed in the exercises' folders are."""
+"""Finds the exercises' folders in a submission."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def find(folder: Path, wanted: Collection[str]) -> tuple[Path | None, list[str]]
             1 for p in folder.iterdir() if not root.is_relative_to(p) and not is_junk(p.name)
         )
         if beside:
-            remarks.append(f"What lies beside {inner} was left out ({beside} files or folders).")
+            remarks.append(f"Everything beside {inner} was left out ({beside} files or folders).")
     twins = [f for f in found if f[:2] == best[:2] and f[3] != root]
     if twins:
         others = ", ".join(names.shown(f[3].relative_to(folder).as_posix()) for f in sorted(twins))
-        remarks.append(f"There are more folders like it, which were left out: {others}.")
+        remarks.append(f"Other folders with exercises were left out: {others}.")
     return root, remarks
 
 

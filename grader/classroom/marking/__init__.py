@@ -1,1 +1,1 @@
-"""What a person decides: marks, comments, and the gradebook of nbgrader."""
+"""What a tutor decides: marks, comments, and the gradebook of nbgrader."""

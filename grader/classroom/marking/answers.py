@@ -1,4 +1,4 @@
-"""The answers that a student wrote into the worksheet: text out of a notebook that no one trusts.
+"""Reads a student's answers from the worksheet, an untrusted notebook.
 
 Only text is taken. Outputs, attachments and everything else that a notebook may hold are not
 looked at, and nothing is run.
@@ -50,7 +50,7 @@ def read(workspace: Path, known: Collection[str]) -> Worksheet:
         # A link could lead to any file of the tutor's.
         found = (workspace / FILE).lstat()
         if not stat.S_ISREG(found.st_mode):
-            return Worksheet(trouble=f"{FILE} is no ordinary file.")
+            return Worksheet(trouble=f"{FILE} is not an ordinary file.")
         raw = read_below(workspace, PurePosixPath(FILE), MAX_BYTES)
         if len(raw) > MAX_BYTES:
             return Worksheet(
@@ -63,7 +63,7 @@ def read(workspace: Path, known: Collection[str]) -> Worksheet:
     except OSError as error:
         return Worksheet(trouble=f"{FILE} cannot be read: {error.strerror or error}.")
     except (ValueError, RecursionError, MemoryError):
-        return Worksheet(trouble=f"{FILE} is not a notebook: it is no JSON that can be read.")
+        return Worksheet(trouble=f"{FILE} is not a notebook: it is not valid JSON.")
     collected: dict[str, list[str]] = {}
     for name, text in _cells(notebook):
         if name in known:
@@ -99,7 +99,7 @@ def _answer(parts: list[str]) -> Answer:
     text = "\n\n".join(filter(None, texts))
     remarks = []
     if len(parts) > 1:
-        remarks.append(f"The cell is there {len(parts)} times; here is what stands in all of them.")
+        remarks.append(f"The cell is there {len(parts)} times; this is the text of all of them.")
     if len(text) > MAX_CHARACTERS:
         remarks.append(f"{len(text):,} characters; shown are the first {MAX_CHARACTERS:,}.")
         text = text[:MAX_CHARACTERS]

@@ -112,7 +112,7 @@ class _Reading:
                 continue
             before = seen.setdefault((student, question), line)
             if before != line:
-                self._say(line, "question", f"{student} and {question} stand in line {before}, too")
+                self._say(line, "question", f"{student} and {question} are also in line {before}")
                 continue
             points = self._points(line, row, question)
             if points is not None:
@@ -135,7 +135,7 @@ class _Reading:
     def _student(self, line: int, row: tuple[str, ...]) -> str | None:
         name = self._cell(row, "student")
         if name not in self.names:
-            self._say(line, "student", f"no one of this class is called {name!r}")
+            self._say(line, "student", f"no student of this class is called {name!r}")
         return self.names.get(name)
 
     def _question(self, line: int, row: tuple[str, ...]) -> str | None:
@@ -151,13 +151,13 @@ class _Reading:
         most = self.most[question]
         said = self._cell(row, "max")
         if said and self._number(said) != most:
-            self._say(line, "max", f"{question} gives {most:g} points at most, here stands {said}")
+            self._say(line, "max", f"{question} gives {most:g} points at most, not {said}")
         text = self._cell(row, "points")
         if not text:
             return None
         points = self._number(text)
         if points is None:
-            self._say(line, "points", f"{text!r} is no number of points")
+            self._say(line, "points", f"{text!r} is not a number of points")
         elif points > most:
             self._say(line, "points", f"{text} is more than the {most:g} points of {question}")
         return points
@@ -180,5 +180,5 @@ class _Reading:
         raise KitError(
             f"{words.count(count, 'cell is', 'cells are')} wrong.\n  {shown}{more}",
             where=str(self.table.file),
-            remedy="Fix them, save, and say the same again; no marks were taken.",
+            remedy="Fix them, save, and run the same command again; no marks were taken.",
         )

@@ -61,7 +61,7 @@ def _database(file: Path, questions: Sequence[Question]) -> dict[str, dict[str, 
             rows = database.execute(_GRADES).fetchall()
     except sqlite3.Error as error:
         raise KitError(
-            f"This is no gradebook of nbgrader ({error}).",
+            f"This is not an nbgrader gradebook ({error}).",
             where=str(file),
             remedy="Name its gradebook.db, or the CSV file that `nbgrader export` wrote.",
         ) from None
@@ -86,7 +86,7 @@ def _export(file: Path, lab: str, questions: Sequence[Question]) -> dict[str, di
     missing = [name for name in wanted if name not in columns]
     if missing:
         raise KitError(
-            f"This is no grades file of nbgrader: it has no column {missing[0]}.",
+            f"This is not an nbgrader grades file: it has no column {missing[0]}.",
             where=str(file),
             remedy="Name its gradebook.db, or the CSV file that `nbgrader export` wrote.",
         )
@@ -106,7 +106,7 @@ def _export(file: Path, lab: str, questions: Sequence[Question]) -> dict[str, di
                 f"{cells['raw_score']} of {cells['max_score']} is not so many of the {most:g}"
                 f" points that {lab}'s questions give.",
                 where=f"{file}, line {line}",
-                remedy="Name gradebook.db instead, where the questions can be told apart.",
+                remedy="Name gradebook.db instead, which has points for each question.",
             )
         # What is not marked yet is 0 in this file. A zero that is meant has to be typed.
         if points:

@@ -1,4 +1,4 @@
-"""The answers page: all answers question by question, for whoever marks them."""
+"""The answers page: all answers question by question, for marking."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _part(
         worksheet = worksheets.get(student, Worksheet(trouble="It could not be unpacked."))
         answer = worksheet.answers.get(question.id)
         if answer is None:
-            trouble = worksheet.trouble or "The worksheet has no such cell any more."
+            trouble = worksheet.trouble or "The worksheet no longer has this cell."
             # Why it was refused may hold the archive's name, and so the student's.
             unread.append((name, (not anonymous and entry.refused) or trouble))
         elif answer.untouched:

@@ -1,4 +1,4 @@
-"""Exercises and checks over a whole class: which does it fail, why, and what took how long."""
+"""Statistics of exercises and checks over a class: failures, reasons, and times."""
 
 from __future__ import annotations
 

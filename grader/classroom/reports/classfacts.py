@@ -1,4 +1,4 @@
-"""What a class's records say together: pure functions, shared by the class page and its table."""
+"""Facts from all records of a class: pure functions, shared by the class page and its table."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ STATUS: dict[Status, str] = {
     "open": "not graded",
     "missing": "nothing handed in",
 }
-_AGAIN = "Give the same command again: it grades only what has no result."
+_AGAIN = "Run the same command again: it grades only what has no result."
 _REMEDIES = {
-    "engine": f"`nox -s doctor` says what fixes the engine. {_AGAIN}",
+    "engine": f"`nox -s doctor` shows how to fix the engine. {_AGAIN}",
     "grader": f"{_AGAIN} If it breaks again, the feedback page has the output that explains it.",
 }
 
@@ -124,7 +124,7 @@ def _why_open(row: Row) -> list[tuple[str, str, bool]]:
     if row.entry.refused is not None:
         remedy = (
             "Ask for the submission again, or unpack it yourself into a folder that is named"
-            " by the ID; then give the same command."
+            " by the ID; then run the same command."
         )
         return [(summary.closed(row.entry.refused), remedy, True)]
     if row.record is None:

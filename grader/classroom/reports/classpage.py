@@ -73,7 +73,8 @@ def write(results: Results, lab: Lab, *, anonymous: bool = False) -> Path:
         raise KitError(
             f"The class page cannot be written: {error.strerror or error}.",
             where=str(file),
-            remedy="Fix the rights of the results folder, then: python -m grader report RESULTS",
+            remedy="Fix the permissions of the results folder, then: python -m grader report "
+            "RESULTS",
         ) from None
     return file
 

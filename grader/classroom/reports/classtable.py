@@ -39,7 +39,7 @@ def render(results: Results, console: Console | None = None) -> None:
         _say(console, f"  What to do: {trouble.remedy}")
     if results.unmatched:
         _say(console, "")
-        _say(console, "Handed in, and no one knows whose it is:", style="bold")
+        _say(console, "Submissions of unknown students:", style="bold")
         for one in results.unmatched:
             _say(console, f"  {one.source}: {one.reason}")
 
@@ -76,7 +76,7 @@ def _summary(results: Results, everybody: Sequence[Row]) -> list[str]:
         if count or status == "graded"
     ]
     if results.unmatched:
-        parts.append(f"{len(results.unmatched)} of no one known")
+        parts.append(f"{len(results.unmatched)} of unknown students")
     lines = ["", f"{count(len(everybody), 'student')}: {', '.join(parts)}."]
     spread = classfacts.spread(everybody)
     if spread:

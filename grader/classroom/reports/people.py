@@ -1,4 +1,4 @@
-"""How the people of a class are named on its page: as they are, or by numbers that tell nothing."""
+"""How the class page names people: by their names, or by anonymous numbers."""
 
 from __future__ import annotations
 

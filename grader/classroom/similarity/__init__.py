@@ -1,4 +1,4 @@
-"""What submissions of a class have in common that the students' variants do not give them.
+"""Similarity: what submissions of a class share although their variants differ.
 
 A hint for a person, never a verdict: two who learned together, or took from the same page, look
 the same. How certain a hint must be is said in `values` and `files`.

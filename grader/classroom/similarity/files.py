@@ -1,4 +1,4 @@
-"""Files that several students share, and that they can hardly have written each by themselves.
+"""Finds files that several students share and hardly wrote independently.
 
 That two files are equal is not enough: a starter is everybody's, and short files and those of the
 lab's own solution are written alike by many. So one of two things must be seen besides:

@@ -1,4 +1,4 @@
-"""A student's own values in a text become their names: what then is equal, says the same."""
+"""Replaces a student's own values in a text by their names, so that equal texts can be compared."""
 
 from __future__ import annotations
 

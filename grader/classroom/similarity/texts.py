@@ -1,4 +1,4 @@
-"""The text files of a submission, read so that no file can hurt: no links, nothing endless."""
+"""Reads the text files of a submission safely: no links, limited size."""
 
 from __future__ import annotations
 

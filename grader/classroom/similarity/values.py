@@ -1,4 +1,4 @@
-"""Whose values are in a text, and how likely it is that they are there by chance.
+"""Finds other students' values in a text, and the probability that they are there by chance.
 
 Everybody's values are drawn independently of each other and of what anybody writes. So for a
 given text the chance that it holds a stranger's value of one kind is known exactly: the number

@@ -162,7 +162,7 @@ def test_where_and_how_long() -> None:
 def test_full_marks_leave_nothing_to_do() -> None:
     shown = " ".join(Outline(feedback.render(sample.full_marks())).text.split())
     assert "15 of 15 points" in shown
-    assert "Nothing: every check that could be graded has passed." in shown
+    assert "Nothing to do: every check that could be graded has passed." in shown
 
 
 def test_hostile_text_stays_text() -> None:

@@ -61,7 +61,7 @@ def test_the_tutors_number_takes_no_disk_that_is_not_there() -> None:
     small = Machine(cpus=8, memory=64 * GIB, disk=22 * GIB, networks=200)
     found = decide(small, Need(cpus=0.5, memory=400 * MIB, disk=5 * GIB), widest=3, wanted=20)
     assert (found.side_by_side, found.nodes) == (20, 4)
-    assert "the disk bears it: 4 nodes" in found.because
+    assert "limited by the disk: 4 nodes" in found.because
     tiny = Machine(cpus=8, memory=64 * GIB, disk=1 * GIB, networks=200)
     found = decide(tiny, Need(cpus=0.5, memory=400 * MIB, disk=5 * GIB), widest=3, wanted=20)
     assert found.nodes == 3, "one exercise is always let in"

@@ -97,13 +97,13 @@ def test_the_table_says_what_it_comes_to(results: Results) -> None:
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "0 → 2" in said
     assert "failed → passed" in said
-    assert "s1: +4 points in all" in said
+    assert "s1: +4 points in total" in said
 
 
 def test_nothing_that_changes_is_said_too() -> None:
     console = Console(file=io.StringIO())
     regrade.render([], console)
-    assert "Nothing changes" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "No result changes" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_replaced_records_are_kept_and_the_others_stay(results: Results) -> None:

@@ -388,7 +388,7 @@ def test_semicolons_stay_semicolons(graded: list[Row], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("Name,Points\nAda,1\n", "no gradebook of Canvas"),
+        ("Name,Points\nAda,1\n", "not a Canvas gradebook"),
         ("Student,ID,Section,A (1)\nAda,501,x,\n", "no row 'Points Possible'"),
     ],
 )

@@ -261,7 +261,7 @@ def test_grades_csv_goes_into_the_results_folder(
         assert cli.main(["export", "plain", str(results.folder)]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [str(results.folder / "grades.csv")] * 2
-    assert "2 of 7 students are filled in." in err
+    assert "Filled in: 2 of 7 students." in err
     assert "s0000003 (Carla Gómez): not gradable." in err
     assert "1 wait for marks" in err
 
@@ -306,7 +306,7 @@ def test_a_file_of_the_teachers_is_not_written_over(
     [
         (["moodle"], "needs its own grading worksheet"),
         (["canvas"], "needs its own exported gradebook"),
-        (["gradescope", "--anonymous"], "has to know who"),
+        (["gradescope", "--anonymous"], "needs names and IDs"),
         (["plain", "--scale"], "--scale goes with moodle and canvas only"),
         (["moodle", "--worksheet", "none.csv"], "cannot be read"),
     ],

@@ -116,7 +116,7 @@ def test_what_the_kit_needs_is_read_from_its_project() -> None:
 
 def test_a_project_that_says_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\n")
-    with pytest.raises(KitError, match="does not say what the kit needs"):
+    with pytest.raises(KitError, match="does not have what the kit needs"):
         disk.requirements(tmp_path / "pyproject.toml")
 
 

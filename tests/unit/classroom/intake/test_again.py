@@ -127,7 +127,7 @@ def test_two_at_once_do_not_meet(klass: Class) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda t: t / "nothing", "nothing of this name"),
+        (lambda t: t / "nothing", "does not exist"),
         (lambda t: made_class.write(t, {"a.txt": "x"}) / "a.txt", "neither a folder nor"),
         (lambda t: made_class.write(t, {"empty/.DS_Store": "x"}) / "empty", "no submissions"),
         (lambda t: made_class.write(t, {"a.zip": b"x"}) / "a.zip", "not an archive"),

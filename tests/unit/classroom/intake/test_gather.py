@@ -193,7 +193,7 @@ def test_texts_typed_into_the_lms_are_named_and_not_graded(klass: Class) -> None
             top = f"{p.name}_{p.numbers['moodle']}_assignsubmission_onlinetext_"
             archive.writestr(f"{top}/onlinetext.html", "<p>hello</p>")
     found = klass.gather(made)
-    assert "typed into the LMS as well" in found.entries[0].remarks[0]
+    assert "also a text that was typed into the LMS" in found.entries[0].remarks[0]
     only = klass.tmp / "only.zip"
     with zipfile.ZipFile(only, "w") as archive:
         archive.writestr(f"{top}/onlinetext.html", "<p>hello</p>")
@@ -345,7 +345,7 @@ def test_a_submission_of_one_exercise_is_one(klass: Class) -> None:
 def test_a_submission_of_something_else_says_what_is_missing(klass: Class) -> None:
     made_class.write(klass.tmp / "class/s0000001", {"index.html": "x"})
     (entry,) = klass.gather(klass.tmp / "class").entries
-    assert entry.remarks == ("There is no exercise's folder in it (words, numbers are asked for).",)
+    assert entry.remarks == ("It has no exercise folder (words, numbers expected).",)
 
 
 def test_archives_without_end_are_refused(klass: Class) -> None:
@@ -357,7 +357,7 @@ def test_archives_without_end_are_refused(klass: Class) -> None:
         content, name = packed.getvalue(), "r.zip"
     made_class.write(klass.tmp / "class", {"s0000001.zip": content})
     (entry,) = klass.gather(klass.tmp / "class").entries
-    assert "more than 3 deep" in (entry.refused or "")
+    assert "more than 3 levels deep" in (entry.refused or "")
 
 
 def test_too_much_for_grading_is_refused_in_gradings_words(
@@ -367,5 +367,5 @@ def test_too_much_for_grading_is_refused_in_gradings_words(
 
     monkeypatch.setattr(files, "MAX_FILES", 1)
     (entry, *_) = klass.gather(folders(klass)).entries
-    assert "There is too much in it" in (entry.refused or "")
+    assert "The folder is too large" in (entry.refused or "")
     assert "elsewhere" in (entry.refused or "")

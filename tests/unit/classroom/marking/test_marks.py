@@ -76,7 +76,11 @@ def test_a_lab_without_a_rubric_has_no_questions(tmp_path: Path) -> None:
     ("text", "where", "says"),
     [
         ("", "line 1", "list of questions"),
-        ("- {id: a b, title: t, text: x, points: 1, gives: [{points: 1, for: y}]}", "0.id", "no g"),
+        (
+            "- {id: a b, title: t, text: x, points: 1, gives: [{points: 1, for: y}]}",
+            "0.id",
+            "not a valid g",
+        ),
         ("- {id: a, title: t, text: x, points: 2, gives: [{points: 1, for: y}]}", "0.points", "1"),
         ("- {id: a, title: t, text: x, points: 1, gives: []}", "0.gives", "list"),
         ("- {id: a, title: t, text: x, points: no, gives: [{points: 1, for: y}]}", "points", "num"),
@@ -169,7 +173,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     folder = tmp_path / "workspace"
     folder.mkdir()
     (folder / "worksheet.ipynb").symlink_to(tmp_path / "secret.ipynb")
-    assert answers.read(folder, IDS).trouble == "worksheet.ipynb is no ordinary file."
+    assert answers.read(folder, IDS).trouble == "worksheet.ipynb is not an ordinary file."
 
 
 def test_no_worksheet_is_said(tmp_path: Path) -> None:
@@ -223,18 +227,18 @@ def test_files_of_spreadsheets_are_read(results: Results, content: str, encoding
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("s9999999,tutorial4-q1,5,1,", "line 2, column student: no one of this class"),
+        ("s9999999,tutorial4-q1,5,1,", "line 2, column student: no student of this class"),
         ("s0000001,tutorial4-q9,5,1,", "line 2, column question: there is no question"),
         ("s0000001,tutorial4-q1,5,5.5,", "line 2, column points: 5.5 is more than the 5"),
-        ("s0000001,tutorial4-q1,5,good,", "line 2, column points: 'good' is no number"),
-        ("s0000001,tutorial4-q1,5,-1,", "line 2, column points: '-1' is no number"),
-        ("s0000001,tutorial4-q1,5,nan,", "line 2, column points: 'nan' is no number"),
-        ("s0000001,tutorial4-q1,5,٣,", "line 2, column points: '٣' is no number"),
+        ("s0000001,tutorial4-q1,5,good,", "line 2, column points: 'good' is not a number"),
+        ("s0000001,tutorial4-q1,5,-1,", "line 2, column points: '-1' is not a number"),
+        ("s0000001,tutorial4-q1,5,nan,", "line 2, column points: 'nan' is not a number"),
+        ("s0000001,tutorial4-q1,5,٣,", "line 2, column points: '٣' is not a number"),
         ('s0000001,tutorial4-q1,5,"1,000.5",', "line 2, column points"),
         ("s0000001,tutorial4-q1,10,4,", "line 2, column max: tutorial4-q1 gives 5 points at most"),
         (
             "s0000001,tutorial4-q1,5,4,\ns0000001,tutorial4-q1,5,5,",
-            "line 3, column question: s0000001 and tutorial4-q1 stand in line 2, too",
+            "line 3, column question: s0000001 and tutorial4-q1 are also in line 2",
         ),
         ("s0000001,all,20,4,\ns0000001,tutorial4-q1,5,5,", "'all' and for single questions"),
         (
@@ -362,7 +366,7 @@ def test_marks_csv_is_never_written_over(
     for _ in range(2):
         assert cli.main(["marks", str(results.folder)]) == 0
     assert results.marks_file.read_bytes() == before
-    assert "marks.csv stays as it is" in capsys.readouterr().err
+    assert "marks.csv is not changed" in capsys.readouterr().err
     beside = sorted(file.name for file in results.folder.glob("marks*"))
     assert beside == ["marks-new.csv", "marks.csv"], "the same twice is one file"
     rows = (results.folder / "marks-new.csv").read_text(encoding="utf-8")
@@ -473,7 +477,7 @@ def test_sums_from_nbgrader_go_into_marks_csv(
     )
     results.marks_file.unlink()
     assert cli.main(["marks", str(results.folder), "--nbgrader", str(file)]) == 0
-    assert "gradebook.db says it all" in capsys.readouterr().err
+    assert "gradebook.db has everything" in capsys.readouterr().err
     found = marks.read(results, QUESTIONS)
     assert found.points(ADA.id, QUESTIONS) == 12.5
     assert found.points(BJOERN.id, QUESTIONS) is None
@@ -492,7 +496,7 @@ def test_points_beyond_the_rubric_are_refused(results: Results, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"SQLite format 3\x00garbage", "no gradebook"),
+        (b"SQLite format 3\x00garbage", "not an nbgrader gradebook"),
         (b"a,b\n1,2\n", "no column assignment"),
         (
             b"assignment,timestamp,student_id,raw_score,max_score\nlab3,x,s0000001,1,20\n",

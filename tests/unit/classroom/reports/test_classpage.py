@@ -107,7 +107,7 @@ def test_summary_counts_everybody_once(named: str, everybody: Results) -> None:
         "partly graded": "3",
         "not graded": "1",
         "handed in nothing": "2",
-        "of no one known": "1",
+        "of unknown students": "1",
     }
 
 
@@ -234,7 +234,7 @@ def test_a_class_of_none_or_one_has_a_page(tmp_path: Path, size: int) -> None:
         record.save(found, people.record_file(made.student(0)))
     page = classpage.render(people, LAB)
     assert Outline(page).unclosed == []
-    assert ("No one's work is wholly graded" in html.unescape(page)) is (size == 0)
+    assert ("No submission is completely graded" in html.unescape(page)) is (size == 0)
 
 
 def test_three_hundred_students_make_a_page_that_loads_at_once(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_report_of_one_record_cannot_be_anonymous(
 ) -> None:
     record.save(sample.typical(), tmp_path / "record.json")
     assert main(["report", str(tmp_path / "record.json"), "--anonymous"]) == 2
-    assert "Only the page of a class" in capsys.readouterr().err
+    assert "Only a class page" in capsys.readouterr().err
     assert not (tmp_path / "feedback.html").exists()
 
 
