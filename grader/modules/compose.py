@@ -1,4 +1,4 @@
-"""A compose project on a node: the commands a student types, and what came of them.
+"""A compose project on a node: the commands of a student, and their results.
 
     counter = ComposeProject(node, "counter", "/drydock/counter", ["compose.yaml"])
     counter.up("--scale", "web=3").ok  # True

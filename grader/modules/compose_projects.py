@@ -104,7 +104,7 @@ def started_from(found: Sequence[OwnProject], folder: Path, name: str) -> OwnPro
             f"Several projects run from this folder: {names}.",
             expected="one project",
             actual="; ".join(p.in_words for p in running),
-            hint=f"Take away all but one: docker compose -p {running[0].name} down",
+            hint=f"Remove all but one: docker compose -p {running[0].name} down",
         )
     if running:
         return running[0]
@@ -112,21 +112,21 @@ def started_from(found: Sequence[OwnProject], folder: Path, name: str) -> OwnPro
     if elsewhere:
         (other,) = elsewhere
         raise NotRunning(
-            f"Your project {name} runs from another folder, so it is not what is graded here.",
+            f"Your project {name} runs from another folder, so it is not graded here.",
             expected=expected,
             actual=other.in_words,
             hint=f"`docker compose -p {name} down`, then {up}. If the other folder is the right"
-            f" one, say --workspace {Path(other.folder).parent if other.folder else 'DIR'}.",
+            f" one, use --workspace {Path(other.folder).parent if other.folder else 'DIR'}.",
         )
     if here:
         actual = "; ".join(f"{c}: {state}" for p in here for c, state in p.states.items())
     else:
         actual = "; ".join(p.in_words for p in found if p.running) or "no Compose project runs"
     raise NotRunning(
-        f"Nothing of your project {name} is running.",
+        f"Your project {name} is not running.",
         expected=expected,
         actual=actual,
-        hint=f"{up}, then look again.",
+        hint=f"Run {up}, then look again.",
     )
 
 

@@ -187,14 +187,14 @@ class Container:
     def in_words(self) -> str:
         """Its state for a person: `web-1 runs`, `db-1 has ended with exit code 1`."""
         if self._state.get("Restarting"):
-            return f"{self.name} is restarted again and again (last exit code {self.exit_code})"
+            return f"{self.name} keeps restarting (last exit code {self.exit_code})"
         if self.running:
             health = f" ({self.health})" if self.health else ""
             again = f", restarted {self.restarts} times" if self.restarts else ""
             return f"{self.name} runs{health}{again}"
         if self._state.get("Status") == "created":
             error = str(self._state.get("Error", "")).strip()
-            return f"{self.name} was made but never started" + (f": {error}" if error else "")
+            return f"{self.name} was created but never started" + (f": {error}" if error else "")
         return f"{self.name} has ended with exit code {self.exit_code}"
 
     @property

@@ -1,8 +1,8 @@
-"""What a program's output means, for someone who sees it for the first time.
+"""Explains the output of programs to someone who sees it for the first time.
 
     >>> explainer = Explainer("webserver", packages=["nginx"])
     >>> explainer.explain("E: Unable to locate package ngnix").reason
-    'apt-get knows no package ngnix.'
+    'apt-get does not find a package ngnix.'
 
 The first pattern that is found decides; those that name the cause stand before those that name
 only what came of it. Checks show the output itself as well: this is the sentence above it.
@@ -41,47 +41,47 @@ SCRIPT, NGINX, PHP = "script", "nginx", "php"
 GENERAL: tuple[Pattern, ...] = (
     (
         r"\$'\\r'|\\r: command not found|bash\\r|/bin/(?:ba)?sh\^M",
-        "The script has Windows line ends (CRLF), which bash takes for part of each command.",
+        "The script has Windows line ends (CRLF). bash reads the CR as part of each command.",
         "Save it with Unix line ends (LF): in VS Code click CRLF at the bottom right and choose"
         " LF; or run: sed -i 's/\\r$//' {script}",
     ),
     (
         r"no space left on device",
         "The disk is full.",
-        "Install and copy less; look for a command that writes without an end.",
+        "Install and copy less, or find the command that never stops writing.",
     ),
     (
         r"dockerfile parse error on line (\d+): unknown instruction: (\S+)",
-        "Line {1} of the Dockerfile begins with {2}, which is no instruction.",
-        "A command that goes on in the next line needs a \\ at its end; shell commands stand after"
+        "Line {1} of the Dockerfile begins with {2}, which is not an instruction.",
+        "A command that continues in the next line needs a \\ at its end. Shell commands go after"
         " RUN.",
     ),
     (
         r"dockerfile parse error on line (\d+): (.+)",
         "Line {1} of the Dockerfile cannot be read: {2}.",
-        "Compare the line with the form in the worksheet.",
+        "Compare the line with the example in the worksheet.",
     ),
     (
         r"(?<![^\s\"])/?([^\s\"/][^\s\"]*)\"?: not found\n(?:.*\n){0,15}?.*failed to"
         r" (?:compute cache key|solve)|failed to compute cache key:.*\"/?([^\"\n]+)\": not found",
-        "COPY finds no {1}{2} in the folder {folder}/.",
-        "Paths of COPY count from the folder that is built, {folder}/, and cannot lead out of it."
-        " Does a .dockerignore leave it out?",
+        "COPY does not find {1}{2} in the folder {folder}/.",
+        "Paths of COPY start at the folder that is built, {folder}/, and cannot leave it. Check "
+        "also that no .dockerignore excludes the file.",
     ),
     (
         r"Do you want to continue\? \[Y/n\] Abort",
         "apt-get asked whether to go on, but the build runs unattended.",
-        "Let it answer itself: apt-get install -y …",
+        "Use the option -y: apt-get install -y …",
     ),
     (
         r"E: Unable to locate package (\S+)",
-        "apt-get knows no package {1}.",
+        "apt-get does not find a package {1}.",
         "Run apt-get update before it (in a Dockerfile in the same RUN), and check the spelling."
         " {named}",
     ),
     (
         r"E: Package '?(\S+?)'? has no installation candidate",
-        "apt-get knows no package {1} that it could install.",
+        "apt-get does not find a package {1} to install.",
         "Check the spelling. {named}",
     ),
     (
@@ -91,128 +91,130 @@ GENERAL: tuple[Pattern, ...] = (
     ),
     (
         r"E: Could not get lock (\S+)",
-        "Two apt-get ran at the same time.",
+        "Two apt-get commands ran at the same time.",
         "Do not put apt-get into the background (&).",
     ),
     (
         r"systemctl: (?:command )?not found|System has not been booted with systemd",
-        "The script uses systemctl, but a bare machine in a container has no systemd.",
-        "Start services with the command that works everywhere: service NAME restart",
+        "The script uses systemctl, but this machine has no systemd.",
+        "Start services with: service NAME restart",
         "script",
     ),
     (
         r"sudo: (?:command )?not found",
-        "The script uses sudo, which a bare machine does not have.",
-        "It runs as root already: leave sudo out.",
+        "The script uses sudo, which is not installed on a bare machine.",
+        "The script runs as root already: leave sudo out.",
         "script",
     ),
     (
         r"(?<!\S)(\S+): unrecognized service",
         "There is no service named {1}.",
-        "Look what it is called: ls /etc/init.d (PHP-FPM's name has its version in it).",
+        "List the names: ls /etc/init.d (PHP-FPM's name contains its version).",
         "php",
     ),
     (
         r"(?<!\S)(\S+): unrecognized service",
         "There is no service named {1}.",
-        "Look what it is called: ls /etc/init.d",
+        "List the names: ls /etc/init.d",
     ),
     (
         r"mkdir: cannot create directory [‘'](.+?)['’]: File exists",
-        "mkdir fails since {1} is there already.",
-        "mkdir -p is content with a folder that is there.",
+        "mkdir fails because {1} exists already.",
+        "Use mkdir -p: it accepts a folder that exists.",
     ),
     (
         r"ln: failed to create symbolic link [‘'](.+?)['’]: File exists",
-        "ln fails since {1} is there already.",
-        "ln -sf puts the link in the place of the old one.",
+        "ln fails because {1} exists already.",
+        "Use ln -sf: it replaces the old link.",
     ),
     (
         r"(cp|mv|cat|sed|install|ln|tar|chmod|chown): (?:.{0,60}?[\s‘'’:])?([^\s‘'’:]+)['’]?:"
         r" No such file or directory",
-        "{1} finds no {2}.",
-        "The script starts in the folder {folder}/: the page's files are in site/ there. Watch"
-        " the spelling, and make folders before you copy into them.",
+        "{1} does not find {2}.",
+        "The script starts in the folder {folder}/; the page's files are in site/ there. Check "
+        "the spelling, and make folders before you copy into them.",
         "script",
     ),
     (
         r"(cp|mv|cat|sed|install|ln|tar|chmod|chown): (?:.{0,60}?[\s‘'’:])?([^\s‘'’:]+)['’]?:"
         r" No such file or directory",
-        "{1} finds no {2}.",
+        "{1} does not find {2}.",
         "Check the spelling, and make folders before you copy into them.",
     ),
     (
         r"bind\(\) to \S*?:(\d+) failed \(98",
-        "nginx cannot have port {1}: another program holds it.",
-        "Start each server once. nginx twice, or a built-in server besides it, is one too many.",
+        "nginx cannot use port {1}: another program uses it.",
+        "Start each server once. A second nginx, or a built-in server beside it, takes the port.",
         "nginx",
     ),
     (
         r"\[emerg\] (?:\d+#\d+: ?)?(.+?) in (\S+):(\d+)",
         "nginx refuses its configuration: {1} in {2}, line {3}.",
-        "Fix that line, or the one above it: a missing ; or } is noticed only afterwards.",
+        "Fix that line or the one above it: nginx notices a missing ; or } only later.",
         "nginx",
     ),
     (
         r"\[emerg\] (?:\d+#\d+: )?(.+)",
         "nginx does not start: {1}",
-        "nginx -t tells which file and line it is about.",
+        "nginx -t shows the file and the line.",
         "nginx",
     ),
     (
         r"(?:line (\d+): )?syntax error(?: near unexpected token|: unexpected end of file|: )(.*)",
         "bash cannot read the script: syntax error in line {1} {2}",
-        "bash -n {script} finds it without running anything. Often a quote, fi, done or the"
-        " last word of a here-document is missing.",
+        "bash -n {script} checks the script without running it. Often a quote, fi, done or the "
+        "last word of a here-document is missing.",
     ),
     (
         r"unexpected EOF while looking for matching (\S+)",
-        "bash cannot read the script: a quote or bracket is opened and never closed ({1}).",
-        "bash -n {script} finds it without running anything.",
+        "bash cannot read the script: a quote or bracket is not closed ({1}).",
+        "bash -n {script} checks the script without running it.",
     ),
     (
         r"(?:line \d+: |sh: \d+: )(\S+?): (?:command )?not found|exec: \"(\S+?)\": executable file"
         r" not found",
-        "The command {1}{2} is not there.",
-        "Check the spelling; what a bare Debian does not have must be installed first.",
+        "The command {1}{2} is not installed.",
+        "Check the spelling, and install the program first: a bare Debian has few programs.",
     ),
     (
         r"exec (\S+?): no such file or directory|stat (\S+?): no such file or directory",
-        "The container's first program {1}{2} cannot be started: there is no such file, or its"
-        " first line (#!…) names a program that is not there.",
-        "Is it copied to that place? Windows line ends (CRLF) in a script give the same message.",
+        "The container's first program {1}{2} cannot be started: the file does not exist, or its "
+        "first line (#!…) names a program that does not exist.",
+        "Check that it is copied to that path. Windows line ends (CRLF) in a script give the same "
+        "message.",
     ),
     (
         r"exec (\S+?): permission denied|exec: \"(\S+?)\": permission denied"
         r"|(?<!\S)(\S+?): Permission denied",
-        "{1}{2}{3} may not be run or read.",
+        "There is no permission to run or read {1}{2}{3}.",
         'Make a script executable (RUN chmod +x …), or name its interpreter: CMD ["bash",'
         ' "/start.sh"]',
     ),
     (
         r"exec (\S+?): exec format error",
-        "{1} is no program and has no first line (#!…) that says what runs it.",
+        "{1} is not a program, and it has no first line (#!…) that names its interpreter.",
         "Write #!/bin/bash as the script's very first line.",
     ),
     (
         r"after connection broken by (?=.*HTTPSConnection)(?=.*Connection refused)",
-        "pip is told to use an index of its own over https, which a sandbox cannot reach.",
-        "Leave --index-url (-i) out, also in requirements.txt: packages of PyPI come without it.",
+        "pip uses another index over https, which a sandbox cannot reach.",
+        "Leave --index-url (-i) out, also in requirements.txt: pip gets PyPI's packages without "
+        "it.",
     ),
     (
         r"Could not resolve host: ([^\s;']+)|Temporary failure resolving '([^']+)'"
         r"|unable to resolve host address [‘'`\"]([^’'\"\s]+)|Failed to resolve '([^']+)'"
         r"|getaddrinfo (?:ENOTFOUND|EAI_AGAIN) (\S+)|Could not resolve '([^']+)'"
         r"|(?:Could not|Failed to) connect to (?!localhost|127\.)([^\s:.]+\.[^\s:]+)(?::| port)",
-        "It asks for something from {1}{2}{3}{4}{5}{6}{7}, which cannot be reached from here: a"
-        " sandbox gets Debian's and Python's packages, and nothing else.",
-        "Use what apt-get and pip install. {known}",
+        "It needs something from {1}{2}{3}{4}{5}{6}{7}, which a sandbox cannot reach: it gets "
+        "only Debian and Python packages.",
+        "Use packages that apt-get and pip install. {known}",
     ),
     (
         r"The sandbox has no way out: only|\s403  Forbidden",
-        "It asks for something that a sandbox cannot get: only Debian's and Python's packages can"
-        " be had there.",
-        "Use what apt-get and pip install, without other sources.",
+        "It needs something that a sandbox cannot get: only Debian and Python packages are "
+        "available there.",
+        "Use packages that apt-get and pip install, without other sources.",
     ),
 )
 

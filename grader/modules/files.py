@@ -29,22 +29,23 @@ def text_of(folder: Path, name: str) -> str:
     if len(raw) > MAX_KB * 1000:
         fail(
             f"{folder.name}/{name} is longer than {MAX_KB} KB.",
-            expected="a text file that was written by hand",
+            expected="a short text file",
             actual=f"{path.stat().st_size} bytes",
-            hint="Put what is long into a file of its own.",
+            hint="Move long parts into another file.",
         )
     if not raw.strip():
         fail(
             f"{folder.name}/{name} is empty.",
             expected="your solution",
             actual="nothing in it",
-            hint="Was it saved? The starter file is in a fresh handout.",
+            hint="Save the file. To get the starter file back, delete the whole folder and run "
+            "the kit again.",
         )
     if b"\0" in raw:
         fail(
             f"{folder.name}/{name} is not a plain text file.",
             expected="text in UTF-8",
-            actual="UTF-16, or no text at all",
+            actual="UTF-16, or not text",
             hint="In the editor: Save with Encoding, UTF-8. (PowerShell's > writes UTF-16.)",
         )
     return raw.decode("utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""What a command, script or build of a submission came to, in words for a student."""
+"""The result of a command, script or build of a submission, explained to a student."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from grader.nodes.node import Completed
 LOG_LINES = 60
 """The end of an output that goes with a failure."""
 
-ENDLESS = (
-    "Look for an endless loop, a command that waits for an answer, or a server started in the"
-    " foreground."
-)
+ENDLESS = "Look for an endless loop, a command that waits for input, or a server in the foreground."
 
 
 def must_have_worked(
@@ -32,9 +29,9 @@ def must_have_worked(
         return
     if done.timed_out:
         fail(
-            f"{what} had not ended after {limit:.0f} s and was stopped.",
+            f"{what} did not end within {limit:.0f} s and was stopped.",
             expected=f"an end within {limit:.0f} s",
-            actual=f"its last words: {done.tail(1) or 'none'}",
+            actual=f"its last output: {done.tail(1) or 'none'}",
             hint=too_slow,
             log=done.tail(LOG_LINES),
         )
@@ -56,8 +53,8 @@ def must_have_built(
         done,
         "docker build",
         limit,
-        "Read the output's end: the step that failed is repeated there. In RUN, a bare Debian has"
-        " no packages before apt-get update.",
+        "Read the end of the output: it repeats the step that failed. In RUN, a bare Debian finds "
+        "no packages before apt-get update.",
         explainer,
         too_slow,
     )

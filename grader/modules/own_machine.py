@@ -86,7 +86,7 @@ class OwnMachine(Machine):
         )
         return (
             f"systemd says: {', '.join(states)}. sudo systemctl restart {service};"
-            f" journalctl -u {service} says why it ended."
+            f" journalctl -u {service} shows why it ended."
         )
 
     def listener(self, port: int) -> set[str]:

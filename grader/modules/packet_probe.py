@@ -1,4 +1,4 @@
-"""What really goes over the wire between nodes, seen by their kernels.
+"""Packets between nodes, as their kernels see them.
 
     knock(worker, [("10.0.0.2", 2377), ("10.0.0.2", 7946)])
     # {('10.0.0.2', 2377): 'open', ('10.0.0.2', 7946): 'refused'}

@@ -1,4 +1,4 @@
-"""A stack on a swarm: the commands a student types, and what came of them.
+"""A stack on a swarm: the commands of a student, and their results.
 
     stack = Stack(target.node("manager1"), "fleet", "/drydock/rollout", "stack.yaml")
     stack.deploy().ok  # True

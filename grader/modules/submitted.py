@@ -74,8 +74,8 @@ def dockerfiles(folder: Path, file: ComposeFile, allowed: Collection[str]) -> di
             raise Refused(problem.reason, where=place, remedy=problem.hint)
         if build.dockerfile is None and vetted.text != text:
             raise Refused(
-                "The Dockerfile in the compose file has a `# syntax=` line, for which the engine"
-                " would fetch an image.",
+                "The Dockerfile in the compose file has a `# syntax=` line, and the engine would "
+                "fetch an image for it.",
                 where=service.where("build", "dockerfile_inline"),
                 remedy="Remove the line: nothing here needs it.",
             )
@@ -174,9 +174,10 @@ def _refuse_boundless(done: Completed, name: str) -> None:
     """Docker says why it cannot read a file; what says nothing was ended from outside."""
     if not done.ok and (done.timed_out or not done.out.strip()):
         raise Refused(
-            f"Docker needs more {'time' if done.timed_out else 'memory'} than there is to read it.",
+            f"Docker needs too much {'time' if done.timed_out else 'memory'} to read the file.",
             where=name,
-            remedy="Look for variables that contain others many times, and write the values.",
+            remedy="Look for variables that contain other variables many times, and write the "
+            "values instead.",
         )
 
 
@@ -194,7 +195,7 @@ def _refuse_files_as_folders(folder: Path, document: resolved.ComposeDocument) -
 def _content(node: Node, path: str) -> str:
     done = node.run(["cat", "--", path], timeout=CONFIG_SECONDS, keep=2 * resolved.MAX_BYTES)
     if not done.ok:
-        raise EngineFault(f"What Compose wrote cannot be read: {done.tail(3)}", where=node.name)
+        raise EngineFault(f"The output of Compose cannot be read: {done.tail(3)}", where=node.name)
     return done.out
 
 

@@ -110,40 +110,40 @@ FORMS.update(
 )
 
 INSTEAD: dict[str, str] = {
-    "run": "A swarm starts containers by itself: `docker service create` says what runs.",
-    "create": "A swarm starts containers by itself: `docker service create` says what runs.",
-    "start": "A swarm starts containers by itself: `docker service scale` says how many.",
+    "run": "A swarm starts containers itself: `docker service create` sets what runs.",
+    "create": "A swarm starts containers itself: `docker service create` sets what runs.",
+    "start": "A swarm starts containers itself: `docker service scale` sets how many.",
     "stop": "A swarm would start another one: `docker service scale` or `docker service rm` ends"
     " tasks.",
     "kill": "A swarm would start another one: `docker service scale` or `docker service rm` ends"
     " tasks.",
     "rm": "A swarm would start another one: `docker service rm` removes a service.",
-    "exec": "Nothing has to be done inside of containers; `docker service logs` shows what they"
-    " say.",
-    "stack": "Stacks are an exercise of their own.",
-    "compose": "Compose is an exercise of its own; here services are made one by one.",
-    "machine": "The three machines are there already; the node stands before the $.",
-    "pull": "The lab's images are on every node already.",
-    "build": "The lab's images are on every node already.",
-    "login": "The lab's images are on every node already.",
+    "exec": "This exercise runs nothing inside containers; `docker service logs` shows their "
+    "output.",
+    "stack": "Stacks are another exercise.",
+    "compose": "Compose is another exercise; here you create services one by one.",
+    "machine": "The three machines exist already; write the node before the $.",
+    "pull": "Every node has the lab's images already.",
+    "build": "Every node has the lab's images already.",
+    "login": "Every node has the lab's images already.",
 }
 """What to do instead of commands that the exercise is not about."""
 
 TABLE = Table(
     FORMS,
     INSTEAD,
-    otherwise="It is about `docker swarm …`, `docker node …`, `docker service …` and commands that"
-    " only look, such as `docker ps`.",
-    no_engine="Leave that out: the node before the $ says where a command is typed.",
+    otherwise="Use `docker swarm …`, `docker node …`, `docker service …` and commands that only "
+    "show something, such as `docker ps`.",
+    no_engine="Leave that out: the node before the $ says where the command runs.",
 )
 
 NOT_THESE: dict[str, str] = {
     "--follow": "It never ends: leave it out, and use --tail to see the last lines.",
-    "--mount": "Nothing of a node is handed to the tasks of this exercise.",
-    "--volume": "Nothing of a node is handed to the tasks of this exercise.",
-    "-v": "Nothing of a node is handed to the tasks of this exercise.",
+    "--mount": "Tasks of this exercise get nothing of their node.",
+    "--volume": "Tasks of this exercise get nothing of their node.",
+    "-v": "Tasks of this exercise get nothing of their node.",
     "--privileged": "Tasks need no rights over their node.",
     "--cap-add": "Tasks need no rights over their node.",
-    "--autolock": "A locked swarm cannot be looked at.",
+    "--autolock": "The grader cannot look at a locked swarm.",
 }
 """Why flags that there are, or that one may look for, are not taken."""

@@ -1,4 +1,4 @@
-"""An allow-list for files of strangers, as data, and the one walk that holds a file against it.
+"""An allow-list for untrusted files, as data, and the function that compares a file with it.
 
     MODEL = Form(keys={
         "image": ANY,                                     # any value

@@ -1,4 +1,4 @@
-"""How much a file may ask for: services, and ports that are published.
+"""Limits of a file: services, and published ports.
 
 Each published port is a process and a rule of the node's packet filter, and one more place at
 which a silent server can keep a visitor waiting.
@@ -33,7 +33,7 @@ def few_services(place: Place) -> None:
     if len(services) > MAX_SERVICES:
         place.refuse(
             f"{len(services)} services are more than this lab's nodes can run.",
-            "The worksheet says which there should be.",
+            "The worksheet lists the services.",
         )
     left = MAX_PORTS
     for name, service in services.items():
@@ -42,7 +42,7 @@ def few_services(place: Place) -> None:
             if left < 0:
                 place.at(str(name), service).at("ports", None).at(number, port).refuse(
                     f"More than {MAX_PORTS} ports are published.",
-                    "Publish those that the worksheet names.",
+                    "Publish only those that the worksheet names.",
                 )
 
 

@@ -1,4 +1,4 @@
-"""What a submitted compose file says, read before any compose command sees it.
+"""Reads a submitted compose file before any compose command sees it.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -137,7 +137,7 @@ def read(folder: Path, name: str) -> ComposeFile:
             raise Refused(
                 f"The service `{entry.name}` has neither an image nor a build.",
                 where=entry.where(),
-                remedy="Say `image: NAME:TAG`, or `build: .` if there is a Dockerfile.",
+                remedy="Write `image: NAME:TAG`, or `build: .` if there is a Dockerfile.",
             )
     env_file = envfile.NAME if (folder / envfile.NAME).is_file() else None
     return ComposeFile(folder, names, found[1:], entries, env_file, variables, tuple(files))
@@ -161,7 +161,7 @@ def _refuse_no_services(file: YamlFile, needed: bool) -> None:
         raise Refused(
             "The file has no `services:`." if file.data is None else "The file is not a mapping.",
             where=file.name,
-            remedy="It begins with `services:`; the services stand below it, indented.",
+            remedy="Begin with `services:` and write the services below it, indented.",
         )
     services = file.data.get("services")
     if (needed or services is not None) and (not isinstance(services, dict) or not services):
@@ -170,7 +170,7 @@ def _refuse_no_services(file: YamlFile, needed: bool) -> None:
             if "services" in file.data
             else "The file has no `services:`.",
             where=file.where("services"),
-            remedy="Below `services:` stand the services' names, each followed by `:`, indented.",
+            remedy="Write the services' names below `services:`, indented, each followed by `:`.",
         )
     for name, body in (services or {}).items():
         refuse_empty(file, str(name), body)
@@ -184,7 +184,7 @@ def refuse_empty(file: YamlFile, name: str, body: Any) -> None:
             if body is None
             else f"The service `{name}` is not a mapping of keys and values.",
             where=file.where("services", name),
-            remedy="Below its name stand its keys (`image:` and so on), indented further.",
+            remedy="Write its keys (`image:` and so on) below its name, indented further.",
         )
 
 
@@ -208,20 +208,20 @@ def _service(place: Place, builds: dict[str, dict[str, Any]]) -> Service:
     # With a variable in it (`${TAG:?say which}`) it is looked at once that is filled in.
     if image is not None and "$" not in image and _UNUSUAL.search(image.strip(" \t\n")):
         place.at("image", image).refuse(
-            "The image's name has a character that no image's name has.",
-            "Type the name again: white space that is not an ordinary blank comes from copying.",
+            "The image's name has a character that is not allowed in image names.",
+            "Type the name again: copying may bring invisible characters.",
         )
     said = body.get("build")
     if said is not None and not isinstance(said, (str, dict)):
         place.at("build", said).refuse(
-            "`build:` is a folder, or a mapping with `context:`.",
-            "Say `build: .` if the Dockerfile lies beside the compose file.",
+            "`build:` must be a folder, or a mapping with `context:`.",
+            "Write `build: .` if the Dockerfile is beside the compose file.",
         )
     if place.file.tagged(*place.keys):
         builds.pop(name, None)  # It stands instead of what was said before.
     elif "build" in body and place.file.tagged(*place.keys, "build"):
         place.at("build", said).refuse(
-            "`build:` is tagged to be merged in another way.", "Remove the tag with the `!`."
+            "`build:` has a tag that changes how Compose merges it.", "Remove the tag with the `!`."
         )
     if said is not None:
         builds[name] = _merged(builds.get(name, {}), said)
@@ -259,7 +259,7 @@ def _build(place: Place) -> Build:
     if kind_below(place.setting.folder, context) != "folder":
         place.refuse(
             f"There is no folder `{context}` to build from.",
-            "The path counts from the compose file's folder; `.` is that folder itself.",
+            "The path starts at the compose file's folder; `.` is that folder itself.",
         )
     args = _arguments(place.at("args", said["args"]))
     inline = said.get("dockerfile_inline")
@@ -301,5 +301,5 @@ def _near_miss(folder: Path) -> str:
         if re.match(r"(docker-)?compose", name, re.IGNORECASE):
             return f"There is `{name}`: rename it to `compose.yaml`."
         if name.endswith((".yaml", ".yml")):
-            return f"There is `{name}`: if that is it, rename it to `compose.yaml`."
+            return f"There is `{name}`: if this is your compose file, rename it to `compose.yaml`."
     return "Write your services into `compose.yaml` in this folder."

@@ -1,4 +1,4 @@
-"""What a Dockerfile may build on: read before it is built, so that nothing is pulled.
+"""What a Dockerfile may build on: read before the build, so that nothing is pulled.
 
     >>> vetted = vet("FROM debian:12 AS a\\nFROM a\\nCOPY --from=busybox /bin/sh /", {"debian:12"})
     >>> vetted.images, vetted.base

@@ -132,7 +132,7 @@ class _Lines:
             if (line.lstrip("\t") if chomped else line) == name:
                 return
         raise Uncertain(
-            f"begins a here-document, <<{shown(name)}, which no line ends.",
+            f"begins a here-document, <<{shown(name)}, which is not closed.",
             f"Write {shown(name)} alone on the line that ends it, with no space before or after.",
         )
 
@@ -147,7 +147,7 @@ def _instruction(line: int, text: str, escape: str) -> Instruction:
     if not name.isascii():
         raise Uncertain(
             f"begins with {shown(name)!a}, which is no instruction.",
-            "Type its name again; it has an odd letter or an invisible character.",
+            "Type its name again; it has an unusual or invisible character.",
         )
     name = name.upper()
     given, rest = flags(behind, escape)
@@ -156,7 +156,7 @@ def _instruction(line: int, text: str, escape: str) -> Instruction:
     if name == "ONBUILD":
         if escape == "`" and ("\\" in rest or "`" in rest):
             # BuildKit reads it again later, with \ as the escape sign.
-            raise Uncertain("has ONBUILD and an escape sign.", "Leave ONBUILD out.")
+            raise Uncertain("has ONBUILD and an escape character.", "Leave ONBUILD out.")
         return replace(found, inner=_instruction(line, rest, escape)) if rest else found
     words = _json_list(rest) if name in _HOLDS_DOCUMENTS else None
     if words is not None:
@@ -180,7 +180,7 @@ def _json_list(rest: str) -> list[str] | None:
     except ValueError:
         return None
     if not all(isinstance(word, str) for word in words):
-        raise Uncertain("has a JSON list with more than texts.", 'Write ["one", "two"].')
+        raise Uncertain("has a JSON list with values other than texts.", 'Write ["one", "two"].')
     return list(words)
 
 

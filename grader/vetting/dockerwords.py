@@ -65,7 +65,7 @@ def flags(rest: str, escape: str) -> tuple[list[str], str]:
             word = []
         if ord(char) > 126:
             raise Uncertain(
-                f"has an odd character in a flag: {shown(rest[:at] + char)}",
+                f"has an unusual character in a flag: {shown(rest[:at] + char)}",
                 "Write flags with plain letters, digits and signs.",
             )
         if quote and char == quote:
@@ -207,7 +207,7 @@ def here_documents(line: str) -> list[tuple[str, bool]]:
     words = _shell_words(line)
     found = [made for word in words if (made := _here_document(word))]
     if found and any(word.endswith("<<") for word in words):
-        raise Uncertain("has << with a space behind it.", "Write <<EOF.")
+        raise Uncertain("has << with a space after it.", "Write <<EOF.")
     return found
 
 
@@ -227,7 +227,7 @@ def _here_document(word: str) -> tuple[str, bool] | None:
     name = name.removeprefix("\\")
     if not _HERE_NAME.fullmatch(name):
         raise Uncertain(
-            f"begins a here-document with an odd name: {shown(word)}",
+            f"begins a here-document with an unusual name: {shown(word)}",
             "Write <<EOF, and EOF alone on the line that ends it.",
         )
     return name, bool(found[1])
@@ -276,7 +276,7 @@ def _past_variable(line: str, at: int) -> int:
         found = _BRACED.match(line, at + 1)
         if not found:
             raise Uncertain(
-                "has << and a variable in one line that is not written plainly.",
+                "has << and a complex variable in one line.",
                 "Write ${NAME}, or put the commands into a script and COPY it.",
             )
         return found.end()

@@ -49,10 +49,10 @@ OVERRULED = frozenset(
 """Those of them that may stand there: they change nothing, the grader sets them itself."""
 
 REMEDIES = {
-    "COMPOSE_FILE": "Write all into compose.yaml (and compose.override.yaml), which Compose finds"
-    " by itself.",
+    "COMPOSE_FILE": "Write everything into compose.yaml (and compose.override.yaml), which "
+    "Compose finds itself.",
     "COMPOSE_ENV_FILES": "Write the variables into this file.",
-    "COMPOSE_PROFILES": "Take `profiles:` from the services that must start.",
+    "COMPOSE_PROFILES": "Remove `profiles:` from the services that must start.",
 }
 
 _SPACE = (
@@ -142,7 +142,7 @@ def _lines(path: Path, name: str) -> list[str]:
 def _refuse_steering(key: str, where: str) -> None:
     if STEERS.fullmatch(key) and key not in OVERRULED:
         raise Refused(
-            f"`{key}` changes how docker works, and is not a variable of your compose file.",
+            f"`{key}` changes how docker works, so it cannot be a variable of your compose file.",
             where=f"{where}, {key}",
             remedy=REMEDIES.get(key, "Leave it out, or give your variable another name."),
         )
@@ -156,8 +156,8 @@ def _value(said: str, variables: Variables, where: str) -> str:
             raise Refused(
                 "The quote is not closed in this line.",
                 where=where,
-                remedy="Write the same quote at the value's end, and no quote or backslash before"
-                " another in it.",
+                remedy="End the value with the same quote, and use no other quotes or backslashes "
+                "in it.",
             )
         if "\\" in said:
             raise Unclear(said)

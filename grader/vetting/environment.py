@@ -1,4 +1,4 @@
-"""What docker commands run with that read a submission: this, and nothing of where they run.
+"""The fixed environment of docker commands that read a submission.
 
 A compose file asks for variables (`${HOME}`, a secret's `environment:`), and a `.env` file sets
 those that are not set yet. What is set here can therefore neither leak nor be changed.

@@ -80,7 +80,7 @@ for _long, _same in (
     FORMS[_long] = FORMS[_same]
 
 INSTEAD = {
-    **dict.fromkeys(("build", "image build"), "The images of this exercise are there already."),
+    **dict.fromkeys(("build", "image build"), "The images of this exercise exist already."),
     "login": "No registry of this exercise asks for a name.",
     "exec": "Nothing has to be done inside containers; `docker logs` shows their output.",
     "create": "Write `docker run --detach`.",
@@ -192,7 +192,7 @@ def _mount(value: str) -> None:
 def _volume(source: str, value: str) -> None:
     if source and not _VOLUME.fullmatch(source):
         raise Refusal(
-            f"{value} hands a folder of the machine to the container.",
+            f"{value} gives the container a folder of the machine.",
             "Name a volume: --volume NAME:/PATH",
         )
     _own(source)
@@ -201,7 +201,8 @@ def _volume(source: str, value: str) -> None:
 def _own(name: str) -> None:
     if name.lower().startswith("drydock"):
         raise Refusal(
-            "Names that begin with drydock are the kit's own.", "Take the name of your task."
+            "Names that begin with drydock are reserved for the kit.",
+            "Use the name from your task.",
         )
 
 
@@ -217,12 +218,12 @@ def _runs(words: list[str], given: set[str], rules: Rules) -> None:
         raise Refusal(
             f"The argument after the image name, {words[1]}, would run instead of the image's own"
             " command.",
-            "Leave it out; flags stand before the image.",
+            "Leave it out. Options go before the image.",
         )
     if "--detach" not in given:
         raise Refusal(
-            "`docker run` would never end here: it shows what the container says.",
-            "Write `docker run --detach …`, so that it goes on in the background.",
+            "`docker run` would never end here: it follows the container's output.",
+            "Write `docker run --detach …`, so that the container runs in the background.",
         )
 
 

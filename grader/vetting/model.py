@@ -1,4 +1,4 @@
-"""What a compose file may say: each key of the Compose Specification, allowed or refused.
+"""What a compose file may contain: each key of the Compose Specification, allowed or refused.
 
 The keys are those of https://github.com/compose-spec/compose-go/blob/main/schema/compose-spec.json;
 a test holds this table against them, so that none is left undecided. `ANY` stands where nothing

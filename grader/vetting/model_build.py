@@ -1,4 +1,4 @@
-"""What a compose file may say of builds, and forms of values that occur in many places.
+"""What a compose file may contain about builds, and forms of values that occur in many places.
 
 See grader.vetting.model.
 """

@@ -1,4 +1,4 @@
-"""What a compose file may say of a service; see grader.vetting.model."""
+"""What a compose file may contain about a service; see grader.vetting.model."""
 
 from __future__ import annotations
 

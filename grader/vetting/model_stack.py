@@ -1,4 +1,4 @@
-"""What a stack file may say: less than a compose file (see grader.vetting.model).
+"""What a stack file may contain: less than a compose file (see grader.vetting.model).
 
 `docker stack deploy` ignores some keys that reach into a machine and obeys others, such as bind
 mounts; and what lies on one node is not on the others. So of what a compose file may say, only

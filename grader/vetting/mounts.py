@@ -32,9 +32,7 @@ def file_inside(place: Place) -> None:
     """A file that is there, in the exercise's folder."""
     path = checked(place.text(), place.file.where(*place.keys))
     if kind_below(place.setting.folder, path) != "file":
-        place.refuse(
-            f"There is no file `{path}`.", "The path counts from the compose file's folder."
-        )
+        place.refuse(f"There is no file `{path}`.", "The path starts at the compose file's folder.")
 
 
 def short_mount(place: Place) -> None:
@@ -65,7 +63,7 @@ def refuse_socket(place: Place, source: str) -> None:
     name = source.rpartition("/")[2]
     if name.endswith(".sock") and any(engine in name for engine in _ENGINES):
         place.refuse(
-            "The Docker engine's own socket is mounted: who has it rules the machine.",
+            "The Docker engine's own socket is mounted. It controls the machine.",
             "Leave it out. Services find each other by their names, without the engine.",
         )
 
@@ -74,7 +72,7 @@ def _source(place: Place, source: str) -> None:
     refuse_socket(place, source)
     if len(source) == 1 and source.isalpha():
         place.refuse(
-            f"A volume called `{source}` is read as a drive of Windows.",
+            f"The volume name `{source}` is read as a Windows drive.",
             "Give it a name of two letters or more.",
         )
     if not NAME.fullmatch(source):
@@ -92,7 +90,7 @@ def tmpfs_only(place: Place) -> None:
     )
     if said and not (in_memory and harmless and options.keys() <= {"type", "device", "o"}):
         place.refuse(
-            "The volume's `driver_opts` mount something of the machine or of the network.",
+            "The volume's `driver_opts` mount something from the machine or the network.",
             "Leave them out; a folder of yours is mounted by `./folder:/path` in the service.",
         )
 
@@ -102,5 +100,5 @@ def volume_name(place: Place) -> None:
     name = place.text()
     if not NAME.fullmatch(name):
         place.refuse(
-            f"`{name}` is no name for a volume.", "Use letters, digits, `-` and `_`, two at least."
+            f"`{name}` is not a valid volume name.", "Use at least two letters, digits, `-` or `_`."
         )

@@ -1,4 +1,4 @@
-"""What Docker itself reads in a submission's files, held against the allow-list: this is what runs.
+"""What Docker reads in a submission's files, compared with the allow-list: only this runs.
 
 The text is vetted first, for good words (grader.vetting.compose, grader.vetting.stack). Then
 `docker compose config` or `docker stack config` resolves it on the node, and the one document that
@@ -163,9 +163,9 @@ def dumped(data: Any) -> str:
 def _parsed(answer: str, name: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     if len(answer) > MAX_BYTES:
         raise Refused(
-            "What Docker makes of the file is too large.",
+            "The file is too large after Docker has resolved it.",
             where=name,
-            remedy="Write less: no value needs that much text.",
+            remedy="Write shorter values.",
         )
     try:
         data = parse(answer)
@@ -187,7 +187,7 @@ def _read_yaml(text: str, name: str) -> Any:
 def _disagreement(refused: Refused, answer: str) -> Disagreement:
     found = Disagreement(refused.what, where=refused.where, remedy=refused.remedy)
     found.document = (
-        "The file as it is written was taken, and what Docker makes of it is refused:\n"
+        "The file itself was accepted, but the form that Docker resolves it to is refused:\n"
         f"{answer[:8000]}"
     )
     return found

@@ -89,7 +89,7 @@ def volumes_from(place: Place) -> None:
     said = place.text()
     if said.startswith("container:"):
         place.refuse(
-            "The volumes of a container that is not of this file are mounted.",
+            "Volumes of a container outside this file are mounted.",
             "Give both services the same named volume.",
         )
     _own_service(place, said.partition(":")[0])
@@ -110,7 +110,7 @@ def network_name(place: Place) -> None:
     """A network of the file's own, not one that Docker has already."""
     if place.text() in DOCKERS_NETWORKS:
         place.refuse(
-            f"`{place.text()}` is a network of Docker's own.", "Give the network another name."
+            f"`{place.text()}` is one of Docker's own networks.", "Give the network another name."
         )
 
 
@@ -118,7 +118,7 @@ def network_options(place: Place) -> None:
     """Only options of Docker's own drivers."""
     for key in _names(place):
         if not key.startswith("com.docker.network."):
-            place.refuse(f"`{key}` is no option of Docker's own networks.", "Leave it out.")
+            place.refuse(f"`{key}` is not an option of Docker's own networks.", "Leave it out.")
 
 
 def capability(place: Place) -> None:
@@ -126,7 +126,7 @@ def capability(place: Place) -> None:
     name = place.text().upper().removeprefix("CAP_")
     if name not in CAPABILITIES:
         place.refuse(
-            f"The capability `{name}` goes beyond what containers have.",
+            f"The capability `{name}` gives more than Docker's default.",
             "Leave it out: nothing in this lab needs it.",
         )
 
@@ -135,7 +135,7 @@ def security_option(place: Place) -> None:
     """Only `no-new-privileges`, which takes rights away."""
     if not re.fullmatch(r"no-new-privileges([:=](true|false))?", place.text()):
         place.refuse(
-            f"`{place.text()}` loosens what keeps containers apart.",
+            f"`{place.text()}` weakens the isolation of containers.",
             "Leave it out: only `no-new-privileges:true` is taken.",
         )
 
@@ -144,7 +144,7 @@ def log_driver(place: Place) -> None:
     """Only logs that stay with the engine, where they can be read."""
     if place.text() not in ("", "json-file", "local", "none"):
         place.refuse(
-            f"The logging driver `{place.text()}` sends what the service says elsewhere.",
+            f"The logging driver `{place.text()}` sends the service's log to another place.",
             "Leave `driver:` out, or use json-file or local.",
         )
 
@@ -165,7 +165,7 @@ def labels(place: Place) -> None:
         if key.lower().startswith(RESERVED):
             place.refuse(
                 f"The label `{key}` is Docker's or the grader's own.",
-                "Choose a name that begins otherwise.",
+                "Choose a name with another beginning.",
             )
 
 
@@ -186,7 +186,7 @@ def addresses(place: Place) -> None:
             for part in (said, *re.split(r"[=:]", said, maxsplit=1)[1:]):
                 if _link_local(part.strip("[] ")):
                     place.refuse(
-                        f"`{said}` is an address at which clouds tell machines their secrets.",
+                        f"`{said}` is an address where clouds give machines their secrets.",
                         "Leave it out: services find each other by their names.",
                     )
 
@@ -209,13 +209,11 @@ def replicas(place: Place) -> None:
     if number is not None and number > MAX_REPLICAS:
         place.refuse(
             f"{said} replicas are more than this lab's nodes can run.",
-            "The worksheet says how many there should be.",
+            "The worksheet gives the number.",
         )
     # Compose 2.26 breaks at one, with the stack of a Go program.
     if number is not None and number < 0:
-        place.refuse(
-            f"{said} replicas are fewer than none.", "The worksheet says how many there should be."
-        )
+        place.refuse(f"{said} replicas must be 0 or more.", "The worksheet gives the number.")
 
 
 def count(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What a submitted stack file says, read before any docker command sees it.
+"""Reads a submitted stack file before any docker command sees it.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ def read(folder: Path, file_name: str, name: str) -> StackFile:
         raise Refused(
             f"There is no file `{file_name}`.",
             where=f"{name}/",
-            remedy=f"Write your stack into {name}/{file_name}; its name must be exactly that.",
+            remedy=f"Write your stack into {name}/{file_name}; with exactly this name.",
         )
     file = YamlFile.read(folder / file_name, f"{name}/{file_name}")
     data = file.data
@@ -77,14 +77,14 @@ def read(folder: Path, file_name: str, name: str) -> StackFile:
         raise Refused(
             "The file has no services.",
             where=file.where("services") if isinstance(data, dict) else file.name,
-            remedy="Below `services:` stand the services' names, each followed by `:`, indented.",
+            remedy="Write the services' names below `services:`, indented, each followed by `:`.",
         )
     setting = Setting(folder, None, elsewhere=model.ELSEWHERE)
     if len(data["services"]) > MAX_SERVICES:
         raise Refused(
             f"There are more than {MAX_SERVICES} services.",
             where=file.where("services"),
-            remedy="Leave out what the worksheet does not ask for.",
+            remedy="Remove services that the worksheet does not ask for.",
         )
     check_services(file)
     check(Place(file, setting, (), data), model_stack.MODEL)
@@ -116,7 +116,7 @@ def _service(file: YamlFile, name: str, body: dict[str, Any]) -> StackService:
         raise Refused(
             f"The service `{name}` has no image.",
             where=file.where("services", name, "image"),
-            remedy="Say `image: NAME:TAG`.",
+            remedy="Write `image: NAME:TAG`.",
         )
     return StackService(name, fill_in(image, ENVIRONMENT), _filled(body), file)
 

@@ -1,4 +1,4 @@
-"""YAML and JSON of strangers: read safely, with line numbers, and with errors that help.
+"""Reads untrusted YAML and JSON safely, with line numbers and helpful errors.
 
     >>> text = YamlFile.parse("services:\\n  web:\\n    image: redis:7", "counter/compose.yaml")
     >>> text.data["services"]["web"]["image"], text.line("services", "web", "image")

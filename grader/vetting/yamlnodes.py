@@ -32,7 +32,7 @@ def refuse_double_keys(root: yaml.Node, name: str) -> None:
             raise Refused(
                 f"A tag like `!!{node.tag.rpartition(':')[2]}` is not used here.",
                 where=f"{name}, line {node.start_mark.line + 1}",
-                remedy="Remove the tag, and write the value as a plain text.",
+                remedy="Remove the tag, and write the value as plain text.",
             )
         if isinstance(node, yaml.MappingNode):
             first: dict[str, int] = {}
@@ -63,7 +63,7 @@ def _refuse_late_merge(node: yaml.MappingNode, first: dict[str, int], name: str)
         for key, _ in source.value if isinstance(source, yaml.MappingNode) else ():
             if first.get(str(key.value), first[MERGE]) < first[MERGE]:
                 raise Refused(
-                    f"`<<` comes after the key `{key.value}`, which it brings as well.",
+                    f"`<<` comes after the key `{key.value}`, which it also sets.",
                     where=f"{name}, line {first[MERGE]}",
                     remedy="Write the line `<<: …` before the mapping's other keys.",
                 )
@@ -83,7 +83,7 @@ def refuse_endless(root: yaml.Node, name: str) -> None:
                 raise Refused(
                     "A `&name` contains itself.",
                     where=f"{name}, line {node.start_mark.line + 1}",
-                    remedy="Write the values out instead of `*name`.",
+                    remedy="Write the values instead of `*name`.",
                 )
             if depth + height > MAX_DEPTH:
                 raise too_deep(name)
@@ -102,7 +102,7 @@ def refuse_endless(root: yaml.Node, name: str) -> None:
             raise Refused(
                 "Its `*aliases` repeat too much.",
                 where=f"{name}, line {node.start_mark.line + 1}",
-                remedy=f"Keep the file below {MAX_NODES} values, aliases written out.",
+                remedy=f"Keep the file below {MAX_NODES} values, including those from aliases.",
             )
         known[id(node)] = (size, height, length)
         return size, height, length

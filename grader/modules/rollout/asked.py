@@ -1,4 +1,4 @@
-"""What a service asks of its own updates, and whether it got it: no lab's expectations in it.
+"""The update settings of a service, and whether an update kept them; without a lab.
 
     trace = with_proofs(recorder.trace)
 

@@ -1,4 +1,4 @@
-"""Promises about an update, and what a trace says of each: kept, broken, or not to be told.
+"""Promises about an update, judged by a trace: kept, broken, or undecided.
 
 Each is a pure function over a trace. The rule is the same for all: a promise is broken only if
 what was seen cannot have been otherwise, and kept only if the looks were close enough to have
@@ -32,7 +32,7 @@ MISSED = 5
 WAYS = {
     "automatic": "The swarm rolled back by itself",
     "manual": "It was rolled back by hand (docker service rollback)",
-    "set again": "The old image was set again: that is an update, not a rollback",
+    "set again": "The old image was set again: this is an update, not a rollback",
     "none": "It was not rolled back",
 }
 
@@ -92,7 +92,7 @@ def delay_kept(trace: Trace, seconds: float, version: str | None = None) -> Proo
         for one, end in zip(later, done, strict=False)
     ]
     if not pauses:
-        told = f"All {len(found)} slots were one batch: there was no pause to be seen."
+        told = f"All {len(found)} slots were one batch, so there was no pause."
         return Proof("delay", None, promise, told)
     one, end, pause = min(pauses, key=lambda each: each[2].by)
     if pause.by < seconds:
@@ -100,7 +100,7 @@ def delay_kept(trace: Trace, seconds: float, version: str | None = None) -> Proo
         return Proof("delay", False, promise, told, end.after, one.begun)
     widest = max(pause.width for _, _, pause in pauses)
     if widest > seconds:
-        told = f"The looks were up to {_s(widest)} apart: too far to tell."
+        told = f"Observations were up to {_s(widest)} apart: too far to tell."
         return Proof("delay", None, promise, told, end.after, one.begun)
     return Proof("delay", True, promise, f"The shortest pause was {_between(pause)}.")
 
@@ -127,16 +127,16 @@ def order_kept(trace: Trace, order: str, version: str | None = None) -> Proof:
         if (ended.by <= done.after) if first else (started.by <= ended.after):
             what = "the old task was stopped before the new one ran"
             if not first:
-                what = "the new task was started while the old one was still wanted"
+                what = "the new task was started before the old one was told to stop"
             at, until = sorted((min(ended.by, trace.seconds), done.by))
             return Proof("order", False, promise, f"In slot {one.row} {what}.", at, until)
         shown += (started.by <= ended.after) if first else (ended.by <= started.after)
     if not found:
         return Proof("order", None, promise, _nothing(version))
     if not shown:
-        told = "All of it lay between the same two looks in every slot: too close to tell."
+        told = "In every slot both happened between the same two observations: too close to tell."
         return Proof("order", None, promise, told)
-    told = f"Seen so in {shown} of {len(found)} slots, and in none the other way."
+    told = f"Seen in {shown} of {len(found)} slots, and in no slot the other way round."
     return Proof("order", True, promise, told)
 
 
@@ -156,7 +156,7 @@ def never_below(trace: Trace, least: int) -> Proof:
     if unsure and unsure.end - unsure.begin > BLIND:
         return _blind("available", promise, unsure, least)
     fewest = max(least, min((span.least for span in spans), default=0))
-    told = f"Never fewer than {fewest} were seen."
+    told = f"There were never fewer than {fewest}."
     return Proof("available", True, promise, told + _sharpness(unsure), level=least)
 
 
@@ -185,7 +185,7 @@ def no_failed_request(trace: Trace) -> Proof:
     pause, at, node = max(_pauses(trace))
     meant = max(requests.every for requests in trace.requests)
     if pause > max(BLIND, MISSED * meant):
-        told = f"For {_s(pause)} no request was sent at {node}: too long to tell."
+        told = f"For {_s(pause)} no request was sent to {node}: too long to tell."
         return Proof("requests", None, promise, told, at, at + pause)
     told = f"{total:,} requests at {len(trace.requests)} nodes, none failed;"
     return Proof("requests", True, promise, f"{told} the longest pause was {_s(pause)}.")
@@ -193,7 +193,7 @@ def no_failed_request(trace: Trace) -> Proof:
 
 def rolled_back_by_itself(trace: Trace) -> Proof:
     """The update failed, and the swarm put the old version back without being told to."""
-    promise = "The swarm itself goes back to the version before."
+    promise = "The swarm itself goes back to the previous version."
     way = way_back(trace)
     last = trace.statuses[-1] if trace.statuses else None
     told = WAYS[way]
@@ -218,7 +218,7 @@ def rescheduled_within(trace: Trace, node: str, seconds: float, since: float) ->
         and ((down := task.down()) is None or down.after >= since)
     }
     if not held:
-        told = f"Nothing ran on {node}: there was nothing to be moved."
+        told = f"Nothing ran on {node}, so nothing had to move."
         return Proof("failover", None, promise, told, since)
     again: dict[str, Window] = {}
     for task in trace.tasks:
@@ -230,13 +230,13 @@ def rescheduled_within(trace: Trace, node: str, seconds: float, since: float) ->
     if late:
         seen = min(limit, trace.seconds)
         if seen < limit and any(row not in again for row in late):
-            told = f"The recording ended {_s(limit - seen)} before the time was over."
+            told = f"The recording ended {_s(limit - seen)} too early."
             return Proof("failover", None, promise, told, since, seen)
         told = f"{_list(late)} did not run elsewhere within {_s(seconds)}."
         return Proof("failover", False, promise, told.capitalize(), since, limit)
     last = max(again.values(), key=lambda window: window.by)
     if last.by > limit:
-        told = f"The looks were {_s(last.width)} apart just then: too far to tell."
+        told = f"The looks were {_s(last.width)} apart at that moment: too far to tell."
         return Proof("failover", None, promise, told, since, last.by)
     told = f"{_list(sorted(held))} ran elsewhere after {_s(last.by - since)}."
     return Proof("failover", True, promise, told.capitalize(), since, last.by)
@@ -266,7 +266,7 @@ def _longest(spans: list[Span], wanted: Callable[[Span], bool]) -> Span | None:
 
 
 def _blind(name: str, promise: str, span: Span, level: int) -> Proof:
-    told = f"For {_s(span.end - span.begin)} the looks were too far apart to tell."
+    told = f"For {_s(span.end - span.begin)} the observations were too far apart to tell."
     return Proof(name, None, promise, told, span.begin, span.end, level)
 
 
@@ -274,7 +274,7 @@ def _sharpness(unsure: Span | None) -> str:
     """What a proof of counts leaves open."""
     if unsure is None:
         return ""
-    return f" (Moments shorter than {_s(unsure.end - unsure.begin)} could not be told.)"
+    return f" (Moments shorter than {_s(unsure.end - unsure.begin)} are too short to judge.)"
 
 
 def _unsure(trace: Trace) -> float:

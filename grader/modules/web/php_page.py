@@ -1,4 +1,4 @@
-"""The student's page: asking for it, telling it from others, proving what it came through."""
+"""The student's page: requests it, recognises it, and proves which programs served it."""
 
 from __future__ import annotations
 
@@ -90,10 +90,11 @@ class Page:
         if answer is None:
             self._must_be_reachable(at or port)
             fail(
-                f"No one answers on port {port}.",
+                f"Nothing answers on port {port}.",
                 expected=expected,
                 actual="no answer",
-                hint="Does the server block say 'listen' with this port, and does nginx run?",
+                hint="Check that the server block has 'listen' with this port, and that nginx "
+                "runs.",
                 log=log or None,
             )
         text = answer.text
@@ -141,15 +142,15 @@ def must_be_executed(page: Page, inside: Inside, port: int) -> None:
             "The page's PHP source is sent instead of being run.",
             expected=expected,
             actual=answer.text[:300],
-            hint=r"nginx must hand .php files to PHP-FPM: location ~ \.php$ { … fastcgi_pass … }",
+            hint=r"nginx must pass .php files to PHP-FPM: location ~ \.php$ { … fastcgi_pass … }",
         )
     if not page.computed(answer, n):
         shown = re.search(r"result:\s*\S+", words(answer.text)) if answer else None
         fail(
-            "The page does not compute what it should.",
+            "The page shows a wrong result.",
             expected=expected,
             actual=shown[0] if shown else (words(answer.text)[:300] if answer else "no answer"),
-            hint="The line 'result: …' of the given site/index.php has to stay as it is.",
+            hint="The line 'result: …' of the given site/index.php must not be changed.",
         )
     if isinstance(inside, OwnMachine) and inside.only_looked_at:
         _must_seem_to_be_executed(inside, port)
@@ -163,9 +164,9 @@ def must_be_executed(page: Page, inside: Inside, port: int) -> None:
             fail(
                 f"The page does not come through {what}: it still answers while {what} is held"
                 " still.",
-                expected=f"nginx asks PHP-FPM for the page; no answer without {what}",
+                expected=f"nginx asks PHP-FPM for the page; without {what} there is no answer",
                 actual=running_programs(inside),
-                hint="Look which program listens on the port, and where fastcgi_pass leads.",
+                hint="Check which program listens on the port, and where fastcgi_pass leads.",
             )
     if not page.wait(lambda: page.computed(page.ask(port, n), n), 20):
         raise EngineFault("The page did not come back after its processes were held still.")
@@ -191,7 +192,7 @@ def _does_not_run(inside: Inside, program: str, what: str) -> NoReturn:
         f"The page is computed, but {what} does not run.",
         expected=f"a process {program}",
         actual=running_programs(inside),
-        hint=f"PHP's built-in server (php -S) is for trying things out; here {what} has its part.",
+        hint=f"Do not use PHP's built-in server (php -S) here: {what} must serve the page.",
     )
 
 
@@ -208,31 +209,31 @@ def _other_page(answer: Answer) -> tuple[str, str]:
     if "Welcome to nginx" in text or "Apache2 Debian Default Page" in text:
         return (
             "It is the server's own welcome page.",
-            "Switch your site on (a link in /etc/nginx/sites-enabled) and the default one off;"
-            " copy site/ to the folder that root names.",
+            "Enable your site (a link in /etc/nginx/sites-enabled), disable the default one, and "
+            "copy site/ to the folder that root names.",
         )
     if answer.status in (502, 504):
         return (
             f"nginx answers {answer.status}: it does not reach PHP-FPM.",
-            "Does PHP-FPM run, and does fastcgi_pass name the socket or port it listens on?"
-            " ls /run/php/ shows the socket.",
+            "Check that PHP-FPM runs and that fastcgi_pass names the socket or port that it "
+            "listens on. ls /run/php/ shows the socket.",
         )
     if answer.status == 403:
         return (
-            "nginx answers 403: it may not show this folder.",
-            "Say 'index index.php;' in the server block, copy site/ to the folder that root"
+            "nginx answers 403: it has no permission to show this folder.",
+            "Write 'index index.php;' in the server block, copy site/ to the folder that root"
             " names, and let www-data read it.",
         )
     if answer.status == 404 or "File not found." in text:
         return (
             "The server finds no page there.",
-            "Is site/index.php copied to the folder that root names, and does PHP-FPM get the"
-            " right SCRIPT_FILENAME (include snippets/fastcgi-php.conf;)?",
+            "Check that site/index.php is copied to the folder that root names, and that PHP-FPM "
+            "gets the right SCRIPT_FILENAME (include snippets/fastcgi-php.conf;).",
         )
     if answer.status >= 300:
         return (
             f"The server{f' {server}' if server else ''} answers with status {answer.status}.",
-            "Its error log says why: /var/log/nginx/error.log",
+            "Its error log shows why: /var/log/nginx/error.log",
         )
     return (
         "It is not your page.",

@@ -1,4 +1,4 @@
-"""What a container with a page has to do, whatever lab asks for it: answer, be well, end.
+"""What a container with a page must do in any lab: answer, be healthy, stop.
 
 Each function ends the check where it is not so, with the likely cause.
 """
@@ -37,7 +37,9 @@ def must_start(
             known.reason if known else "A container of the image cannot be started.",
             expected="a container that runs",
             actual=error.reason,
-            hint=known.hint if known else "docker run says the same: try it, and look at CMD.",
+            hint=known.hint
+            if known
+            else "Run docker run yourself to see the error, and check CMD.",
         )
 
 
@@ -50,8 +52,8 @@ def must_serve(container: Running, image: Image, page: Page, explainer: Explaine
     if not state.running:
         known = explainer.explain(log)
         fail(
-            known.reason if known else "The container ended by itself.",
-            expected="a container that goes on running",
+            known.reason if known else "The container stopped by itself.",
+            expected="a container that keeps running",
             actual=f"exit code {state.exit_code}; started with: {' '.join(image.command)}",
             hint=known.hint
             if known
@@ -63,11 +65,11 @@ def must_serve(container: Running, image: Image, page: Page, explainer: Explaine
     heard = [s.port for s in container.listening() if s.from_outside]
     if answer is None and heard and port not in heard:
         fail(
-            f"Inside the container no one listens on port {port}.",
+            f"Inside the container nothing listens on port {port}.",
             expected=f"port {port}",
             actual=f"ports with a listener: {', '.join(map(str, heard))}",
-            hint=f"listen {port}; in the image's nginx configuration. A port of the host comes in"
-            f" when the container is run: --publish PORT:{port}",
+            hint=f"listen {port}; in the image's nginx configuration. The port of the host is set "
+            f"when the container is run: --publish PORT:{port}",
             log=log,
         )
     page.must_be_mine(answer, port, at=container.published, log=log)
@@ -81,7 +83,7 @@ def must_become_healthy(container: Running, image: Image, page: Page, explainer:
             "The image has no HEALTHCHECK.",
             expected="HEALTHCHECK CMD …",
             actual="none",
-            hint=f"Ask for the page: HEALTHCHECK CMD curl -fsS {where}/ || exit 1"
+            hint=f"Request the page: HEALTHCHECK CMD curl -fsS {where}/ || exit 1"
             " (and install curl in the image).",
         )
     most_probes = (image.healthcheck.get("Retries") or 3) + 5
@@ -100,8 +102,8 @@ def must_become_healthy(container: Running, image: Image, page: Page, explainer:
             actual=f"{container.now().health}; exit code {probe.get('ExitCode')}: {said[-300:]}",
             hint=known.reason + " " + known.hint
             if known
-            else f"It runs inside the container, where the page is {where}/: try it with docker"
-            " exec.",
+            else f"It runs inside the container, and the page is {where}/ there: test the command "
+            f"with docker exec.",
             log=said,
         )
 
@@ -110,7 +112,7 @@ def must_stop(container: Running) -> None:
     """`docker stop` ends it without a kill."""
     before = running_programs(container)
     if not container.now().running:
-        fail("The container has ended by itself before it was stopped.", log=container.log())
+        fail("The container stopped by itself before docker stop.", log=container.log())
     stopped = container.stop(STOPS_WITHIN)
     if stopped.killed:
         fail(

@@ -23,21 +23,21 @@ explain = Explainer(
             "runs unattended",
             "install -y",
         ),
-        ("E: Unable to locate package ngnix", "knows no package ngnix.", "update"),
+        ("E: Unable to locate package ngnix", "does not find a package ngnix.", "update"),
         ("provision.sh: line 9: systemctl: command not found", "no systemd", "service NAME"),
         ("provision.sh: line 3: sudo: command not found", "uses sudo", "leave sudo out"),
         ("php-fpm: unrecognized service", "no service named php-fpm", "/etc/init.d"),
-        ("mkdir: cannot create directory ‘/var/www/x’: File exists", "/var/www/x is there", "-p"),
-        ("ln: failed to create symbolic link '/a': File exists", "/a is there", "ln -sf"),
-        ("cp: cannot stat 'page/.': No such file or directory", "cp finds no page/.", "site/"),
+        ("mkdir: cannot create directory ‘/var/www/x’: File exists", "/var/www/x exists", "-p"),
+        ("ln: failed to create symbolic link '/a': File exists", "/a exists", "ln -sf"),
+        ("cp: cannot stat 'page/.': No such file or directory", "cp does not find page/.", "site/"),
         (
             "cat: /etc/nginx/none.conf: No such file or directory",
-            "cat finds no /etc/nginx/none.conf.",
+            "cat does not find /etc/nginx/none.conf.",
             "webserver/",
         ),
         (
             "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)",
-            "cannot have port 80",
+            "cannot use port 80",
             "once",
         ),
         (
@@ -57,11 +57,15 @@ explain = Explainer(
         ),
         (
             "provision.sh: line 4: unexpected EOF while looking for matching `\"'",
-            "never closed",
+            "is not closed",
             "bash -n",
         ),
         ("provision.sh: line 4: ngninx: command not found", "command ngninx is not", "spelling"),
-        ("/bin/sh: 1: curl: not found", "command curl is not there", "installed first"),
+        (
+            "/bin/sh: 1: curl: not found",
+            "command curl is not installed",
+            "install the program first",
+        ),
         (
             "Dockerfile:3\nERROR: failed to solve: dockerfile parse error on line 3: unknown"
             " instruction: apt-get (did you mean ARG?)",
@@ -71,19 +75,19 @@ explain = Explainer(
         (
             "ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of"
             ' ref abc::def: "/sites": not found',
-            "COPY finds no sites in the folder",
+            "COPY does not find sites in the folder",
             "webserver/",
         ),
         ("exec /start.sh: no such file or directory", "/start.sh cannot be started", "CRLF"),
         (
             'exec: "/start.sh": permission denied: unknown',
-            "/start.sh may not be run",
+            "permission to run or read /start.sh",
             "chmod +x",
         ),
         ("exec /start.sh: exec format error", "no first line (#!…)", "#!/bin/bash"),
         (
             "curl: (6) Could not resolve host: packages.test",
-            "from packages.test, which cannot be reached",
+            "from packages.test, which a sandbox cannot reach",
             "Debian's own packages",
         ),
         ("write /x: no space left on device", "The disk is full.", "less"),

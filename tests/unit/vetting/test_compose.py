@@ -336,7 +336,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_an_image_with_a_strange_character_is_refused(tmp_path: Path, image: str) -> None:
     text = f"services: {{web: {{image: '{image}'}}}}\n"
     (tmp_path / "compose.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(Refused, match="no image's name has"):
+    with pytest.raises(Refused, match="not allowed in image names"):
         read(tmp_path, "counter")
 
 
@@ -353,7 +353,7 @@ def test_a_strange_character_out_of_a_variable_is_refused_once_it_is_filled_in(
     (tmp_path / "compose.yaml").write_text("services: {web: {image: $I}}\n", encoding="utf-8")
     (tmp_path / ".env").write_text('I="redis:7\u00a0"\n', encoding="utf-8")
     answer = '{"services": {"web": {"image": "redis:7\\u00a0"}}}'
-    with pytest.raises(Refused, match="no image's name has"):
+    with pytest.raises(Refused, match="not allowed in image names"):
         resolved.compose(answer, read(tmp_path, "counter"), "/drydock/counter")
 
 

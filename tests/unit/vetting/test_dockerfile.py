@@ -109,8 +109,8 @@ def test_images_are_all_that_come_in_each_once() -> None:
     ("text", "hint"),
     [
         ("FROM debian:12@sha256:00", "Write it without the digest: debian:12"),
-        ("FROM nginx:9", "This lab has it as: nginx:1.22."),
-        ("FROM ubuntu", "This lab has images of: debian, nginx, php."),
+        ("FROM nginx:9", "Use one of: nginx:1.22."),
+        ("FROM ubuntu", "Use one of these images: debian, nginx, php."),
     ],
 )
 def test_the_hint_names_what_to_take_instead(text: str, hint: str) -> None:

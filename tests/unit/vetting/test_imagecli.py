@@ -55,11 +55,11 @@ def test_what_the_exercise_is_about_is_run(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("docker run -d -v /srv:/var/lib/registry registry:2", "hands a folder of the machine"),
-        ("docker run -d -v ./data:/var/lib/registry registry:2", "hands a folder of the machine"),
-        ("docker run -d -v ~/data:/data registry:2", "hands a folder of the machine"),
+        ("docker run -d -v /srv:/var/lib/registry registry:2", "gives the container a folder"),
+        ("docker run -d -v ./data:/var/lib/registry registry:2", "gives the container a folder"),
+        ("docker run -d -v ~/data:/data registry:2", "gives the container a folder"),
         ("docker run -d --mount type=bind,src=/,dst=/x registry:2", "more than a named volume"),
-        ("docker run -d --mount src=/srv,dst=/x registry:2", "hands a folder of the machine"),
+        ("docker run -d --mount src=/srv,dst=/x registry:2", "gives the container a folder"),
         ("docker run -d --mount src=a,dst=/x,volume-opt=o=bind registry:2", "more than a named"),
         ("docker volume create --driver nfs data", "no volume driver"),
         ("docker volume create --opt device=/ data", "takes no --opt"),
