@@ -38,7 +38,7 @@ module Drydock
       when "1" then true
       when "0" then false
       when nil, "" then !kvm?(kvm, env)
-      else raise Trouble, "DRYDOCK_EMULATE=#{env['DRYDOCK_EMULATE']} is not known. Say 1 or 0, or leave it out."
+      else raise Trouble, "DRYDOCK_EMULATE=#{env['DRYDOCK_EMULATE']} is not known. Use 1 or 0, or leave it out."
       end
     end
 

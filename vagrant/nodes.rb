@@ -27,7 +27,7 @@ module Drydock
       found = nodes.map { |name, own| node(path, name, own, tree, env, arm64) }
       unique(path, found)
       unless found.any? { |each| each.name == MANAGER }
-        wrong(path, "There is no node called #{MANAGER}.", "The swarm is made on it: name one so.")
+        wrong(path, "There is no node called #{MANAGER}.", "The swarm is created on it: give one node this name.")
       end
       found
     end
@@ -38,11 +38,11 @@ module Drydock
       duplicates(path, document.root) if document
       YAML.safe_load(text)
     rescue Errno::ENOENT
-      wrong(path, "The file is missing.", "`git checkout vagrant/nodes.yaml` brings it back.")
+      wrong(path, "The file is missing.", "`git checkout vagrant/nodes.yaml` restores it.")
     rescue SystemCallError => error
-      wrong(path, "The file cannot be read: #{error.message}.", "Look at its permissions.")
+      wrong(path, "The file cannot be read: #{error.message}.", "Check its permissions.")
     rescue Psych::Exception => error
-      wrong(path, "This is no valid YAML: #{error.message}.", "Fix that line.")
+      wrong(path, "This is not valid YAML: #{error.message}.", "Fix that line.")
     end
 
     # YAML readers keep the last of two equal keys in silence; a copied worker would just be gone.
@@ -57,7 +57,7 @@ module Drydock
 
     def node(path, name, own, common, env, arm64)
       unless name.is_a?(String) && name.match?(/\A[a-z][a-z0-9-]{0,30}\z/)
-        wrong(path, "`#{name}` is no name for a node.", "Small letters, digits and - only.")
+        wrong(path, "`#{name}` is not a valid node name.", "Use only lower-case letters, digits and -.")
       end
       table(path, "`#{name}`", own)
       known(path, "`#{name}`", own, OWN)
@@ -103,11 +103,11 @@ module Drydock
         version = own.fetch("box_version", common["#{prefix}_version"])
       end
       unless box.is_a?(String) && filled(box)
-        wrong(path, "`#{name}` has no box.", "Say `#{prefix}: NAME` at the top of the file.")
+        wrong(path, "`#{name}` has no box.", "Write `#{prefix}: NAME` at the top of the file.")
       end
       # 12.10 without quotation marks is the number 12.1 to YAML: another version.
       unless version.nil? || version.is_a?(String)
-        wrong(path, "The box version #{version} is a number.", "Put it into quotation marks.")
+        wrong(path, "The box version #{version} is a number.", "Put it in quotes.")
       end
       [box, filled(version)]
     end
@@ -126,14 +126,14 @@ module Drydock
     def table(path, where, value)
       return if value.is_a?(Hash) && !value.empty?
 
-      wrong(path, "#{where} has no `name: value` lines.", "Compare it with the file as it came.")
+      wrong(path, "#{where} has no `name: value` lines.", "Compare it with the original file.")
     end
 
     def known(path, where, table, keys)
       stranger = (table.keys - keys).first
       return if stranger.nil?
 
-      wrong(path, "`#{stranger}` in #{where} is not known.", "Known are: #{keys.join(', ')}.")
+      wrong(path, "`#{stranger}` in #{where} is not known.", "Known keys: #{keys.join(', ')}.")
     end
 
     def filled(value)

@@ -72,7 +72,7 @@ module Drydock
         if gone || passed > PATIENCE
           raise Drydock.vagrant_error(
             "#{@machine.name} cannot join: #{Nodes::MANAGER} #{gone ? 'is not running' : problem}.\n" \
-            "Say `SWARM=1 vagrant up #{Nodes::MANAGER}`, then " \
+            "Run `SWARM=1 vagrant up #{Nodes::MANAGER}`, then " \
             "`SWARM=1 vagrant provision #{@machine.name} --provision-with swarm`."
           )
         end

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the kit, what it would cost, and what fixes it."""
+"""Examines what this machine has and lacks for the kit, what it costs, and how to fix it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except (DockerException, RequestException, KitError, OSError) as error:
-        return Finding(name, "warning", f"cannot be told: {error}")
+        return Finding(name, "warning", f"unknown: {error}")
 
 
 def _engine(url: str | None) -> tuple[Engine | None, Finding]:
@@ -69,7 +69,7 @@ def _engine(url: str | None) -> tuple[Engine | None, Finding]:
             "context": "from the current context",
             "embedded": "the kit's own",
         }[engine.origin]
-        kinds = {"userns": "users remapped", "container": "ordinary docker-in-docker"}
+        kinds = {"userns": "users remapped", "container": "ordinary Docker-in-Docker"}
         found = f"{engine.version} at {engine.url} ({how}; {kinds[engine.isolation]})"
         return engine, Finding(name, "ok", found)
     start = "python -m grader engine start"
@@ -79,7 +79,8 @@ def _engine(url: str | None) -> tuple[Engine | None, Finding]:
         return None, Finding(
             name, "ok", "none; the kit starts its own when it needs one", cost, start
         )
-    return None, Finding(name, "missing", "none, and none can be started", "", engine_state.REMEDY)
+    said = "none, and the kit cannot start one"
+    return None, Finding(name, "missing", said, "", engine_state.REMEDY)
 
 
 def _versions(engine: Engine) -> Finding:
@@ -101,11 +102,11 @@ def _versions(engine: Engine) -> Finding:
     ]
     if not open_to:
         return Finding("Engine's versions", "ok", found)
-    found += ". By these numbers alone it would be open to\n" + "\n".join(open_to)
+    found += ". By these version numbers it could be affected by\n" + "\n".join(open_to)
     remedy = "Update Docker."
     if any(advisories.patched_by_distribution(version) for version in versions.values()):
         remedy = (
-            "Distributions fix old numbers: see `apt changelog runc docker.io`; "
+            "Distributions fix old versions: see `apt changelog runc docker.io`; "
             "`apt-get upgrade` gets the fixes."
         )
     return Finding("Engine's versions", "warning", found, remedy=remedy)
@@ -119,17 +120,17 @@ def _user_namespaces(engine: Engine | None) -> Finding:
         return Finding(
             name,
             "warning" if weak else "missing",
-            "the kernel has none or allows none",
+            "the kernel does not have them or does not allow them",
             remedy="sudo sysctl user.max_user_namespaces=100000",
         )
     if engine is not None and engine.isolation == "container":
         return Finding(
             name,
             "warning",
-            "there are, but this engine does not remap users: root in a sandbox is root here",
+            "yes, but this engine does not remap users: root in a sandbox is root here",
             remedy="Grade submissions of others with --engine embedded.",
         )
-    return Finding(name, "ok", "there are")
+    return Finding(name, "ok", "yes")
 
 
 def _cgroups() -> Finding:
@@ -145,8 +146,8 @@ def _cgroups() -> Finding:
         return Finding(
             "Control groups",
             "warning",
-            f"{version} without {', '.join(lacking)}: these limits of sandboxes do not hold",
-            remedy="On some machines memory is switched on by cgroup_enable=memory at boot.",
+            f"{version} without {', '.join(lacking)}: these limits do not apply to sandboxes",
+            remedy="On some machines the boot option cgroup_enable=memory switches memory on.",
         )
     return Finding("Control groups", "ok", f"{version} with memory, pids and cpu")
 
@@ -154,16 +155,16 @@ def _cgroups() -> Finding:
 def _ip_vs() -> Finding:
     name = "ip_vs (routing mesh)"
     if Path("/proc/net/ip_vs").exists() or Path("/sys/module/ip_vs").exists():
-        return Finding(name, "ok", "the kernel has it")
+        return Finding(name, "ok", "in the kernel")
     if any(Path("/lib/modules").glob("*/kernel/net/netfilter/ipvs/ip_vs.ko*")):
         remedy = "sudo modprobe ip_vs"
         return Finding(name, "optional", "not loaded; engines load it when they may", "", remedy)
     return Finding(
         name,
         "optional",
-        "the kernel has none: ports published by a swarm's mesh do not answer in sandboxes, and "
-        "what cannot be shown is left out of the points",
-        remedy="Real VMs show it: nox -s swarm -- up",
+        "not in the kernel: ports in a swarm's routing mesh do not answer in sandboxes; checks "
+        "that need them are not graded and their points are left out",
+        remedy="Virtual machines have it: nox -s swarm -- up",
     )
 
 
@@ -182,11 +183,11 @@ def _disk_limit(engine: Engine | None) -> Finding:
 def _confinement(confined: bool) -> Finding:
     name = "Process of checks"
     if confined:
-        return Finding(name, "ok", "shut in: limits, a user of its own, no files or network")
-    found = "has limits, and otherwise the rights of the user who grades"
+        return Finding(name, "ok", "isolated: limits, its own user, no files, no network")
+    found = "limited, but with the rights of the user who grades"
     if not sys.platform.startswith("linux"):
         return Finding(name, "optional", found, remedy="Grade a class on Linux, as root.")
-    remedy = "Grade a class as root: only root can shut it in."
+    remedy = "Grade a class as root: only root can isolate it."
     return Finding(name, "optional", found, remedy=remedy)
 
 
@@ -199,20 +200,20 @@ def _space() -> Finding:
         return Finding("Disk space", "ok", found)
     remedy = "Free some space, or set DRYDOCK_HOME to a folder on a larger disk."
     state: State = "warning" if free >= 2 else "missing"
-    return Finding("Disk space", state, found, f"{DISK_GIB} GiB are wanted", remedy)
+    return Finding("Disk space", state, found, f"{DISK_GIB} GiB are needed", remedy)
 
 
 def _memory() -> Finding:
     lines = [line.split() for line in _read("/proc/meminfo").splitlines()]
     sizes = {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1}
     if "MemAvailable" not in sizes:
-        return Finding("Memory", "ok", "the engine's own machine has it; not looked at")
+        return Finding("Memory", "ok", "on the engine's own machine; not checked")
     free = sizes["MemAvailable"] / 1024**2
     found = f"{free:.1f} GiB available"
     if free >= MEMORY_GIB:
         return Finding("Memory", "ok", found)
     state: State = "warning" if free >= 1 else "missing"
-    return Finding("Memory", state, found, f"{MEMORY_GIB} GiB are wanted", "Close something.")
+    return Finding("Memory", state, found, f"{MEMORY_GIB} GiB are needed", "Close other programs.")
 
 
 def _node_image(engine: Engine) -> Finding:
@@ -225,7 +226,7 @@ def _node_image(engine: Engine) -> Finding:
             size = client.images.get(node_image.tag()).attrs["Size"] / 1e6
         except ImageNotFound:
             return Finding(
-                "Node image", "ok", "not made yet; made when it is needed", "1 min, 550 MB"
+                "Node image", "ok", "not built yet; built when it is needed", "1 min, 550 MB"
             )
     return Finding("Node image", "ok", f"{node_image.tag()} ({size:.0f} MB)")
 
@@ -236,7 +237,7 @@ def _image_set(engine: Engine) -> Finding:
     found = images.find(engine)
     build = "python -m grader images build"
     if found is None:
-        lacking = "not made yet; made when it is needed"
+        lacking = "not built yet; built when it is needed"
         return Finding("Image set", "ok", lacking, "some minutes, 3 GB", build)
     what = f"version {found.version}, {len(found.images)} images, {found.protection}"
     return Finding("Image set", "ok", what)
@@ -248,11 +249,11 @@ def _mirror(engine: Engine) -> Finding:
 
     name = "Class mirror"
     if mirror.runs(engine):
-        return Finding(name, "ok", "runs; python -m grader engine mirror says more")
+        return Finding(name, "ok", "runs; for details: python -m grader engine mirror")
     try:
         names = origins.read().names
     except mirror.Unusable as reason:
-        lacking = f"none on this machine: {reason}"
+        lacking = f"not available on this machine: {reason}"
         return Finding(name, "optional", lacking, "sandboxes have an ordinary network then")
     return Finding(name, "ok", f"starts with the first sandbox; for {', '.join(names)}")
 

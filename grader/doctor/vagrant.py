@@ -48,7 +48,7 @@ def _version(path: str) -> str:
             env={**os.environ, "VAGRANT_CHECKPOINT_DISABLE": "1"},
         )
     except (OSError, subprocess.TimeoutExpired):
-        return "there, but does not answer"
+        return "installed, but does not answer"
     return done.stdout.strip() or "there"
 
 
@@ -75,7 +75,7 @@ def _kvm() -> Finding:
 
     name = "Hardware virtualisation"
     if not sys.platform.startswith("linux"):
-        return Finding(name, "ok", "the provider's own matter")
+        return Finding(name, "ok", "up to the provider")
     device = Path("/dev/kvm")
     if device.exists() and os.access(device, os.R_OK | os.W_OK):
         return Finding(name, "ok", "/dev/kvm can be opened")

@@ -1,4 +1,4 @@
-"""A client of a Docker engine whose answers have limits: the engine may be a stranger's.
+"""A client of an untrusted Docker engine: all answers have limits.
 
     docker = client(lambda: node_socket.by_path("/var/run/docker.sock", 60), timeout=60)
     with commands.within(30):
@@ -49,7 +49,7 @@ PART = 65536
 EXPLANATION = 2_000
 """Characters of an engine's error message."""
 EXEC_SECONDS = 300
-NOT_TO_THE_END = "The engine does not answer to the end in time."
+NOT_TO_THE_END = "The engine does not finish its answer in time."
 
 _streamed: ContextVar[bool] = ContextVar("streamed", default=False)
 

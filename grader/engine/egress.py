@@ -1,4 +1,4 @@
-"""What a node's network may reach: decided here and nowhere else.
+"""What a node's network can reach: decided only here.
 
 A sandbox's network has no way out but the class mirror (grader.engine.mirror), which has
 Debian and Python packages. A builder's and that of machines of one's own is an ordinary one.
@@ -51,7 +51,7 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
     should run and does not is an EngineFault: no one's network opens by accident.
     """
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
-        _say_once(f"Sandboxes have an ordinary network, since {SWITCH} says so.")
+        _say_once(f"Sandboxes have an ordinary network because {SWITCH} is set.")
         return open_network(engine, client, run)
     try:
         mirror.ensure(engine)

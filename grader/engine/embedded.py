@@ -28,7 +28,7 @@ def supported() -> str | None:
     if not sys.platform.startswith("linux"):
         return "The kit's own engine runs on Linux only."
     if packages.program("dockerd") is None and packages.program("apt-get") is None:
-        return "Docker is not installed, and there is no apt to install it with."
+        return "Docker is not installed, and there is no apt to install it."
     return None
 
 
@@ -42,8 +42,8 @@ def start(where: EnginePaths) -> None:
         raise NoEngine(problem, remedy=REMEDY)
     if not packages.may_be_root():
         raise NoEngine(
-            "No Docker engine answers, and starting the kit's own one needs root or a sudo "
-            "that asks for no password.",
+            "No Docker engine answers. To start the kit's own engine, you need root or a sudo "
+            "that needs no password.",
             remedy=REMEDY,
         )
     wanted = {"dockerd": "docker.io", "iptables": "iptables", "ip": "iproute2"}

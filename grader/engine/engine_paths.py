@@ -1,4 +1,4 @@
-"""Where the kit's own engine keeps its things."""
+"""The paths of the kit's own engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the kit's own engine runs, and what was started."""
+"""The state of the kit's own engine."""
 
 from __future__ import annotations
 

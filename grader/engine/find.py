@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 EMBEDDED = "embedded"
-"""As an engine option: the kit's own, whatever else there is."""
+"""As an engine option: the kit's own, even if there is another one."""
 
 
 def find(url: str | None = None) -> Engine | None:
@@ -90,7 +90,7 @@ def ensure(url: str | None = None) -> Engine:
         engine = own()
     if engine is None:
         raise NoEngine(
-            "The kit's own engine started and does not answer.", remedy=engine_state.REMEDY
+            "The kit's own engine started but does not answer.", remedy=engine_state.REMEDY
         )
     from grader.engine import reaper
 
@@ -118,5 +118,5 @@ def _start_embedded() -> None:
         raise EngineFault(
             "Another run of the kit has been starting the engine for ten minutes.",
             where=str(where.home / "engine.lock"),
-            remedy="End that run and try again.",
+            remedy="Stop that run and try again.",
         ) from None

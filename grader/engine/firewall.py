@@ -233,7 +233,7 @@ def _must(done: subprocess.CompletedProcess[str], told: str) -> None:
     if done.returncode != 0:
         raise EngineFault(
             f"The packet filter refuses `{told}`: {done.stderr.strip()}",
-            remedy="The kit's own engine needs iptables; another engine can be given by --engine.",
+            remedy="The kit's own engine needs iptables; use --engine for another engine.",
         )
 
 

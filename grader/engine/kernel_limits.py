@@ -1,4 +1,4 @@
-"""What the kernel counts for all nodes together, as if the host's root had used it.
+"""Kernel limits that all nodes share because the kernel charges the host's root.
 
 A user namespace's owner pays for what is used in it, and all nodes belong to the host's root:
 inotify instances (128 by default), pending signals, message queues. Open files and

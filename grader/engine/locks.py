@@ -1,4 +1,4 @@
-"""What only one process may do at a time, whoever else uses the kit on this machine."""
+"""Locks for work that only one process on this machine may do at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def alone(name: str, seconds: float, doing: str) -> Iterator[None]:
         raise EngineFault(
             f"Another run of the kit has been {doing} for {seconds / 60:.0f} minutes.",
             where=lock.lock_file,
-            remedy="End that run and try again.",
+            remedy="Stop that run and try again.",
         ) from None
     try:
         yield

@@ -292,6 +292,6 @@ def remedy_for(engine: Engine) -> str | None:
     if engine.isolation == "userns":
         return None
     return (
-        "This engine may not be able to host the kit's nodes. `--engine embedded` uses the "
-        "kit's own engine instead; `python -m grader doctor` says what this machine has."
+        "This engine may not be able to host the kit's nodes. Use --engine embedded for the kit's "
+        "own engine; `python -m grader doctor` shows what this machine has."
     )

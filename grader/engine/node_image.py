@@ -175,8 +175,8 @@ def _rootfs_from_registry(client: docker.DockerClient, recipe: dict[str, Any], d
             fault = error
     raise EngineFault(
         fault.what if fault else "No registry has Debian.",
-        remedy="Without a registry a machine with apt can make it: install mmdebstrap there, or "
-        "bring a bundle: python -m grader images load FILE",
+        remedy="Without a registry, a machine with apt can build it: install mmdebstrap there, or "
+        "load a bundle: python -m grader images load FILE",
     )
 
 

@@ -152,8 +152,9 @@ class Replaced(EngineFault):
 
 def replaced() -> Replaced:
     return Replaced(
-        "The node's engine socket was replaced: what lies in its place is not opened.",
-        remedy="Grade this submission again alone; if it is so again, look at what it runs.",
+        "Something replaced the socket of the node's engine; the kit does not open it.",
+        remedy="Grade this submission again alone; if it happens again, check what the submission "
+        "runs.",
     )
 
 

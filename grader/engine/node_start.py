@@ -137,7 +137,7 @@ def _give_rights(engine: Engine, host_config: Any) -> None:
     """What a container needs to be an engine: much less than --privileged.
 
     On an engine that remaps users these rights count inside the user namespace only.
-    Elsewhere it is the ordinary docker-in-docker, and root inside is root outside; its
+    Elsewhere it is the ordinary Docker-in-Docker, and root inside is root outside; its
     cgroup namespace makes the node's own part of the tree the root of what it sees.
     """
     host_config["CapAdd"] = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"]

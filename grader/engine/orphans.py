@@ -1,4 +1,4 @@
-"""Processes and loop devices of an engine that died: found by what is ours in them, ended by ID.
+"""Orphans: processes and loop devices of an engine that died; finds and ends them by ID.
 
 Linux only; everything is read from /proc.
 """

@@ -96,8 +96,8 @@ def apt_install(packages: Sequence[str], why: str) -> None:
     by_hand = f"sudo apt-get install --no-install-recommends {names}"
     if not can_install():
         raise NoEngine(
-            f"The package(s) {names} are needed {why}, and the kit may not install them here.",
-            remedy=f"Have an administrator run: {by_hand}",
+            f"The package(s) {names} are needed {why}, and the kit cannot install them here.",
+            remedy=f"Ask an administrator to run: {by_hand}",
         )
     with task(f"Installing {names} with apt ({why})") as detail:
         base = ["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get", "-q", "-y"]
@@ -108,7 +108,7 @@ def apt_install(packages: Sequence[str], why: str) -> None:
     if rc != 0:
         raise EngineFault(
             f"apt could not install {names}:\n" + "\n".join(lines[-8:]),
-            remedy=f"Try it by hand: {by_hand}",
+            remedy=f"Run it yourself: {by_hand}",
         )
 
 

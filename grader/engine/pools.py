@@ -42,7 +42,7 @@ def first_free(taken: Iterable[str]) -> str:
     raise EngineFault(
         "All address ranges that the kit could use for its networks are in use on this machine: "
         + ", ".join(CANDIDATES),
-        remedy="Stop what uses one of them (`ip route` shows it), for instance a VPN.",
+        remedy="Stop what uses one of them, for example a VPN (`ip route` shows it).",
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs and what they own: every object of a run can be found by its ID and taken away.
+"""Runs and their objects: finds every object of a run by its ID and removes it.
 
 A run is one sandbox or one builder. Its file in the data directory is locked as long
 as its process lives; the system lets go of the lock when the process ends, however it

@@ -1,4 +1,4 @@
-"""A sandbox: one or three nodes made for one submission, and thrown away."""
+"""A sandbox: one or three nodes made for one submission, then removed."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _remove(run: reaper.Run) -> None:
             raise EngineFault(
                 f"A sandbox could not be removed: {error}",
                 where=run.id,
-                remedy="The next sandbox or start of the kit tries again.",
+                remedy="The kit tries again at its next start or sandbox.",
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""The sandbox as a target: nodes made for one submission, thrown away afterwards."""
+"""The sandbox as a target: nodes made for one submission, then removed."""
 
 from __future__ import annotations
 

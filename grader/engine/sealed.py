@@ -105,7 +105,7 @@ def ready(client: docker.DockerClient, name: str) -> None:
     except NotFound:
         # The engine would make an empty one.
         raise EngineFault(
-            "The image set is not there any more.",
+            "The image set no longer exists.",
             where=name,
             remedy="Run the command again: the image set is built when it is needed.",
         ) from None
@@ -127,15 +127,15 @@ def attach(name: str, *, read_only: bool) -> None:
             return
         if not path.exists():
             raise EngineFault(
-                "The image set's file is gone.",
+                "The file of the image set is missing.",
                 where=str(path),
                 remedy="Build the set again: python -m grader images build --fresh",
             )
         if not packages.may_be_root():
             raise EngineFault(
-                "The image set is not attached, and attaching it needs root.",
+                "The image set is not attached. To attach it, you need root.",
                 where=str(path),
-                remedy="Have an administrator run: python -m grader engine start",
+                remedy="Ask an administrator to run: python -m grader engine start",
             )
         _attach(path, link(name), read_only=read_only)
         if read_only:

@@ -1,4 +1,4 @@
-"""Networks with a way out: a builder's, the mirror's, those of machines of one's own."""
+"""Networks with a way out: those of builders, the mirror and practice machines."""
 
 from __future__ import annotations
 

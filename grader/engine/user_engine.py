@@ -1,4 +1,4 @@
-"""The student's own engine: the one that their `docker` command speaks to. It is only looked at.
+"""The student's own engine, which their `docker` command uses. The kit only looks at it.
 
     client = looking(find_personal(), refuse)
     client.api.containers()  # [{'Id': …}, …]
@@ -30,8 +30,8 @@ LOOKS = ("GET", "HEAD")
 """What changes nothing: all else of the Engine API makes, starts, stops or removes."""
 
 REMEDY = (
-    "Start it (Docker Desktop; or on Linux: sudo systemctl start docker) until `docker ps` works."
-    " Without --target local you are graded in a sandbox, and need no engine of your own."
+    "Start it (Docker Desktop; or on Linux: sudo systemctl start docker) until `docker ps` works. "
+    "Without --target local the kit grades in a sandbox, and you need no Docker of your own."
 )
 
 
@@ -53,7 +53,7 @@ def find_personal(url: str | None = None) -> Engine:
     else:
         found = find.of_context(chosen=True) or find.of_context(chosen=False)
     if found is None:
-        raise NoEngine("No Docker engine of your own answers here.", remedy=REMEDY)
+        raise NoEngine("Your own Docker engine does not answer.", remedy=REMEDY)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Machines to type at: a swarm's nodes that belong to a person, not to a submission.
+"""Practice machines: a swarm's nodes that belong to a person, not to a submission.
 
     machines = provider("containers")
     machines.up(print)

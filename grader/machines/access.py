@@ -1,4 +1,4 @@
-"""How a machine is logged in to: what Vagrant or a list of hosts says, as OpenSSH's own file."""
+"""How to log in to a machine: data of Vagrant or a list of hosts, as OpenSSH's own file."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ def refuse_loss() -> None:
     engine = client.probe(kept.engine.url, "embedded")
     if engine is not None and any(state.running for state in look(engine, kept).values()):
         raise KitError(
-            "The nodes of your swarm run on the kit's engine, and would be lost with it.",
-            remedy="Remove them first (nox -s swarm -- down); or add --force.",
+            "The nodes of your swarm run on the kit's engine and would be lost.",
+            remedy="Remove them first (nox -s swarm -- down), or add --force.",
         )
 
 
@@ -95,7 +95,7 @@ class Containers:
         for node in attached(engine, kept, states):
             self._wait(node)
         if not ended:
-            progress(f"{listed(NAMES)} are up already: nothing is changed.")
+            progress(f"{listed(NAMES)} are up already: nothing to do.")
             return
         for name in ended:
             progress(f"{name} {why(kept, states[name])}: a new one takes its place.")
@@ -130,7 +130,8 @@ class Containers:
         except EngineFault as fault:
             raise EngineFault(
                 f"{node.name} runs and its engine does not answer: {fault.what}",
-                remedy="A busy computer needs a moment: try again. If it stays so, begin again: "
+                remedy="A busy computer needs a moment: try again. If that does not help, begin "
+                "again: "
                 f"nox -s swarm -- down, then {UP}",
             ) from None
         finally:
@@ -148,8 +149,8 @@ class Containers:
         if engine is None:
             reaper.give_up(kept)
             say(
-                f"The engine {kept.engine.url} does not run, nor do the nodes; what it still "
-                "has of them is removed when the kit uses it next."
+                f"The engine {kept.engine.url} is not running, so the nodes are not, either. The "
+                f"kit removes the rest of them when it next uses this engine."
             )
             return
         try:
@@ -190,7 +191,7 @@ class Containers:
         if kept is None:
             return []
         end = time.strftime("%A, %d %B, %H:%M", time.localtime(until(kept)))
-        return [f"The nodes end by themselves on {end}, with all that is in them."]
+        return [f"The nodes end automatically on {end}. Everything in them is then lost."]
 
     def shell(self, name: str, command: Sequence[str]) -> Shell:
         from grader.machines import terminal
@@ -202,9 +203,9 @@ class Containers:
         _engine, _kept, node = self._node(name)
         if node.socket_path is None:
             raise KitError(
-                f"The engine of {name} has no socket that this computer can open: that takes "
-                "Linux, and root.",
-                remedy=f"Type your docker commands on the node: nox -s swarm -- ssh {name}",
+                f"The engine of {name} has no socket that this computer can open: this needs "
+                f"Linux and root.",
+                remedy=f"Run your docker commands on the node: nox -s swarm -- ssh {name}",
             )
         return f"unix://{node.socket_path}"
 
@@ -214,7 +215,7 @@ class Containers:
         wanted = self.options.engine_url
         if wanted not in (None, kept.engine.url, _option(kept.engine)):
             raise KitError(
-                f"The nodes are there already, on the engine {kept.engine.url}.",
+                f"The nodes exist already, on the engine {kept.engine.url}.",
                 remedy="Leave --engine out; or remove them first: nox -s swarm -- down",
             )
 

@@ -1,4 +1,4 @@
-"""What OpenSSH's and the node's own words mean, and what to do about it."""
+"""Explains error messages of OpenSSH and of nodes, and what to do about them."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ class Known:
 SSH = (
     Known(
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "{name}: {host} shows another key than before.",
+        "{name}: {host} has another host key than before.",
         "If the machine was recreated, forget the old key: ssh-keygen -R '{key_name}' -f"
-        " {known_hosts}. If it was not, someone else answers there: ask who runs it.",
+        " {known_hosts}. If not, another machine may be answering: ask its administrator.",
     ),
     Known(
         "Host key verification failed|No .* host key is known for",
-        "{name}: the key of {host} is not known yet.",
+        "{name}: the host key of {host} is not known yet.",
         "Compare and accept it: nox -s swarm -- up --provider hosts",
     ),
     Known(
         "UNPROTECTED PRIVATE KEY FILE|bad permissions",
-        "{name}: others can read the key {identity}, so SSH does not use it.",
+        "{name}: other users can read the key {identity}, so SSH does not use it.",
         "chmod 600 {identity}",
     ),
     Known(
         "Identity file .* not accessible|no such identity",
         "{name}: there is no key {identity}.",
-        "Say in the list of hosts where your key is, or make one: ssh-keygen -t ed25519",
+        "Write the path of your key into the list of hosts, or make a key: ssh-keygen -t ed25519",
     ),
     Known(
         r"Permission denied \(",
@@ -49,13 +49,13 @@ SSH = (
     ),
     Known(
         "Too many authentication failures",
-        "{name}: {host} was shown too many keys.",
+        "{name}: {host} was offered too many keys.",
         "Name the right `key` in the list of hosts.",
     ),
     Known(
         "Could not resolve hostname",
-        "{name}: no address is known for {host}.",
-        "Look for a typing error, or name the IP address.",
+        "{name}: the host name {host} cannot be resolved.",
+        "Check the spelling, or use the IP address.",
     ),
     Known(
         "Connection refused",
@@ -66,12 +66,13 @@ SSH = (
     Known(
         "timed out|No route to host|Network is unreachable|Host is down|Operation not permitted",
         "{name}: {host} cannot be reached.",
-        "Is it switched on, and do you have its network (VPN)? A firewall must let port {port} in.",
+        "Check that it is on, that you are in its network (VPN), and that its firewall allows "
+        "port {port}.",
     ),
     Known(
         "Connection (closed|reset)|Broken pipe|not responding|ended",
         "{name}: the connection to {host} broke.",
-        "Is it still running? Try again.",
+        "Check that it is running, then try again.",
     ),
 )
 
@@ -84,7 +85,7 @@ ENGINE = (
     Known(
         "permission denied",
         "{name}: {user} may not use the Docker engine.",
-        "On the machine: sudo usermod -aG docker {user}; it counts from the next login.",
+        "On the machine: sudo usermod -aG docker {user}; it takes effect at the next login.",
     ),
     Known(
         "Cannot connect to the Docker daemon|daemon running|connection refused|no such file",
@@ -105,5 +106,5 @@ def explain(known: tuple[Known, ...], said: str, machine: Access) -> tuple[str, 
     for entry in known:
         if re.search(entry.pattern, said, re.IGNORECASE):
             return entry.what.format(**values), entry.remedy.format(**values)
-    last = (said.strip().splitlines() or ["it says nothing"])[-1]
+    last = (said.strip().splitlines() or ["no message"])[-1]
     return f"{machine.name} ({machine.host}): {last}", None

@@ -1,4 +1,4 @@
-"""What a shell has to be told so that its docker commands go to one of the machines.
+"""The commands that connect a shell's docker to one of the machines.
 
 What `docker-machine env` used to print. Pure functions of their arguments.
 """

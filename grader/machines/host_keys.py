@@ -1,4 +1,4 @@
-"""Whose key it is that a host shows: known, or asked for; never taken without a word."""
+"""The host keys of machines: known, or confirmed by the user; never accepted silently."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def make_known(host: Host, file: Path, ask: Ask | None) -> None:
         if not keys:
             return  # The login will say why no one answers there.
         told = _fingerprints(keys)
-        question = f"{host.name} ({host.host}) shows a key that is not known yet:\n  {told}\n"
-        if ask is None or not ask(question + "Is it that machine's?"):
+        question = f"{host.name} ({host.host}) has a host key that is not known yet:\n  {told}\n"
+        if ask is None or not ask(question + "Is this the key of that machine?"):
             raise KitError(
-                f"{host.name}: the key of {host.host} is not known yet. It shows {told}.",
+                f"{host.name}: the key of {host.host} is not known yet. It is {told}.",
                 remedy="Compare it (on the machine: ssh-keygen -lf"
-                " /etc/ssh/ssh_host_ed25519_key.pub), then accept it at a terminal:"
+                " /etc/ssh/ssh_host_ed25519_key.pub), then accept it in a terminal:"
                 " nox -s swarm -- up --provider hosts, or write it into the list as `host_key`.",
             )
     file.write_text("".join(f"{host.name} {key}\n" for key in keys), "utf-8")

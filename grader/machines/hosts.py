@@ -1,4 +1,4 @@
-"""Machines over SSH that are there anyway: what hosts.yaml lists."""
+"""Existing machines over SSH, from hosts.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""hosts.yaml: machines of one's own that are logged in to over SSH: cloud VMs, the PCs of a lab.
+"""hosts.yaml: the user's own machines over SSH: cloud VMs, the PCs of a lab.
 
     user: student                  # what holds for all that do not say otherwise
     key: ~/.ssh/id_ed25519

@@ -1,4 +1,4 @@
-"""Make one swarm of nodes: the first manages, the others work. Safe to repeat.
+"""Forms one swarm of nodes: the first is the manager, the others are workers. Safe to repeat.
 
 What is typed on a node is in vagrant/provision/swarm.sh, as with `SWARM=1 vagrant up`; here is
 only what is said when and where: a token can only be handed on by someone who speaks to both.

@@ -58,13 +58,13 @@ def changing() -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say("Another `swarm` command of yours is at work: waiting for its end.")
+            say("Another of your `swarm` commands is running: waiting for it.")
             lock.acquire(timeout=WAIT_SECONDS)
     except Timeout:
         raise KitError(
-            f"Another `swarm` command has been at work for {WAIT_SECONDS // 60} minutes.",
+            f"Another `swarm` command has been running for {WAIT_SECONDS // 60} minutes.",
             where=str(home / "swarm.lock"),
-            remedy="End it and try again.",
+            remedy="Stop it and try again.",
         ) from None
     try:
         yield

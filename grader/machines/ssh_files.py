@@ -1,4 +1,4 @@
-"""SSH files that last: the ssh_config by which people's own `ssh` and `docker` get to machines."""
+"""Lasting SSH files: the ssh_config for people's own `ssh` and `docker`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How machines and their swarm are: looked at from outside and from each other, changing nothing.
+"""The state of machines and their swarm, seen from outside and from each other; changes nothing.
 
     found = look(machines.nodes(), machines.missing())
     [(node.name, node.role, node.membership) for node in found.nodes]

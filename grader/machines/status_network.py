@@ -1,4 +1,4 @@
-"""What of a swarm's network works: its four ports between nodes, and the routing mesh."""
+"""Tests a swarm's network: its four ports between nodes, and the routing mesh."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ MESH_SECONDS = 4
 MANAGEMENT = "2377/tcp"
 PORTS = (MANAGEMENT, "7946/tcp", "7946/udp", "4789/udp")
 PURPOSES = {
-    "2377/tcp": "joining, and the managers' orders",
-    "7946/tcp": "the nodes' talk about networks",
-    "7946/udp": "the nodes' talk about networks",
+    "2377/tcp": "joining, and the managers' commands",
+    "7946/tcp": "what nodes tell each other about networks",
+    "7946/udp": "what nodes tell each other about networks",
     "4789/udp": "the traffic of containers between nodes",
 }
 

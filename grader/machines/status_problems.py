@@ -1,4 +1,4 @@
-"""What of a status is wrong, and what to do about it."""
+"""Finds the problems in a status, and what to do about them."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ def _of_node(node: NodeStatus, status: Status) -> Iterator[Problem]:
     if not node.answers:
         yield Problem(
             f"{name} {node.trouble}.",
-            f"{UP} brings back what has stopped, {JOIN} then takes it into the swarm. If it runs, "
-            f"look for yourself: {login}",
+            f"{UP} brings back what has stopped; then {JOIN} adds it to the swarm. If it is "
+            f"running, look there: {login}",
         )
     elif node.state in ("error", "locked", "pending"):
         said = f" ({node.error})" if node.error else ""
         remedy = {
-            "locked": f"Type `docker swarm unlock` on it: {login}",
-            "pending": "Wait a moment; if it stays so, the managers do not answer it.",
-        }.get(node.state, f"`docker swarm leave --force` on it, then {JOIN}")
+            "locked": f"Run `docker swarm unlock` on it: {login}",
+            "pending": "Wait a moment. If that does not help, the managers do not answer it.",
+        }.get(node.state, f"Run `docker swarm leave --force` on it, then {JOIN}")
         yield Problem(f"The swarm on {name} says: {node.state}{said}.", remedy)
     elif node.membership == "stranger":
         yield Problem(
             f"{name} is in another swarm than the first manager.",
-            f"{JOIN} moves a worker over; a manager has to leave by itself first: "
+            f"{JOIN} moves a worker over. A manager must first leave its swarm: "
             "`docker swarm leave --force`",
         )
     elif node.state == "inactive" and any(other.in_swarm for other in status.nodes):
         yield Problem(
             f"{name} is not in the swarm.",
-            f"Type `docker swarm join` on it, with the token that `docker swarm join-token worker` "
+            f"Run `docker swarm join` on it, with the token that `docker swarm join-token worker` "
             f"on a manager prints; or {JOIN}",
         )
     elif node.membership not in ("", "ready"):
         yield Problem(
-            f"{name} answers, and its managers say: {node.membership}.",
-            "After a start that takes a minute. If it stays so, look at the ports below.",
+            f"{name} answers, but its managers report: {node.membership}.",
+            "After a start this takes a minute. If that does not help, look at the ports below.",
         )
 
 
@@ -63,13 +63,13 @@ def _of_swarm(status: Status) -> Iterator[Problem]:
     if status.leaderless:
         yield Problem(
             "The swarm has no leader: more than half of its managers do not answer.",
-            "Bring the managers back; if they are lost, type "
-            "`docker swarm init --force-new-cluster` on one that lives.",
+            "Bring the managers back; if they are lost, run `docker swarm init "
+            "--force-new-cluster` on one that still works.",
         )
     if status.former:
         yield Problem(
             f"The swarm lists members that are none of these machines: {', '.join(status.former)}.",
-            f"{JOIN} forgets those that a machine of the same name replaced; others: "
+            f"{JOIN} removes those that a machine of the same name replaced. For others, run "
             "`docker node rm --force NAME` on a manager.",
         )
     places: dict[str, list[str]] = {}
@@ -79,9 +79,9 @@ def _of_swarm(status: Status) -> Iterator[Problem]:
     for address, names in places.items():
         if len(names) > 1:
             yield Problem(
-                f"{' and '.join(names)} are in the swarm with the same address {address}, which is "
-                "none that the others reach.",
-                "Let them leave (`docker swarm leave --force`), and name the right address: "
+                f"{' and '.join(names)} are in the swarm with the same address {address}, which "
+                f"the others cannot reach.",
+                "Let them leave (`docker swarm leave --force`), and use the right address: "
                 f"`docker swarm init --advertise-addr …`, or {JOIN}",
             )
 
@@ -109,7 +109,7 @@ def _of_clocks(status: Status) -> Iterator[Problem]:
         way = "ahead of" if clock.ahead > 0 else "behind"
         yield Problem(
             f"The clock of {node.name} is {abs(clock.ahead):.1f} s {way} {status.nodes[0].name}'s.",
-            "After the computer slept, wait a minute. Else, on the node: "
+            "If the computer slept, wait a minute. Otherwise run on the node: "
             "`sudo systemctl restart chrony` (or systemd-timesyncd).",
         )
 
@@ -129,6 +129,6 @@ def _of_mesh(status: Status) -> Iterator[Problem]:
     else:
         yield Problem(
             f"{what}, though the routing mesh should do so.",
-            "A service that was just made needs a moment. If it stays so: the ports 7946 and 4789 "
-            "between the nodes, and `docker service ps` for whether its tasks are well.",
+            "A new service needs a moment. If that does not help, check the ports 7946 and 4789 "
+            "between the nodes, and the tasks with `docker service ps`.",
         )

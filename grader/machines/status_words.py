@@ -1,4 +1,4 @@
-"""A status on the terminal. Everything is said in words; colour only repeats it."""
+"""A status on the terminal. The words say everything; colour only repeats it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class _Printer(Lines):
         if "free" in said:
             self.line("free: packets arrive, and no one listens there yet.")
         if "unknown" in said:
-            self.line("unknown: seeing what arrives takes root on that node.")
+            self.line("unknown: to see what arrives, the kit needs root on that node.")
 
     def matrix(self, ways: Sequence[Way], names: Sequence[str]) -> None:
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -90,7 +90,7 @@ class _Printer(Lines):
 
     def pairs(self, ways: Sequence[Way]) -> None:
         bad = [way for way in ways if way.state not in ("open", "free")]
-        self.line(f"{len(ways) - len(bad)} of {len(ways)} ways are not blocked.")
+        self.line(f"{len(ways) - len(bad)} of {len(ways)} connections are not blocked.")
         for way in bad:
             self.line(f"{way.state}: {way.port} from {way.source} to {way.dest}", indent=2)
 
@@ -132,8 +132,8 @@ def _between(ways: Sequence[Way]) -> str:
 def _mesh(mesh: Mesh) -> str:
     said = {
         "no swarm": "there is no swarm.",
-        "nothing published": "no service has a published port, so there is nothing to ask.",
-        "no running task": "no service with a published port has a running task to answer.",
+        "nothing published": "no service has a published port, so there is nothing to check.",
+        "no running task": "no service with a published port has a running task.",
     }
     if mesh.state in said:
         return said[mesh.state]

@@ -1,4 +1,4 @@
-"""Machines that are someone's own as a target: virtual machines of Vagrant, hosts over SSH.
+"""A user's own machines as a target: virtual machines of Vagrant, hosts over SSH.
 
 They are there before grading and after it. What differs between them is how they are found
 (grader.machines) and how their power is cut.
@@ -89,7 +89,7 @@ class Remote:
         if self._power is None:
             from grader.checks import cannot_show
 
-            cannot_show(f"No one can cut {self.name}'s power from here.")
+            cannot_show(f"The kit cannot cut the power of {self.name} from here.")
         self.link.drop()
         self._power(self.name, False)
         try:

@@ -34,9 +34,9 @@ def enter(engine: Engine, container: str, command: list[str]) -> Shell:
         return [docker, *_flags(engine), "exec", *_options(), container, *argv]
     if interactive() and sys.platform == "win32":
         raise KitError(
-            "A shell on a node needs the docker command on this computer, and it is not there.",
-            remedy="Install Docker Desktop, or its command line alone (docker.exe on the PATH). "
-            "Single commands work without: nox -s swarm -- ssh NODE -- docker node ls",
+            "A shell on a node needs the docker command on this computer, and it is not installed.",
+            remedy="Install Docker Desktop, or only its command line (docker.exe on the PATH). "
+            "Single commands work without it: nox -s swarm -- ssh NODE -- docker node ls",
         )
     return lambda: _over_the_api(engine, container, argv)
 

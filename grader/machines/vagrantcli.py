@@ -1,4 +1,4 @@
-"""The `vagrant` command: run in the kit's folder, its answers as data, its troubles in words."""
+"""Runs the `vagrant` command in the kit's folder; its answers as data, its errors explained."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TROUBLES = (
     ),
     Trouble(
         "VERR_NEM|Hyper-V",
-        "VirtualBox and Hyper-V are in each other's way.",
+        "VirtualBox and Hyper-V do not work at the same time.",
         "Switch off Hyper-V and “Virtual Machine Platform” in Windows' features and restart.",
     ),
     Trouble(
@@ -68,7 +68,7 @@ TROUBLES = (
     Trouble(
         "No space left on device|ENOSPC",
         "The disk is full.",
-        "The box and the machines need some gigabytes: make room and try again.",
+        "The box and the machines need some gigabytes: free some space and try again.",
     ),
     Trouble(
         "No usable default provider|provider .* could not be found|provider .* (is )?not usable|"
@@ -86,7 +86,7 @@ TROUBLES = (
         "Could not access KVM kernel module|failed to initialize kvm|"
         "kvm.*(Permission denied|not supported)|domain type .*kvm|failed to set MSR",
         "Hardware virtualisation (KVM) does not work here.",
-        "Emulation does, slowly: set DRYDOCK_EMULATE=1 and try again.",
+        "Emulation works, slowly: set DRYDOCK_EMULATE=1 and try again.",
     ),
     Trouble(
         "Timed out while waiting for the machine to boot",
@@ -96,7 +96,7 @@ TROUBLES = (
     ),
     Trouble(
         BUSY,
-        "Another `vagrant` is at work on these machines.",
+        "Another `vagrant` is using these machines.",
         "Wait until it has ended.",
     ),
 )
@@ -116,7 +116,8 @@ def program() -> str:
     if found is None:
         raise KitError(
             "Vagrant is not installed.",
-            remedy="`python -m grader doctor` says how. Without it: nox -s swarm -- up --provider"
+            remedy="`python -m grader doctor` shows how. Without Vagrant: nox -s swarm -- up "
+            "--provider"
             " containers.",
         )
     return found
@@ -197,7 +198,7 @@ def explain(words: Sequence[str], said: str) -> KitError:
     lines = [x for x in said.splitlines() if x.strip() and not re.search(r"\.rb:\d+:in `", x)]
     return EngineFault(
         f"`vagrant {' '.join(words)}` failed:\n" + "\n".join(lines[-8:]),
-        remedy="docs/classroom.md has the usual troubles.",
+        remedy="docs/classroom.md lists common problems.",
     )
 
 

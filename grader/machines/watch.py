@@ -1,4 +1,4 @@
-"""Watch a service of a swarm that someone types at: who manages, where it answers, the recording.
+"""Watches a service while someone works on it: the manager, its ports, the recording.
 
     trace, updated = record(find(machines.nodes(), "web"), Wishes(), show)
 
@@ -75,7 +75,7 @@ def find(nodes: Sequence[Node], service: str, port: int | None = None) -> Found:
     inside = [node for node in nodes if str(swarms.get(node.name, {}).get("NodeID") or "-") in ids]
     inside.sort(key=lambda node: node is not manager)
     remarks = [
-        f"{name} is not watched, it does not answer: {in_words(error)}."
+        f"{name} does not answer and is not watched: {in_words(error)}."
         for name, error in said.items()
         if isinstance(error, Exception)
     ]
@@ -169,12 +169,12 @@ def _manager(
         return listed[0]
     if any(swarm.get("LocalNodeState") not in (None, "", "inactive") for swarm in swarms.values()):
         raise EngineFault(
-            "No manager of the swarm answers.", remedy=f"{STATUS} says how each node is."
+            "No manager of the swarm answers.", remedy=f"{STATUS} shows the state of each node."
         )
     if not swarms:
-        raise EngineFault("No node answers.", remedy=f"{STATUS} says why.")
+        raise EngineFault("No node answers.", remedy=f"{STATUS} shows why.")
     raise KitError(
-        "The nodes are in no swarm, so there is no service.",
+        "The nodes are not in a swarm, so there is no service.",
         remedy="Make one: nox -s swarm -- join",
     )
 
@@ -192,7 +192,7 @@ def _service(manager: Node, name: str) -> dict[str, Any]:
                 raise
             names = sorted(str(service["Spec"]["Name"]) for service in api.services())
     except (DockerException, RequestException) as error:
-        raise EngineFault(f"{manager.name} cannot say which services there are: {error}") from None
+        raise EngineFault(f"{manager.name} cannot list the services: {error}") from None
     raise KitError(
         f"There is no service {name!r}.",
         remedy=f"There are: {', '.join(names)}."

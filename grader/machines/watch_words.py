@@ -1,4 +1,5 @@
-"""What `swarm watch` shows meanwhile: one line on a terminal, a line per change elsewhere."""
+"""What `swarm watch` shows while it records: one line on a terminal, a line per change "
+"elsewhere."""
 
 from __future__ import annotations
 

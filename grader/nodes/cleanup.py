@@ -1,4 +1,4 @@
-"""Nodes that are not thrown away: cleared for an exercise, and left without what it made.
+"""Cleans persistent nodes before an exercise, and removes what it made afterwards.
 
     cleanup = Cleanup(target.nodes)
     cleanup.wipe()       # no node is in a swarm any more
@@ -122,7 +122,7 @@ class Cleanup:
             if wait_until(_safely(left), within=self._gone, every=0.3):
                 return
         raise EngineFault(
-            f"{node.name} does not let go of its swarm.",
+            f"{node.name} does not leave its swarm.",
             remedy=f"Restart its engine: on {node.name} say sudo systemctl restart docker",
         )
 

@@ -112,7 +112,7 @@ class ExecStream:
             raw = api._get_raw_response_socket(response)
             self._reader = response.raw._fp.fp
         except AttributeError:
-            raise EngineFault("The engine does not do as an engine does.") from None
+            raise EngineFault("The engine does not behave like a Docker engine.") from None
         api._disable_socket_timeout(raw)
         self._response = response
         self._socket: Any = getattr(raw, "_sock", raw)
@@ -292,7 +292,7 @@ def exit_code(client: docker.DockerClient, exec_id: str) -> int:
         except (DockerException, RequestException) as error:
             raise EngineFault(f"The engine does not answer: {error}") from None
         except (KeyError, TypeError, ValueError):
-            raise EngineFault("The engine does not say how a command ended.") from None
+            raise EngineFault("The engine does not report how a command ended.") from None
         if time.monotonic() > deadline:
-            raise EngineFault("The engine does not say how a command ended.", where=exec_id[:12])
+            raise EngineFault("The engine does not report how a command ended.", where=exec_id[:12])
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The target that another process made, found again."""
+"""Attaches to a target that another process made."""
 
 from __future__ import annotations
 

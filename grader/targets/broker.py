@@ -1,4 +1,4 @@
-"""What the process of checks may do with its target: asked of the process that made the target.
+"""The broker: does for the process of checks what it may do with its target.
 
     with Broker(target) as broker:
         subprocess.Popen(…, pass_fds=[broker.handle])

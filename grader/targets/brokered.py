@@ -1,4 +1,4 @@
-"""A sandbox as the process of checks sees it: all that touches it is asked of `broker`.
+"""A sandbox as the process of checks sees it: it asks `broker` for everything.
 
 See grader.targets.broker.
 """
@@ -58,7 +58,7 @@ class Line:
         except OSError as error:
             raise EngineFault(f"The grader's own process is gone: {error}") from None
         if channel is None:
-            raise EngineFault("The checks ask for too much at once.")
+            raise EngineFault("The checks send too many requests at once.")
         return channel
 
     def ask(self, channel: socket.socket, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -195,7 +195,7 @@ class BrokeredNode:
             with self._line.channel() as channel:
                 yield channel
         except frames.Ended as error:
-            raise EngineFault(f"{self.name} cannot be asked any more: {error}") from None
+            raise EngineFault(f"{self.name} can no longer be reached: {error}") from None
 
 
 def _raise(answer: dict[str, Any]) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The student's own engine as a target: what runs there now is looked at, and nothing is changed.
+"""The student's own engine as a target: the kit looks at what runs there and changes nothing.
 
     target = LocalTarget(engine, workspace)
     (here,) = target.nodes
@@ -27,7 +27,7 @@ from grader.errors import KitError
 from grader.nodes.node import Completed, Node
 
 KIND = "local"
-WOULD_CHANGE = "It would change what is running; without --target local a sandbox shows it."
+WOULD_CHANGE = "It would change what is running. Without --target local it is tested in a sandbox."
 
 
 def hands_off() -> NoReturn:

@@ -1,4 +1,4 @@
-"""Where exercises run: sandboxes that are made for them, machines or an engine that are there."""
+"""Where exercises run: new sandboxes, or existing machines or engines."""
 
 from __future__ import annotations
 
@@ -173,7 +173,10 @@ def provide_for_class(engine_url: str | None, trust: bool = False) -> Provider:
             where = f"{engine.version} at {engine.url}"
             if engine_url is not None or not packages.may_be_root():
                 raise _weak(where)
-            say(f"The engine {where} does not remap users: the kit's own engine grades the class.")
+            say(
+                f"The engine {where} does not remap users, so the class is graded on the kit's "
+                f"own engine."
+            )
             engine = find.ensure(find.EMBEDDED)
         return _sandboxes(engine)
     except (NoEngine, EngineFault) as error:

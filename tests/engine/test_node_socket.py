@@ -111,11 +111,11 @@ def test_what_is_put_in_its_place_is_not_opened(
         "listener": listener(socket.SOCK_STREAM),
     }[what]
     with instead(node, put):
-        with pytest.raises(EngineFault, match="socket was replaced"):
+        with pytest.raises(EngineFault, match="replaced the socket"):
             node.dial()
-        with pytest.raises(EngineFault, match="socket was replaced"):
+        with pytest.raises(EngineFault, match="replaced the socket"):
             node.connect(timeout=5)
-        with pytest.raises(EngineFault, match="socket was replaced"):
+        with pytest.raises(EngineFault, match="replaced the socket"):
             node.wait_ready(5)
     assert untouched(canary)
     assert node.docker.ping()
@@ -134,7 +134,7 @@ def test_who_has_not_seen_the_engine_knows_a_containers_process(node: SandboxNod
     other = dataclasses.replace(node.socket, engine=None)
     with (
         instead(node, listener(socket.SOCK_STREAM, "unshare --pid --fork")),
-        pytest.raises(EngineFault, match="socket was replaced"),
+        pytest.raises(EngineFault, match="replaced the socket"),
     ):
         other.connect()
 

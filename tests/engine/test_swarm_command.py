@@ -154,7 +154,7 @@ def test_they_come_up_without_a_swarm_and_say_until_when(nodes: dict[str, str]) 
     assert {way["state"] for way in said["ways"]} == {"free"}
     assert len(said["ways"]) == 6 * 3 + 2
     assert all(abs(n["clock"]["ahead"]) <= n["clock"]["uncertainty"] for n in said["nodes"])
-    assert "end by themselves on" in said["remarks"][0]
+    assert "end automatically on" in said["remarks"][0]
 
 
 def test_another_sandbox_and_its_reaper_leave_them_alone(
@@ -232,7 +232,7 @@ def test_a_swarm_made_by_hand_is_seen_and_completed(nodes: dict[str, str]) -> No
     on("worker1", "docker", "swarm", "leave", "--force")
     done = kit.run("swarm", "join")
     assert done.returncode == 0, done.stderr
-    assert "manager1: The swarm is there already." in done.stderr
+    assert "manager1: The swarm exists already." in done.stderr
     assert "worker2: This node is in the swarm already." in done.stderr
     code, said = status()
     assert code == 0, said["problems"]
@@ -272,7 +272,7 @@ def test_a_node_that_died_is_named_replaced_and_taken_in(
 
     assert done.returncode == 0, done.stderr
     assert "worker2 has stopped" in done.stderr
-    assert "forgotten the former worker2" in done.stderr
+    assert "Removed the former worker2" in done.stderr
     code, said = status()
     assert code == 0, said["problems"]
     assert [n["role"] for n in said["nodes"]] == ["leader", "worker", "worker"]

@@ -106,12 +106,12 @@ def test_apple_silicon_gets_a_box_of_its_own() -> None:
         (GOOD.replace("cpus: 1", "cpus: 0"), "`manager1` has cpus: 0"),
         (GOOD.replace("memory", "memroy"), "`memroy` in the file is not known"),
         (GOOD.replace("box: b\n", ""), "`manager1` has no box"),
-        (GOOD + "box_version: 12.10\n", "Put it into quotation marks"),
-        (GOOD.replace("manager1", "Manager_1"), "is no name for a node"),
-        ("nodes: [", "This is no valid YAML"),
+        (GOOD + "box_version: 12.10\n", "Put it in quotes"),
+        (GOOD.replace("manager1", "Manager_1"), "is not a valid node name"),
+        ("nodes: [", "This is not valid YAML"),
         ("", "has no `name: value` lines"),
         ("box: b\nnodes:\n", "`nodes` has no `name: value` lines"),
-        ("box: !ruby/object:Object {}\nnodes: {}\n", "This is no valid YAML"),
+        ("box: !ruby/object:Object {}\nnodes: {}\n", "This is not valid YAML"),
         (None, "The file is missing"),
     ],
 )
@@ -152,7 +152,7 @@ def test_emulation_can_be_forced_and_forbidden(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.stdout.splitlines()[:3] == ["true", "false", "true"], done.stderr
-    assert "Say 1 or 0" in done.stdout
+    assert "Use 1 or 0" in done.stdout
 
 
 @ruby
@@ -238,7 +238,7 @@ class TestTheSwarmsScript:
         assert node.swarm("init", "192.168.56.11").returncode == 0
         assert node.typed == ["swarm init --advertise-addr 192.168.56.11"]
         node.is_("active", ControlAvailable="true", NodeAddr="192.168.56.11")
-        assert node.swarm("init", "192.168.56.11").stdout == "The swarm is there already.\n"
+        assert node.swarm("init", "192.168.56.11").stdout == "The swarm exists already.\n"
         assert len(node.typed) == 1
 
     def test_it_does_not_take_a_swarm_on_the_wrong_network(self, node: Node) -> None:

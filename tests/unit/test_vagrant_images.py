@@ -108,7 +108,7 @@ def plain(folder: Path, config: str) -> Path:
 def test_a_box_with_images_needs_no_bundle(node: Node) -> None:
     assert "No bundle of images" in node.run().stdout
     node.has(f"{ONE} one:1")
-    assert node.run().stdout == "The image set is in already: 1 images.\n"
+    assert node.run().stdout == "The image set is loaded already: 1 images.\n"
     assert node.loaded is None
 
 
@@ -121,7 +121,7 @@ def test_a_bundle_is_loaded_once(node: Node, tmp_path: Path, indent: int | None)
     node.has(f"{ONE} one:1", f"{ONE} one:2", f"{TWO} two:1", f"{TWO} other:3")
     (tmp_path / "loaded").unlink()
     assert node.run(saved(tmp_path, indent=indent)).stdout == (
-        "The image set is in already: 2 images.\n"
+        "The image set is loaded already: 2 images.\n"
     )
     assert node.loaded is None
 

@@ -34,7 +34,7 @@ def test_provisioning_again_changes_nothing(room: Room, web: str, look: Grading)
     with room.timed("vagrant provision again, three machines"):
         said = room.vagrant("provision")
 
-    assert said.count("The image set is in already") == 3
+    assert said.count("The image set is loaded already") == 3
     for name, found in snapshots(room).items():
         for what, now in found.items():
             assert now == before[name][what], f"{what} of {name}"

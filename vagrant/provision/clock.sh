@@ -10,7 +10,7 @@ PATH=$PATH:/usr/sbin:/sbin
 if ! command -v chronyd >/dev/null; then
     if ! { apt-get -q update && apt-get -q -y install --no-install-recommends chrony; }; then
         # Nodes on one host begin with the host's time: worse, but no reason to stop the class.
-        echo "chrony cannot be installed; the clocks are left as they are." >&2
+        echo "chrony cannot be installed; the clocks are not synchronised." >&2
         exit 0
     fi
 fi

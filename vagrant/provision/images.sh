@@ -12,7 +12,7 @@ if [ ! -f "$bundle" ]; then
     # A label that all images of the kit have.
     count=$(docker image ls -q --filter label=drydock.origin | sort -u | wc -l)
     if [ "$count" -gt 0 ]; then
-        echo "The image set is in already: $count images."
+        echo "The image set is loaded already: $count images."
     else
         echo "No bundle of images: the engine pulls what it needs from its registry."
     fi
@@ -53,7 +53,7 @@ fi
 named=$(wanted || true)
 there=$(docker image ls --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}' | sort -u)
 if [ -n "$named" ] && [ -z "$(comm -23 <(echo "$named") <(echo "$there"))" ]; then
-    echo "The image set is in already: $(echo "$named" | cut -d ' ' -f 1 | sort -u | wc -l) images."
+    echo "The image set is loaded already: $(echo "$named" | cut -d ' ' -f 1 | sort -u | wc -l) images."
     exit 0
 fi
 
@@ -63,4 +63,4 @@ if is_zip; then
 else
     docker load --quiet <"$bundle"
 fi
-echo "The image set is in: $(docker image ls -q | sort -u | wc -l) images."
+echo "The image set is loaded: $(docker image ls -q | sort -u | wc -l) images."

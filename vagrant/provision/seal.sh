@@ -3,7 +3,7 @@
 set -euo pipefail
 
 if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != inactive ]; then
-    echo "This node is in a swarm. Type \`docker swarm leave --force\` on it first." >&2
+    echo "This node is in a swarm. Run \`docker swarm leave --force\` on it first." >&2
     exit 1
 fi
 systemctl stop docker.service docker.socket

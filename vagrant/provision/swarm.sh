@@ -46,8 +46,8 @@ init() {
                 "This node is a worker in a swarm already. Type \`docker swarm leave\` on it first."
             [ "$address_now" = "$address" ] || fail \
                 "This node's swarm has the address $address_now, not $address: it was" \
-                "made on the wrong network. Type \`docker swarm leave --force\` on it first."
-            say "The swarm is there already."
+                "made on the wrong network. Run \`docker swarm leave --force\` on it first."
+            say "The swarm exists already."
             ;;
         *)
             fail "This node's swarm is not well: $state $error." \
@@ -97,7 +97,7 @@ tidy() {
         if [ "$hostname" = "$name" ] && [ "$status" = Down ]; then
             [ -z "$role" ] || docker node demote "$other" >/dev/null
             docker node rm --force "$other" >/dev/null
-            say "The swarm has forgotten the former $name."
+            say "Removed the former $name from the swarm."
         fi
     done <<<"$members"
 }

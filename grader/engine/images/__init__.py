@@ -54,11 +54,11 @@ def _unchanged(engine: Engine, found: ImageSet | None) -> ImageSet | None:
             problem = sets.changed(engine, found) if found is not None else None
             if found is None or problem is None:
                 return found
-            say(f"{problem} It is not used any more; another one is made, from the beginning.")
+            say(f"{problem} It is no longer used; the kit builds a new one.")
             sets.refuse_change_in_use(client, found.version)
             sets.remove(client, found.version)
     except (DockerException, RequestException) as error:
-        raise EngineFault(f"The image set cannot be looked at: {error}") from None
+        raise EngineFault(f"The image set cannot be read: {error}") from None
     return None
 
 

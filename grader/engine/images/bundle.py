@@ -126,10 +126,10 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
         with zipfile.ZipFile(path) as bundle:
             yield bundle, _manifest(bundle, path)
     except FileNotFoundError:
-        raise KitError("There is no such file.", where=str(path)) from None
+        raise KitError("This file does not exist.", where=str(path)) from None
     except (zipfile.BadZipFile, EOFError) as error:
         raise KitError(
-            f"This is no bundle of images, or a damaged one: {error}",
+            f"This is not a bundle of images, or it is damaged: {error}",
             where=str(path),
             remedy="Copy it again; `python -m grader images save FILE` writes one.",
         ) from None
@@ -145,7 +145,7 @@ def _manifest(bundle: zipfile.ZipFile, path: Path) -> dict[str, Any]:
         names = {(name, image["id"]) for name, image in manifest["images"].items()}
         wanted = {IMAGES: manifest["sha256"], NODE: manifest["node"]["sha256"]}
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise KitError("This is no bundle of images.", where=str(path)) from None
+        raise KitError("This is not a bundle of images.", where=str(path)) from None
     here = (FORMAT, catalogue.load().version, platform.machine())
     if found != here or node != node_image.tag() or not names:
         raise KitError(
@@ -210,6 +210,6 @@ def _compare(nested: DockerClient, manifest: dict[str, Any], path: Path) -> None
             found = nested.images.get(tag).id
             if found != image["id"]:
                 raise KitError(
-                    f"The bundle has another image as {tag} than its list says ({name}).",
+                    f"The bundle's image {tag} is not the one in its list ({name}).",
                     where=str(path),
                 )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def over(engine: Engine, old: ImageSet, node: SandboxNode, detail: Callable[[str], None]) -> None:
     """Load the old set's images into the builder `node`; what is not as it was is left out, said
     so, and is built then."""
-    detail("taking over the images of an older version of the kit")
+    detail("reusing the images of an older version of the kit")
     known = {image["id"] for image in old.images.values()}
     try:
         with contextlib.closing(node.connect(timeout=image_builder.SECONDS)) as client:
@@ -43,7 +43,7 @@ def over(engine: Engine, old: ImageSet, node: SandboxNode, detail: Callable[[str
                 client.images.load(export.several(nested, names))  # type: ignore[arg-type]
             _leave_out(client, known)
     except (DockerException, RequestException, EngineFault) as error:
-        say(f"The images of the older set cannot be taken over, and are built: {error}")
+        say(f"The images of the older set cannot be reused and are built again: {error}")
         with contextlib.closing(node.connect(timeout=image_builder.SECONDS)) as client:
             _leave_out(client, set())
 

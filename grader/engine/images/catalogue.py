@@ -170,5 +170,5 @@ def _check(
         if ":" not in tag:
             raise KitError(f"The tag {tag} has no version (name:version).", where=where)
         if tag in taken:
-            raise KitError(f"The tag {tag} is {taken[tag]}'s already.", where=where)
+            raise KitError(f"The tag {tag} belongs to {taken[tag]} already.", where=where)
         taken[tag] = image.name

@@ -285,10 +285,10 @@ def refuse_change_in_use(client: docker.DockerClient, version: str) -> None:
     users = client.api.containers(all=True, filters={"volume": sealed_name(version)})
     if users:
         raise KitError(
-            "The image set is in use by sandboxes, and cannot be changed under them.",
+            "Sandboxes use the image set, so it cannot be changed now.",
             where=", ".join(str(user["Names"][0]).lstrip("/") for user in users),
-            remedy="Wait until grading has ended, or remove a swarm's nodes "
-            "(nox -s swarm -- down); then try again.",
+            remedy="Wait until grading has ended, or remove your swarm's nodes (nox -s swarm -- "
+            "down); then try again.",
         )
 
 
@@ -311,7 +311,7 @@ def changed(engine: Engine, image_set: ImageSet, *, thorough: bool = False) -> s
                 remove_marker(client, image_set.version)
                 mark_complete(client, replace(image_set, identity=found))
         return None
-    return "The image set's content is not what it was when the set was made."
+    return "The content of the image set has changed since it was built."
 
 
 def comparable(engine: Engine, image_set: ImageSet) -> bool:
@@ -408,7 +408,7 @@ def _run(
             raise EngineFault(
                 f"The volume of the image set could not be filled or read (exit code {code}): "
                 f"{said.strip()[-500:]}",
-                remedy="Is there room on the disk? `python -m grader doctor` says.",
+                remedy="Check the free disk space: python -m grader doctor",
             )
         return said
     finally:

@@ -1,4 +1,4 @@
-"""Does the image set keep its promise? Compared with its list, and each image run once."""
+"""Verifies the image set: compares it with its list and runs each image once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _problem(client: DockerClient, image: Image, image_set: ImageSet) -> str | N
         try:
             found = client.images.get(tag)
         except ImageNotFound:
-            return f"{tag} is not there"
+            return f"{tag} is missing"
         if found.id != noted["id"]:
             return f"{tag} is another image ({found.id}) than the set's list says ({noted['id']})"
         if found.labels.get(image_builder.RECIPE) != noted["recipe"]:

@@ -1,4 +1,4 @@
-"""The class mirror: the one thing that a sandbox's network leads to.
+"""The class mirror: the only thing that a sandbox can reach.
 
 A container that stands for the servers of Debian and Python packages and keeps what it has
 fetched. It has a network with a way out and one leg in the network of each sandbox, which has

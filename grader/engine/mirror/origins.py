@@ -1,4 +1,4 @@
-"""What the mirror stands for: where this machine's apt and pip get their packages.
+"""The servers that the mirror serves: those of this machine's apt and pip.
 
 Everything is read from apt's and pip's own configuration; nothing else is passed on.
 """

@@ -1,4 +1,4 @@
-"""How the mirror is, for people."""
+"""The state of the mirror, for people."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def fetch(
             nested.images.load(host.api.get_image(reference))
             return reference, str(digest)
         except ImageLoadError as error:
-            raise EngineFault(f"{reference} cannot be handed on: {error}") from None
+            raise EngineFault(f"{reference} cannot be passed on: {error}") from None
         finally:
             if not had:
                 _forget(host, reference)

@@ -114,7 +114,7 @@ def test_a_kit_with_another_data_directory_uses_it_as_it_is(
     assert sets.comparable(engine, found)
     assert sets.changed(engine, found, thorough=True) is None
     other = dataclasses.replace(found, identity="another", content="another")
-    assert "not what it was" in str(sets.changed(engine, other))
+    assert "has changed since it was built" in str(sets.changed(engine, other))
     with Sandbox.create(engine, image_set=found.volume) as sandbox:
         assert note(sandbox) == "first"
 
@@ -199,7 +199,7 @@ def test_a_link_that_leads_elsewhere_is_set_right(
 
 
 def test_a_set_that_is_gone_is_not_taken_for_an_empty_one(engine: Any, small: ImageSet) -> None:
-    with pytest.raises(EngineFault, match="not there any more"):
+    with pytest.raises(EngineFault, match="no longer exists"):
         Sandbox.create(engine, image_set=f"{small.volume}-no")
 
 
@@ -235,4 +235,4 @@ def test_what_was_only_touched_is_the_same_set_and_what_was_written_is_not(
         with path.open("r+b") as opened:
             opened.write(b"F")
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        assert "not what it was" in str(sets.changed(engine, noted))
+        assert "has changed since it was built" in str(sets.changed(engine, noted))

@@ -77,17 +77,21 @@ def test_lasting_files_have_names_in_nobodys_way(
     ("said", "what", "remedy"),
     [
         ("ssh: connect to host 192.0.2.12 port 2222: Connection refused", "port 2222", "SSH"),
-        ("ssh: connect to host 192.0.2.12 port 2222: No route to host", "reached", "switched on"),
+        ("ssh: connect to host 192.0.2.12 port 2222: No route to host", "reached", "it is on"),
         ("ssh: connect to host h port 22: Connection timed out", "reached", "firewall"),
         ("student@192.0.2.12: Permission denied (publickey).", "student", "ssh-copy-id"),
         ("Host key verification failed.", "not known yet", "--provider hosts"),
         (
             "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
-            "another key",
+            "another host key",
             "ssh-keygen -R",
         ),
-        ("ssh: Could not resolve hostname lab: Name or service not known", "address", "typing"),
-        ("Bad permissions. UNPROTECTED PRIVATE KEY FILE!", "others can read", "chmod 600"),
+        (
+            "ssh: Could not resolve hostname lab: Name or service not known",
+            "cannot be resolved",
+            "spelling",
+        ),
+        ("Bad permissions. UNPROTECTED PRIVATE KEY FILE!", "other users can read", "chmod 600"),
     ],
 )
 def test_openssh_errors_become_sentences(said: str, what: str, remedy: str) -> None:

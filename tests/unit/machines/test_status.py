@@ -87,7 +87,7 @@ def test_nodes_without_a_swarm_are_none() -> None:
         ({"state": "locked"}, "says: locked."),
         ({"state": "inactive", "role": "none", "membership": ""}, "worker1 is not in the swarm."),
         ({"membership": "stranger"}, "worker1 is in another swarm"),
-        ({"membership": "down"}, "its managers say: down."),
+        ({"membership": "down"}, "its managers report: down."),
         ({"clock": Clock(-3.2, 0.1)}, "The clock of worker1 is 3.2 s behind manager1's."),
         ({"advertised": "192.168.56.11"}, "with the same address 192.168.56.11"),
     ],
@@ -134,7 +134,7 @@ def test_nothing_is_wider_than_the_terminal(width: int) -> None:
         ways=ways(*[(port, "manager1", "worker2") for port in PORTS]),
         mesh=Mesh("asked", "a-service-with-a-long-name", 30080, dict.fromkeys(NAMES, False)),
         former=["worker9 (down)"],
-        remarks=["The nodes end by themselves on Wednesday, 25 November, 13:02."],
+        remarks=["The nodes end automatically on Wednesday, 25 November, 13:02."],
     )
     shown = printed(status, width=width)
     assert max(map(len, shown.split("\n"))) <= width
@@ -146,7 +146,7 @@ def test_many_nodes_are_listed_by_what_is_blocked() -> None:
     between[0] = replace(between[0], state="blocked")
     status = Status(nodes=[NodeStatus(name, state="active") for name in names], ways=between)
     shown = printed(status)
-    assert "89 of 90 ways are not blocked." in shown
+    assert "89 of 90 connections are not blocked." in shown
     assert "blocked: 7946/tcp from host0 to host1" in shown
 
 

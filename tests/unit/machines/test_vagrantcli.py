@@ -124,7 +124,7 @@ def test_another_vagrant_that_goes_on_is_named(
     with pytest.raises(KitError) as caught:
         vagrantcli.ask("status")
 
-    assert "Another `vagrant` is at work" in caught.value.what
+    assert "Another `vagrant` is using" in caught.value.what
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_another_vagrant_that_goes_on_is_named(
         ("No usable default provider could be found", "provider", "VirtualBox"),
         ("error: failed to set MSR 0x10a to 0x69", "KVM", "DRYDOCK_EMULATE=1"),
         ("Timed out while waiting for the machine to boot.", "in time", "vagrant halt"),
-        ("write error: No space left on device", "disk is full", "room"),
+        ("write error: No space left on device", "disk is full", "free some space"),
     ],
 )
 def test_troubles_come_with_a_remedy(vagrant: Path, said: str, what: str, remedy: str) -> None:

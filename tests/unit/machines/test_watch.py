@@ -75,7 +75,7 @@ def test_who_does_not_answer_or_is_no_member_keeps_out_no_other() -> None:
     seen = found(absent, node("worker2", member=False))
     assert [n.name for n in seen.nodes] == ["manager1"]
     assert seen.asked == ("manager1",)
-    assert "worker1 is not watched, it does not answer: It is switched off." in seen.remarks
+    assert "worker1 does not answer and is not watched: It is switched off." in seen.remarks
 
 
 def test_in_host_mode_nodes_with_a_task_are_asked() -> None:
