@@ -82,7 +82,7 @@ def test_a_build_that_never_ends_is_stopped_and_the_rest_graded(
     write(workspace / "blog/compose.yaml", "services:\n\twordpress:\n\t\timage: wordpress:6\n")
     checks = grade(lab, workspace, Sandboxes(engine, image_set))
     # 15 of building and 15 of starting, on a busy machine a little more.
-    assert re.search(r"after 3\d seconds and was ended", reason(checks["counter_starts"]))
+    assert re.search(r"after 3\d seconds and was stopped", reason(checks["counter_starts"]))
     assert checks["counter_counts"].why == "needs"
     told = reason(checks["blog_file"])
     assert "tab" in told.lower()

@@ -59,7 +59,7 @@ WRONG = {
     "no volume": (A + "    volumes: ['.:relative']\n", "cannot be mounted"),
     "one name for two": (
         A + "    container_name: x\n    deploy: {replicas: 2}\n",
-        "cannot all be called",
+        "cannot all have the same name",
     ),
     "no such volume": (
         A + "    volumes: ['vol:/data']\nvolumes: {vol: {external: true}}\n",
@@ -73,7 +73,7 @@ WRONG = {
     "no variable": (A + "    labels: {a: '${NONE:?say it}'}\n", "NONE has no value"),
     "no port": (A + "    ports: ['eighty:80']\n", "eighty"),
     "both": (A + "    network_mode: host\n    networks: [n]\nnetworks: {n: }\n", "exclude"),
-    "not there": ("services: {a: {image: 'drydock/none:1'}}\n", "had to be fetched"),
+    "not there": ("services: {a: {image: 'drydock/none:1'}}\n", "could not be fetched"),
     "no program": (A.replace("sleep", "slep").replace("init: true", "init: false"), "slep"),
     "build": ("services: {a: {build: .}}\n", "cannot be built"),
 }

@@ -117,7 +117,7 @@ def test_nothing_is_running(own: Own) -> None:
     assert outcomes(checks, "passed") == FILES
     assert outcomes(checks, "failed") == {"counter_starts", "blog_starts"}
     words = told(checks["counter_starts"])
-    assert "Nothing of your project counter is running." in words
+    assert "Your project counter is not running." in words
     assert f"`docker compose up -d` in {own.workspace / 'counter'}" in words
     assert "no Compose project runs" in words
 
@@ -176,7 +176,7 @@ def test_what_is_wrong_fails(own: Own) -> None:
 def test_stopped_elsewhere_and_twice(own: Own, tmp_path: Path) -> None:
     own.type("counter", "stop")
     words = told(own.look()["counter_starts"])
-    assert "Nothing of your project counter is running." in words
+    assert "Your project counter is not running." in words
     assert "exited" in words
 
     own.type("counter", "down")

@@ -1,1 +1,1 @@
-"""What is graded of lab3: a package per exercise, and what they share."""
+"""The checks of lab3: a package per exercise, and what they share."""

@@ -1,1 +1,1 @@
-"""What is graded of lab4: a package per exercise."""
+"""The checks of lab4: a package per exercise."""

@@ -71,7 +71,7 @@ def test_an_empty_folder_fails_what_needs_no_engine(folder: Path) -> None:
         ({"provision.sh.txt": SCRIPT}, "There is no", "Rename 'provision.sh.txt' to"),
         ({"provision .sh": SCRIPT}, "There is no", "Rename 'provision .sh' to 'provision.sh'."),
         ({"Provision.SH": SCRIPT}, "There is no", "Rename 'Provision.SH' to 'provision.sh'."),
-        ({"provision.sh": b" \n"}, "webserver/provision.sh is empty.", "saved"),
+        ({"provision.sh": b" \n"}, "webserver/provision.sh is empty.", "Save"),
         ({"provision.sh": SCRIPT.decode().encode("utf-16")}, "not a plain text file", "UTF-8"),
         ({"provision.sh": SCRIPT.replace(b"\n", b"\r\n")}, "Windows line ends", "sed -i"),
     ],
@@ -105,7 +105,7 @@ def test_a_script_that_bash_can_read_is_left_to_bash(
     ("files", "reason", "hint"),
     [
         ({"dockerfile.txt": DOCKERFILE}, "There is no webserver/Dockerfile", "Rename"),
-        ({"Dockerfile": b"FROM ubuntu\n"}, "Line 1 builds on ubuntu", "This lab has images of"),
+        ({"Dockerfile": b"FROM ubuntu\n"}, "Line 1 builds on ubuntu", "Use one of these images"),
         ({"Dockerfile": b"FROM drydock/demo:1.0\n"}, "drydock/demo:1.0, which", "debian"),
         ({"Dockerfile": b"FROM debian:11\n"}, "Line 1 builds on debian:11", "debian:bookworm"),
         ({"Dockerfile": b"RUN true\n"}, "There is no FROM line", "FROM debian:bookworm"),

@@ -32,7 +32,7 @@ def check_dockerfile(vetted: Vetted) -> None:
 
 @check(points=1, needs=["dockerfile"])
 def check_builds(build: Build, build_seconds: float) -> None:
-    """It builds an image with nginx and PHP-FPM in it (RUN)."""
+    """The image builds and has nginx and PHP-FPM in it (RUN)."""
     must_have_built(build.done, build_seconds, EXPLAINER, TOO_SLOW)
     assert build.image is not None
     missing = [name for name in ("nginx", "php-fpm") if not _has(build.image, name)]
@@ -63,7 +63,7 @@ def check_page(container: Running, page: Page, image: Image) -> None:
 
 @check(points=2, needs=["page"])
 def check_php(container: Running, page: Page) -> None:
-    """PHP-FPM runs the page's PHP, and nginx passes its answer on."""
+    """PHP-FPM runs the page's PHP, and nginx passes on its answer."""
     must_be_executed(page, container, container.published)
 
 
@@ -71,15 +71,14 @@ def check_php(container: Running, page: Page) -> None:
 def check_greeting(
     node: Any, container: Running, image: Image, page: Page, variant: dict[str, Any]
 ) -> None:
-    """The page shows the greeting that the image has by itself (ENV), and another one that docker
-    run --env gives it."""
+    """The page shows the image's own greeting (ENV), or the one given by docker run --env."""
     usual, port = str(variant["greeting"]), int(variant["page_port"])
     if image.environment.get("GREETING") != usual:
         fail(
             "The image does not have your greeting as its own.",
             expected=f'GREETING="{usual}"',
             actual=_of(image.environment, "GREETING"),
-            hint=f'ENV GREETING="{usual}" (in quotes, since there are blanks in it).',
+            hint=f'ENV GREETING="{usual}" (in quotes, because it contains spaces).',
         )
     _must_greet(page, container, usual)
     other = f"Greetings number {secrets.randbelow(90_000) + 10_000}"
@@ -100,16 +99,15 @@ def _must_greet(page: Page, container: Running, greeting: str) -> None:
         "The page does not show the container's greeting.",
         expected=f"greeting: {greeting}",
         actual=text[:300] or "no answer",
-        hint="PHP-FPM hides the environment from PHP unless its pool says clear_env = no. The line"
-        " 'greeting: …' of the given site/index.php has to stay as it is.",
+        hint="PHP-FPM hides the environment from PHP unless its pool has clear_env = no. The line"
+        " 'greeting: …' of the given site/index.php must not be changed.",
         log=container.log(lines=20),
     )
 
 
 @check(points=1.5, needs=["builds"])
 def check_labels(image: Image, variant: dict[str, Any]) -> None:
-    """The image says what it is: your site's name as its title, your release as its version
-    (LABEL)."""
+    """The image's labels have your site's name as title and your release as version (LABEL)."""
     for key, value in ((TITLE, str(variant["site_name"])), (VERSION, str(variant["release"]))):
         if image.labels.get(key) != value:
             fail(
@@ -132,7 +130,7 @@ def check_argument(other_build: Build, other_release: str, build_seconds: float)
         other_build.done,
         f"docker build --build-arg {RELEASE}={other_release}",
         build_seconds,
-        "Without --build-arg it builds: look at where RELEASE is used.",
+        "It builds without --build-arg: check where RELEASE is used.",
         EXPLAINER,
         TOO_SLOW,
     )
@@ -140,31 +138,31 @@ def check_argument(other_build: Build, other_release: str, build_seconds: float)
     said = other_build.image.labels
     if said.get(VERSION) != other_release:
         fail(
-            "The build does not take the release that it is given.",
+            "The build ignores the release that --build-arg gives.",
             expected=f"{VERSION}={other_release}",
             actual=_of(said, VERSION),
-            hint=f"ARG {RELEASE}=… behind FROM, with your release as its default, and $"
-            f"{{{RELEASE}}} in the LABEL behind it. An ENV of that name would hide it.",
+            hint=f"ARG {RELEASE}=… after FROM, with your release as its default, and $"
+            f"{{{RELEASE}}} in the LABEL after it. An ENV of the same name would override it.",
         )
 
 
 @check(points=1, needs=["builds"])
 def check_exposed(image: Image, variant: dict[str, Any]) -> None:
-    """The image tells on which port its page is (EXPOSE)."""
+    """The image names the port of its page (EXPOSE)."""
     port = f"{variant['page_port']}/tcp"
     if port not in image.exposed:
         fail(
             "The image does not name your port.",
             expected=port,
             actual=", ".join(image.exposed) or "no port",
-            hint=f"EXPOSE {variant['page_port']}. It opens nothing, it tells: docker run"
-            " --publish-all reads it.",
+            hint=f"EXPOSE {variant['page_port']}. It opens no port; it is information, which "
+            f"docker run --publish-all reads.",
         )
 
 
 @check(points=1, needs=["page"])
 def check_command(image: Image, target: Any) -> None:
-    """A command that is given to docker run takes the place of the image's own (CMD)."""
+    """A command given to docker run replaces the image's own (CMD)."""
     word = secrets.token_hex(6)
     done = image.run(["echo", word], seconds=COMMAND_WITHIN * target.timeout_factor)
     if word not in done.out.split():
@@ -172,15 +170,16 @@ def check_command(image: Image, target: Any) -> None:
             "docker run IMAGE echo WORD did not print the word.",
             expected=word,
             actual=("it did not end; " if done.timed_out else "") + (done.tail(3) or "no output"),
-            hint="ENTRYPOINT runs whatever is given; CMD is what runs if nothing is. Start the"
-            ' servers by CMD, or let an ENTRYPOINT script end with: exec "$@"',
+            hint="ENTRYPOINT always runs; CMD is only the default command. Start the servers in "
+            "CMD, "
+            'or let an ENTRYPOINT script end with: exec "$@"',
             log=done.tail(40),
         )
 
 
 @check(points=1.5, needs=["command"])
 def check_workdir(image: Image, target: Any, page: Page, variant: dict[str, Any]) -> None:
-    """Commands in it start in your folder, and there your page is (WORKDIR)."""
+    """Commands start in your folder, and your page is there (WORKDIR)."""
     folder, seconds = str(variant["site_folder"]), COMMAND_WITHIN * target.timeout_factor
     said = image.run(["pwd"], seconds=seconds)
     if folder not in said.out.split():
@@ -188,7 +187,8 @@ def check_workdir(image: Image, target: Any, page: Page, variant: dict[str, Any]
             "Commands start in another folder.",
             expected=folder,
             actual=said.tail(2) or "no output",
-            hint=f"WORKDIR {folder} makes the folder, too. A RUN cd … is forgotten at its end.",
+            hint=f"WORKDIR {folder} also creates the folder. RUN cd … has no effect on later "
+            f"steps.",
         )
     source = image.run(["cat", "index.php"], seconds=seconds)
     if not source.ok or page.site not in source.out:
@@ -210,19 +210,19 @@ def check_not_root(container: Running) -> None:
             f"{' and '.join(roots)} {'run' if roots[1:] else 'runs'} as root.",
             expected="no process of user ID 0",
             actual=", ".join(f"{p.command[:60]} (user {p.user})" for p in found),
-            hint="USER www-data, behind everything that needs root. Then nginx and PHP-FPM cannot"
-            " write to /run and /var/log: let pid files and nginx's temporary folders be in /tmp,"
-            " and logs go to /dev/stdout and /dev/stderr.",
+            hint="USER www-data, after everything that needs root. nginx and PHP-FPM then cannot "
+            "write to /run and /var/log: put pid files and nginx's temporary folders into /tmp, "
+            "and send logs to /dev/stdout and /dev/stderr.",
         )
 
 
 @check(points=1.5, needs=["page"])
 def check_healthy(container: Running, image: Image, page: Page) -> None:
-    """The container becomes healthy by the image's own HEALTHCHECK."""
+    """The image's own HEALTHCHECK reports the container as healthy."""
     must_become_healthy(container, image, page, EXPLAINER)
 
 
 @check(points=1.5, needs=["page"])
 def check_stops(container: Running) -> None:
-    """docker stop ends the container in time, and need not kill it (CMD as a list)."""
+    """docker stop ends the container in time, without a kill (CMD as a list)."""
     must_stop(container)

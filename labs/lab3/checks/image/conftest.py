@@ -1,4 +1,4 @@
-"""What is done with a submission of the exercise image, each once, for its checks to look at."""
+"""Builds and runs a submission of the exercise image, each step once, for its checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs say in the exercise image, in words for a student."""
+"""Explains the output of programs in the exercise image."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def check_works(build: Build, build_seconds: float, request: Any, variant: dict[
         build.done,
         "docker build",
         build_seconds,
-        "The Dockerfile that was handed out builds: compare yours with it.",
+        "The starter Dockerfile builds: compare yours with it.",
         EXPLAINER,
     )
     said: Said = request.getfixturevalue("said")
@@ -39,15 +39,15 @@ def check_works(build: Build, build_seconds: float, request: Any, variant: dict[
         "result",
         str(said.number * int(variant["program_factor"])),
         f"docker run IMAGE {said.number} does not give the program's answer.",
-        'ENTRYPOINT ["/usr/local/bin/…"] hands the number on. A program that cannot be found, or'
-        " lacks its libraries, was built for another image than the one it is in.",
+        'ENTRYPOINT ["/usr/local/bin/…"] passes the number on. If the program or its'
+        " libraries are not found, it was built for another image than the one it is in.",
     )
     must_say(
         said,
         "motto",
         str(variant["motto"]),
         "The program does not find its motto.",
-        f"texts/motto.txt has to be in /usr/share/{variant['program']}/, readable for everybody.",
+        f"texts/motto.txt must be in /usr/share/{variant['program']}/, readable for every user.",
     )
     if said.values.get("user") in (None, "0"):
         fail(
@@ -60,39 +60,39 @@ def check_works(build: Build, build_seconds: float, request: Any, variant: dict[
 
 @check(points=4)
 def check_source_changed(other_source: Rebuilt, build_seconds: float) -> None:
-    """After a change of main.c a build compiles it, and installs nothing again."""
+    """After a change of main.c a build compiles it again, but installs nothing again."""
     _must_be_built(other_source, "main.c", build_seconds)
     assert other_source.said is not None
     must_say(
         other_source.said,
         "result",
         str(other_source.said.number * int(other_source.mark)),
-        "The changed main.c is not what the image runs.",
-        "The program has to be compiled while the image is built, from the folder's main.c.",
+        "The image does not run the changed main.c.",
+        "Compile the program from the folder's main.c while the image is built.",
     )
     _installs_nothing(other_source, "main.c")
 
 
 @check(points=3)
 def check_motto_changed(other_motto: Rebuilt, said: Said, build_seconds: float) -> None:
-    """After a change of texts/motto.txt a build brings it into the image, and neither compiles nor
-    installs again."""
+    """After a change of texts/motto.txt a build copies it into the image, but does not compile
+    or install again."""
     _must_be_built(other_motto, "texts/motto.txt", build_seconds)
     assert other_motto.said is not None
     must_say(
         other_motto.said,
         "motto",
         other_motto.mark,
-        "The changed motto has not come into the image.",
+        "The changed motto is not in the image.",
         "COPY texts/motto.txt … takes it from your folder.",
     )
     _installs_nothing(other_motto, "texts/motto.txt")
     if other_motto.said.values.get("compiled") != said.values.get("compiled"):
         fail(
-            "The program was compiled again, though only a text has changed.",
+            "The program was compiled again, although only a text has changed.",
             expected=f"compiled: {said.values.get('compiled')}",
             actual=f"compiled: {other_motto.said.values.get('compiled')}",
-            hint="Copy just main.c before the program is compiled, and the text afterwards.",
+            hint="Copy only main.c before the program is compiled, and the text afterwards.",
             log=other_motto.build.done.tail(60),
         )
 
@@ -111,11 +111,11 @@ def _installs_nothing(rebuilt: Rebuilt, what: str) -> None:
     again = [step for step in buildlog.read(rebuilt.build.done.out) if step.installs]
     if again:
         fail(
-            f"Packages are installed again, though only {what} has changed.",
+            f"Packages are installed again, although only {what} has changed.",
             expected="the installing step from the build's cache",
             actual=again[0].name or "packages are fetched or unpacked",
-            hint="Steps after a COPY whose files have changed are done again: install first, in a"
-            " RUN of its own, and copy then.",
+            hint="If the files of a COPY have changed, all steps after it run again: install "
+            "first, in a separate RUN, then copy.",
             log=rebuilt.build.done.tail(60),
         )
 
@@ -130,7 +130,7 @@ def check_secret(image: Image, key: str, variant: dict[str, Any]) -> None:
         places.append("the image's history or settings (docker history, docker image inspect)")
     if places:
         fail(
-            "Whoever has the image has the key.",
+            "Everyone who has the image has the key.",
             expected="no trace of what is in deploy.key",
             actual="; ".join(places[:3]),
             hint="A file that a later step removes is still in the layer before. Do not copy it:"
@@ -140,8 +140,8 @@ def check_secret(image: Image, key: str, variant: dict[str, Any]) -> None:
 
 @check(points=3)
 def check_notes(other_notes: Build, image: Image, mark: str, build_seconds: float) -> None:
-    """The folder notes is no part of the build: it is not in the image, and a change in it makes no
-    step again."""
+    """The folder notes is not part of the build: it is not in the image, and a change in it
+    repeats no step."""
     must_have_worked(
         other_notes.done,
         "docker build after a change of notes/",
@@ -161,10 +161,10 @@ def check_notes(other_notes: Build, image: Image, mark: str, build_seconds: floa
     if list(other_notes.image.layers) != list(image.layers):
         again = [s.name for s in buildlog.read(other_notes.done.out) if _is_done(s)]
         fail(
-            "A change in notes/ made steps again.",
+            "A change in notes/ repeated steps of the build.",
             expected="all steps from the build's cache",
             actual="; ".join(again) or "other layers than before",
-            hint="COPY . takes everything that .dockerignore does not name: name notes there.",
+            hint="COPY . takes everything that .dockerignore does not name: name notes in it.",
             log=other_notes.done.tail(60),
         )
 
@@ -184,8 +184,8 @@ def check_small(image: Image) -> None:
             f"The image is {added / 1e6:.0f} MB larger than debian:bookworm.",
             expected="at most 5 MB",
             actual=f"{image.size / 1e6:.0f} MB; debian:bookworm has {base.size / 1e6:.0f} MB",
-            hint="What one step adds, a later one can only hide. Compile in a stage of its own"
-            " (FROM … AS build) and take the finished program over: COPY --from=build …",
+            hint="A later step can only hide what an earlier step has added. Compile in a "
+            "separate stage (FROM … AS build) and copy the finished program: COPY --from=build …",
         )
 
 

@@ -1,4 +1,4 @@
-"""What is done with a submission of the exercise layers: it is built, changed, and built again.
+"""Builds a submission of the exercise layers, changes it, and builds it again.
 
 The given files are the kit's own, with a key that no one could know before.
 """

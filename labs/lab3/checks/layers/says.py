@@ -1,4 +1,4 @@
-"""What programs say in the exercise layers, in words for a student."""
+"""Explains the output of programs in the exercise layers."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def check_runs(scene: Scene) -> None:
 
 @step_check("tag", points=2)
 def check_tagged(scene: Scene) -> None:
-    """Tag: drydock/demo:1.0 has a name of your registry, too."""
+    """Tag: drydock/demo:1.0 also has a name with your registry's address."""
     play, state = scene.scenario, scene.now
     names = play.names(play.first)
     wanted = play.image(FIRST)
@@ -48,15 +48,15 @@ def check_pushed(scene: Scene) -> None:
 
 @step_check("push the next version", points=3, needs=["pushed"])
 def check_next_version(scene: Scene) -> None:
-    """Push the next version: your registry has it under your second tag and as latest, and the
-    first one as it was."""
+    """Push the next version: your registry has it under your second tag and as latest; the first
+    tag is unchanged."""
     play = scene.scenario
     must_hold(scene, scene.now, {play.first: FIRST, play.second: SECOND, "latest": SECOND})
 
 
 @step_check("remove", points=2, needs=["next_version"])
 def check_removed(scene: Scene) -> None:
-    """Remove: your engine has no image of the registry any more, and the registry has all."""
+    """Remove: your engine has no image of the registry any more; the registry still has all."""
     play, state = scene.scenario, scene.now
     left = state.of(play.addresses)
     if left:
@@ -64,8 +64,8 @@ def check_removed(scene: Scene) -> None:
             "Your engine still has images of the registry.",
             expected=f"no image whose name begins with {play.addresses[0]}",
             actual=", ".join(left),
-            hint="docker rmi takes several names. A name is removed, and the image with its last"
-            " name.",
+            hint="docker rmi takes several names. It removes a name; the image is removed with "
+            "its last name.",
         )
     must_hold(scene, state, {play.first: FIRST, play.second: SECOND, "latest": SECOND})
 
@@ -78,7 +78,7 @@ def check_pulled(scene: Scene) -> None:
     found = [state.images[name] for name in names if name in state.images]
     if play.image(FIRST) not in found:
         scene.fail(
-            f"{names[0]} is not there again.",
+            f"{names[0]} is not back.",
             expected=f"{names[0]} is {FIRST}",
             actual=", ".join(state.of(play.addresses)) or "no image of this registry",
             hint=f"docker pull {names[0]}",
@@ -96,7 +96,7 @@ def check_pulled(scene: Scene) -> None:
 
 @step_check("pull by digest", points=2, needs=["removed"])
 def check_by_digest(scene: Scene) -> None:
-    """Pull by digest: what latest leads to is pulled by the hash of its content."""
+    """Pull by digest: the image of latest is pulled by its digest."""
     play, state = scene.scenario, scene.now
     digest = state.registry.tags(play.repository)["latest"].digest
     usual = f"docker pull {play.addresses[0]}{play.repository}@${{DIGEST}}"
@@ -106,12 +106,12 @@ def check_by_digest(scene: Scene) -> None:
             "No image is pulled by its digest in this step.",
             expected=usual,
             actual=scene.ran[-1].allowed.command.text,
-            hint="A tag may lead to another image tomorrow; behind an @ stands the hash of what is"
-            " meant.",
+            hint="A tag may lead to another image tomorrow. The digest after the @ always means "
+            "the same image.",
         )
     if not any(ran.ok for ran in pulls) or not noted(scene, state, digest):
         scene.fail(
-            "What latest leads to has not been pulled by its digest.",
+            "The image of latest was not pulled by its digest.",
             expected=f"{play.addresses[0]}{play.repository}@{digest}",
             actual=", ".join(sorted(d for d in state.digests if d.startswith(play.addresses)))
             or "no image with a digest of this registry",
@@ -121,7 +121,7 @@ def check_by_digest(scene: Scene) -> None:
 
 @step_check("replace the registry", points=2, needs=["next_version"])
 def check_replaced(scene: Scene) -> None:
-    """Replace the registry: another container of it runs, and has all that was pushed before."""
+    """Replace the registry: a new container runs it and still has everything that was pushed."""
     play = scene.scenario
     state = scene.wait_for_registry()
     found = must_run(scene, state)

@@ -1,4 +1,4 @@
-"""What is asked of the registry and the engine after a step of the runbook."""
+"""What the checks ask the registry and the engine after a step of the runbook."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def must_run(scene: Scene, state: State) -> Container:
             f"The container {play.name} does not run.",
             expected="running",
             actual=found.in_words,
-            hint=f"docker logs {play.name} tells why.",
+            hint=f"docker logs {play.name} shows why.",
         )
     if not state.registry.answers:
         scene.fail(
@@ -41,7 +41,7 @@ def must_run(scene: Scene, state: State) -> Container:
         )
     if play.port not in found.host_ports(5000):
         scene.fail(
-            f"It is another container than {play.name} that answers at port {play.port}.",
+            f"Another container than {play.name} answers at port {play.port}.",
             expected=f"port {play.port} leads to port 5000 of {play.name}",
             actual=found.in_words,
             hint="Remove the other container (docker rm --force NAME), and run this one.",
@@ -68,7 +68,8 @@ def must_hold(scene: Scene, state: State, wanted: dict[str, str]) -> None:
                 expected=f"{play.repository}:{tag} in the registry",
                 actual=state.registry.in_words,
                 hint=f"docker tag {image} {play.names(tag)[0]}, and then docker push"
-                f" {play.names(tag)[0]}: a name is pushed, and its first part is the address.",
+                f" {play.names(tag)[0]}: docker push takes a name, and the first part of the name "
+                f"is the address.",
             )
         if there[tag].image != play.image(image):
             names = {play.image(each): each for each in (FIRST, SECOND)}

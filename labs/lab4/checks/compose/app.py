@@ -66,7 +66,8 @@ def require_services(submission: Path, folder: str, *names: str) -> None:
             f"There is no service called {' or '.join(missing)}.",
             expected=f"services {' and '.join(names)}",
             actual=f"services {', '.join(there)}",
-            hint="The names stand directly below `services:`; containers find each other by them.",
+            hint="Write the names directly below `services:`; containers use them to find each "
+            "other.",
         )
 
 

@@ -199,7 +199,7 @@ class Blog(App):
         if without:
             services = " and ".join(c.service for c in without)
             fail(
-                f"If its program ended, {services} would not come back.",
+                f"If its program ended, {services} would not restart.",
                 expected="a restart policy for both",
                 actual=f"none for {services}",
             )

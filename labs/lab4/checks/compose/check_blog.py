@@ -1,4 +1,4 @@
-"""What is graded of the blog, in the order in which one would try it by hand."""
+"""Checks of the blog, in the order of testing by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_blog_file(submission: Path) -> None:
 
 @check(points=0.5, needs=["blog_file"], needs_engine=False)
 def check_blog_images(submission: Path, lab: Any) -> None:
-    """The blog uses images of this lab only."""
+    """The blog uses only images of this lab."""
     refuse_foreign_images(submission, "blog", lab)
 
 
@@ -38,10 +38,10 @@ def check_blog_services(submission: Path) -> None:
 @check(
     points=0.5,
     needs=["blog_images", "blog_services"],
-    hint="`docker compose ps -a` shows what ended, `docker compose logs SERVICE` why.",
+    hint="`docker compose ps -a` shows what ended, `docker compose logs SERVICE` shows why.",
 )
 def check_blog_starts(blog: Blog, stage: Any) -> None:
-    """`docker compose up -d` starts WordPress and its database, and both run on."""
+    """`docker compose up -d` starts WordPress and its database, and both keep running."""
     with stage("deploy"):
         blog.first_up()
     blog.must_run()
@@ -50,8 +50,8 @@ def check_blog_starts(blog: Blog, stage: Any) -> None:
 @check(
     points=0.5,
     needs=["blog_starts"],
-    hint="WORDPRESS_DB_HOST, _USER, _PASSWORD and _NAME must be those that db was made with, and"
-    " both services need a network in common.",
+    hint="WORDPRESS_DB_HOST, _USER, _PASSWORD and _NAME must be the values that db was created "
+    "with, and both services need a common network.",
 )
 def check_blog_page(blog: Blog) -> None:
     """WordPress shows its installation page: it has reached its database."""
@@ -80,11 +80,11 @@ def check_blog_port(blog: Blog, variant: dict[str, Any]) -> None:
 @check(
     points=1,
     needs=["blog_starts"],
-    hint="Give db a `healthcheck:` that asks the database, and wordpress a `depends_on:` with"
-    " `db:` and below it `condition: service_healthy`.",
+    hint="Give db a `healthcheck:` that asks the database. Give wordpress a `depends_on:` with "
+    "`db:` and, below it, `condition: service_healthy`.",
 )
 def check_blog_order(blog: Blog) -> None:
-    """WordPress is started only when the database is healthy, and healthy means that it answers."""
+    """WordPress starts only when the database is healthy, and healthy means that it answers."""
     db, wordpress = blog.one("db"), blog.one("wordpress")
     if not db.healthcheck:
         fail("The service db has no health check.", actual=db.in_words)
@@ -98,8 +98,8 @@ def check_blog_order(blog: Blog) -> None:
         )
     if blog.lies_without_database(db):
         fail(
-            "db's health check is content even where no database runs.",
-            expected="a command that fails as long as the database does not answer",
+            "db's health check passes even when no database runs.",
+            expected="a command that fails while the database does not answer",
             actual=" ".join(db.healthcheck),
         )
 
@@ -107,7 +107,8 @@ def check_blog_order(blog: Blog) -> None:
 @check(
     points=0.5,
     needs=["blog_starts"],
-    hint="Write NAME:/var/lib/mysql under volumes: of db, and NAME: under the file's own volumes:.",
+    hint="Write NAME:/var/lib/mysql under volumes: of db, and NAME: under volumes: at the left "
+    "edge of the file.",
 )
 def check_blog_volume(blog: Blog, variant: dict[str, Any]) -> None:
     """The database has your named volume."""
@@ -125,7 +126,7 @@ def check_blog_volume(blog: Blog, variant: dict[str, Any]) -> None:
 @check(
     points=0.5,
     needs=["blog_starts"],
-    hint="Remove ports: from db. WordPress reaches it inside their network without any.",
+    hint="Remove ports: from db. WordPress reaches it in their network without ports:.",
 )
 def check_blog_not_published(blog: Blog) -> None:
     """The database is not published on the host."""
@@ -141,11 +142,11 @@ def check_blog_not_published(blog: Blog) -> None:
 @check(
     points=1,
     needs=["blog_starts"],
-    hint="wordpress is in both networks, db in the back network only. List the networks of each"
-    " service under its `networks:`.",
+    hint="wordpress must be in both networks, db only in the back network. List the networks of "
+    "each service under its `networks:`.",
 )
 def check_blog_front(blog: Blog, variant: dict[str, Any]) -> None:
-    """From your front network WordPress can be reached, and its database cannot."""
+    """WordPress can be reached from your front network; its database cannot."""
     front = blog.network(variant["front_network"])
     if front is None:
         fail(
@@ -159,7 +160,7 @@ def check_blog_front(blog: Blog, variant: dict[str, Any]) -> None:
     # First that the probe finds what is open: else it proves nothing to find something closed.
     if own is None or not reachable(blog.node, own, [by_name], wait_seconds=20)[by_name]:
         fail(
-            "The database does not even answer in its own network.",
+            "The database does not answer in its own network.",
             expected=f"db answers at port {DATABASE_PORT} in the network {own}",
             actual=db.in_words,
             log=blog.transcript(),
@@ -193,11 +194,11 @@ def check_blog_installs(blog: Blog) -> None:
 @check(
     points=1,
     needs=["blog_installs"],
-    hint="db makes database and user at its very first start, from its environment. After a"
-    " change there: `docker compose down --volumes`, then `up` (this deletes its data).",
+    hint="db creates the database and the user only at its first start, from its environment. "
+    "After a change there: `docker compose down --volumes`, then `up` (this deletes its data).",
 )
 def check_blog_database(blog: Blog, variant: dict[str, Any]) -> None:
-    """WordPress' data are in your database, and your database user can read them."""
+    """WordPress's data are in your database, and your database user can read them."""
     user, database = str(variant["db_user"]), str(variant["db_name"])
     asked = blog.ask_database(str(variant["db_image"]), user, str(variant["db_password"]), database)
     if blog.title not in asked.out:
@@ -214,7 +215,7 @@ def check_blog_database(blog: Blog, variant: dict[str, Any]) -> None:
     hint="Give both services a restart policy, such as `restart: unless-stopped`.",
 )
 def check_blog_restarts(blog: Blog) -> None:
-    """Both containers come back by themselves after their program was killed."""
+    """Both containers restart by themselves after their program was killed."""
     if blog.own:
         blog.require_restart_policies()
         return
@@ -225,13 +226,13 @@ def check_blog_restarts(blog: Blog) -> None:
     if not blog.come_back(killed, within=30):
         gone = [c.service for c in blog.gone(killed)]
         fail(
-            f"After its program was killed, {' and '.join(gone)} did not come back.",
+            f"After its program was killed, {' and '.join(gone)} did not restart.",
             expected="a new start within 30 seconds",
             actual=blog.state(*gone),
         )
     if blog.installed and not blog.wait_for(blog.shows_title):
         fail(
-            "After being killed the containers run again, but the blog does not answer.",
+            "The containers run again after the kill, but the blog does not answer.",
             expected=f"the blog with the title {blog.title}",
             actual=blog.instead(),
             log=blog.transcript(),
@@ -242,7 +243,7 @@ def check_blog_restarts(blog: Blog) -> None:
 @check(
     points=1,
     needs=["blog_installs"],
-    hint="`down` removes containers, and what is in no named volume is lost. MariaDB and MySQL"
+    hint="`down` removes containers; everything outside a named volume is lost. MariaDB and MySQL"
     " keep everything in /var/lib/mysql.",
 )
 def check_blog_keeps_data(blog: Blog) -> None:
@@ -253,7 +254,7 @@ def check_blog_keeps_data(blog: Blog) -> None:
     blog.up()
     if not blog.wait_for(blog.shows_title):
         fail(
-            "After `docker compose down` and `up -d` the blog is not what it was.",
+            "After `docker compose down` and `up -d` the blog is not the same.",
             expected=f"the blog with the title {blog.title}",
             actual=blog.instead(),
             log=blog.transcript(),

@@ -1,4 +1,4 @@
-"""What is graded of the counter, in the order in which one would try it by hand."""
+"""Checks of the counter, in the order of testing by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_counter_file(submission: Path) -> None:
 
 @check(points=0.5, needs=["counter_file"], needs_engine=False)
 def check_counter_images(submission: Path, lab: Any) -> None:
-    """The counter uses images of this lab only, in its compose file and its Dockerfile."""
+    """The counter uses only images of this lab, in its compose file and its Dockerfile."""
     refuse_foreign_images(submission, "counter", lab)
 
 
@@ -39,7 +39,7 @@ def check_counter_services(submission: Path) -> None:
 @check(
     points=0.5,
     needs=["counter_images"],
-    hint="`docker compose up -d`, then `docker compose ps -a` and `docker compose logs` show it.",
+    hint="Run `docker compose up -d`, then `docker compose ps -a` and `docker compose logs`.",
 )
 def check_counter_starts(counter: Counter, stage: Any) -> None:
     """`docker compose up -d` builds and starts the counter, and web answers at a host port."""
@@ -62,7 +62,7 @@ def check_counter_starts(counter: Counter, stage: Any) -> None:
     " network with web.",
 )
 def check_counter_counts(counter: Counter) -> None:
-    """Each visit of the page counts one more."""
+    """Each visit to the page adds one to the count."""
     counts = [counter.count("at the first visit"), counter.count("at the second visit")]
     counts.append(counter.count("at the third visit"))
     if counts != sorted(set(counts)):
@@ -72,11 +72,11 @@ def check_counter_counts(counter: Counter) -> None:
 @check(
     points=0.5,
     needs=["counter_starts"],
-    hint="`up` recreates a container if its settings or its image are not what they were: look for"
-    " a value or file that changes by itself.",
+    hint="`up` recreates a container if its settings or its image have changed: look for a value "
+    "or file that changes by itself.",
 )
 def check_counter_unchanged(counter: Counter) -> None:
-    """A second `docker compose up -d` changes nothing: the same containers run on."""
+    """A second `docker compose up -d` changes nothing: the same containers keep running."""
     counter.ensure_up()
     before = {c.id: c for c in counter.containers() if c.running}
     counter.up()
@@ -86,7 +86,7 @@ def check_counter_unchanged(counter: Counter) -> None:
     if changed or new or not before:
         fail(
             "The second `up -d` replaced or restarted containers.",
-            expected="the containers of the first `up -d`, running since then",
+            expected="the containers of the first `up -d`, still running",
             actual="not the same: " + ", ".join(sorted({c.name for c in [*changed, *new]})),
         )
 
@@ -94,10 +94,10 @@ def check_counter_unchanged(counter: Counter) -> None:
 @check(
     points=0.5,
     needs=["counter_counts"],
-    hint="On SIGTERM redis saves what it knows to /data, unless it is told not to save.",
+    hint="On SIGTERM redis saves its data to /data, unless saving is switched off.",
 )
 def check_counter_restart(counter: Counter) -> None:
-    """The counter goes on counting after `docker compose restart`."""
+    """The counter keeps its count after `docker compose restart`."""
     counter.ensure_up()
     before = counter.count("before the restart")
     counter.must(counter.project.restart(), "restart")
@@ -107,11 +107,11 @@ def check_counter_restart(counter: Counter) -> None:
 @check(
     points=1.5,
     needs=["counter_counts"],
-    hint="Redis keeps its data in /data. A named volume there outlives the container, an anonymous"
-    " one is not found again by the next container.",
+    hint="Redis keeps its data in /data. A named volume there outlives the container; the next "
+    "container does not find an anonymous one.",
 )
 def check_counter_recreate(counter: Counter) -> None:
-    """The counter goes on counting after the redis container was removed and recreated."""
+    """The counter keeps its count after the redis container is removed and recreated."""
     counter.ensure_up()
     before = counter.count("before redis is removed")
     old = {c.id for c in counter.containers("redis")}
@@ -124,7 +124,7 @@ def check_counter_recreate(counter: Counter) -> None:
 
 @check(points=0.5, needs=["counter_counts"])
 def check_counter_stop_start(counter: Counter) -> None:
-    """`docker compose stop` stops the counter, and after `start` it goes on counting."""
+    """`docker compose stop` stops the counter, and after `start` it keeps its count."""
     counter.ensure_up()
     before = counter.count("before the stop")
     ports = counter.ports("web")
@@ -160,7 +160,7 @@ def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
         count = shown_count(answer)
         if count is None or web.hostname not in page:
             fail(
-                f"{web.name} does not answer at a port of its own.",
+                f"{web.name} does not answer at its own port.",
                 expected=f"a page that says it comes from host {web.hostname}",
                 actual=page or counter.ports_in_words("web"),
                 log=counter.transcript(),
@@ -176,7 +176,8 @@ def check_counter_scales(counter: Counter, variant: dict[str, Any]) -> None:
 
 @check(points=1, needs=["counter_starts"], hint='Write "FIRST-LAST:5000" under ports: of web.')
 def check_counter_ports(counter: Counter, variant: dict[str, Any]) -> None:
-    """web is published on host ports of your range, however often and wherever it starts."""
+    """web is published on host ports of your range, every time and with any number of
+    containers."""
     first, last = variant["counter_port_first"], variant["counter_port_last"]
     seen = sorted(counter.seen)
     if not seen or any(not first <= port <= last for port in seen):
@@ -190,7 +191,7 @@ def check_counter_ports(counter: Counter, variant: dict[str, Any]) -> None:
 @check(
     points=0.5,
     needs=["counter_starts"],
-    hint="Containers that do not end when told to hold `down` up: see how web and redis end.",
+    hint="Containers that do not stop on SIGTERM delay `down`: check how web and redis stop.",
 )
 def check_counter_down(counter: Counter) -> None:
     """`docker compose down` leaves no container, no network and no open port."""

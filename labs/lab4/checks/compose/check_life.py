@@ -1,4 +1,4 @@
-"""What is graded of the compose runbook, in the order in which its steps usually stand."""
+"""Checks of the compose runbook, in the usual order of its steps."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .scenario import Scene
 @check(points=0.5, needs_engine=False)
 def check_life_runbook(life_book: Book[Vetted]) -> None:
     """compose/runbook.txt can be read, and all its commands are commands of this exercise."""
-    readable(life_book, "docker compose commands, each behind laptop$")
+    readable(life_book, "docker compose commands, each after laptop$")
     if not any(part.commands for part in life_book.parts):
         fail(
             "The runbook has no command yet.",
-            expected="below each step, what you would type",
+            expected="the commands of each step below it",
             hint="Begin with `laptop$ docker compose up -d` below # step: start",
         )
 
@@ -34,7 +34,7 @@ def check_life_started(scene: Scene) -> None:
             "Not both services run.",
             expected="a container of page and one of store run",
             actual=now.in_words,
-            hint="`docker compose up -d` builds, makes and starts all of them.",
+            hint="`docker compose up -d` builds, creates and starts all of them.",
         )
 
 
@@ -42,7 +42,7 @@ def check_life_started(scene: Scene) -> None:
 def check_life_listed(scene: Scene) -> None:
     """Look: all containers are listed, and the log of store is shown."""
     names = [c.name for c in scene.before.everything]
-    scene.wants(bool(names), "There was nothing to look at.")
+    scene.wants(bool(names), "There were no containers to list.")
     said = "\n".join(ran.out for ran in scene.ran if ran.ok)
     unnamed = [name for name in names if name not in said]
     if unnamed:
@@ -67,7 +67,7 @@ def check_life_listed(scene: Scene) -> None:
 
 @step_check("scale", points=0.5)
 def check_life_scaled(scene: Scene) -> None:
-    """Scale: your number of containers of page run, and what ran before runs on."""
+    """Scale: your number of page containers run, and the earlier ones keep running."""
     wanted = int(scene.variant["life_replicas"])
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.pages)), "No page ran before this step.")
@@ -82,7 +82,7 @@ def check_life_scaled(scene: Scene) -> None:
     if len(before.pages) <= wanted and gone:
         scene.fail(
             f"{', '.join(gone)} was recreated.",
-            expected="more containers beside those that ran",
+            expected="the earlier containers, and more",
             actual=now.in_words,
         )
     untouched(scene, before, now, "Scaling page")
@@ -90,7 +90,7 @@ def check_life_scaled(scene: Scene) -> None:
 
 @step_check("keep what runs", points=0.5, change=edited)
 def check_life_kept(scene: Scene) -> None:
-    """Keep what runs: though compose.yaml has changed, containers stay and one more is added."""
+    """Keep what runs: compose.yaml has changed, but the containers stay and one more is added."""
     wanted = int(scene.variant["life_kept"])
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.pages)), "No page ran before this step.")
@@ -100,19 +100,18 @@ def check_life_kept(scene: Scene) -> None:
             f"{', '.join(lost)} did not stay.",
             expected="the containers that ran before are still the same ones",
             actual=now.in_words,
-            hint="compose.yaml has changed, so `up` recreates them unless it is told"
-            " --no-recreate.",
+            hint="compose.yaml has changed, so `up` recreates them without --no-recreate.",
         )
     if len(running(now.pages)) != wanted:
         scene.fail(
             f"There are not {wanted} containers of page.",
             expected=f"{wanted} of page run, {len(running(before.pages))} of them as before",
             actual=now.in_words,
-            hint=f"`--scale page={wanted}` goes well with --no-recreate.",
+            hint=f"`--scale page={wanted}` works together with --no-recreate.",
         )
     if len(running(before.pages)) >= wanted:
         scene.fail(
-            f"{wanted} containers of page ran before, so this step has shown nothing.",
+            f"{wanted} containers of page ran before, so this step proves nothing.",
             expected=f"fewer than {wanted} before it, {wanted} after it",
             actual=before.in_words,
             hint=f"Scale to {scene.variant['life_replicas']} in the step before.",
@@ -122,7 +121,7 @@ def check_life_kept(scene: Scene) -> None:
 
 @step_check("recreate", points=0.5)
 def check_life_recreated(scene: Scene) -> None:
-    """Recreate: all containers of page are new ones, and store was left alone."""
+    """Recreate: all containers of page are new, and store is unchanged."""
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.pages)), "No page ran before this step.")
     same = [c.name for c in now.pages if c.id in ids(before.pages)]
@@ -133,12 +132,18 @@ def check_life_recreated(scene: Scene) -> None:
             actual=now.in_words,
             hint="`docker compose up -d --force-recreate --no-deps page` recreates them.",
         )
-    untouched(scene, before, now, "Recreating page", "--no-deps leaves alone what page needs.")
+    untouched(
+        scene,
+        before,
+        now,
+        "Recreating page",
+        "--no-deps leaves the services that page needs alone.",
+    )
 
 
 @step_check("rebuild", points=0.5, change=rewritten)
 def check_life_rebuilt(scene: Scene) -> None:
-    """Rebuild: page shows what page.html says now, and store was left alone."""
+    """Rebuild: page shows the new page.html, and store is unchanged."""
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.pages)), "No page ran before this step.")
     if not running(now.pages):
@@ -147,9 +152,9 @@ def check_life_rebuilt(scene: Scene) -> None:
     if not told:
         scene.fail(
             "The page shows its old text.",
-            expected="each container of page shows “second edition”, as page.html says now",
+            expected="each container of page shows “second edition”, as in the changed page.html",
             actual=now.in_words,
-            hint="page.html is copied into the image when that is built:"
+            hint="page.html is copied into the image when the image is built:"
             " `docker compose up -d --build`",
         )
     untouched(scene, before, now, "Building page")
@@ -157,7 +162,8 @@ def check_life_rebuilt(scene: Scene) -> None:
 
 @step_check("run once", points=0.5)
 def check_life_ran_once(scene: Scene) -> None:
-    """Run once: a command in a container of its own has set your key, and the container is gone."""
+    """Run once: a command in a separate container has set your key, and that container is
+    removed."""
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.stores)), "No store ran before this step.")
     key, word = scene.variant["life_key"], scene.variant["life_word"]
@@ -168,27 +174,27 @@ def check_life_ran_once(scene: Scene) -> None:
             f"store does not have {key}.",
             expected=f"{key} is {word}",
             actual=f"{key} is {done.strip() or 'not there'}",
-            hint=f"`docker compose run --rm store redis-cli -h store set {key} {word}`: in a"
-            " container of its own the server is called store.",
+            hint=f"`docker compose run --rm store redis-cli -h store set {key} {word}`: from a "
+            f"separate container, the server's host name is store.",
         )
     if not any(ran.allowed.vetted.command == "run" and ran.ok for ran in scene.ran):
         scene.fail(
-            "The command did not run in a container of its own.",
+            "The command did not run in a separate container.",
             expected="one more container of a service, for this command only",
-            hint="`docker compose run` makes one; `exec` goes into one that is there.",
+            hint="`docker compose run` creates a container; `exec` uses one that exists.",
         )
     if now.once:
         scene.fail(
             "The container of this command is still there.",
             expected="it is removed when the command has ended",
             actual=now.in_words,
-            hint="Say --rm.",
+            hint="Use --rm.",
         )
 
 
 @step_check("stop", points=0.5)
 def check_life_stopped(scene: Scene) -> None:
-    """Stop: store has ended in an orderly way and is still there, and page runs on."""
+    """Stop: store has stopped cleanly and still exists, and page keeps running."""
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.stores)), "No store ran before this step.")
     if ids(now.stores) != ids(before.stores) or not all(c.ended for c in now.stores):
@@ -200,7 +206,7 @@ def check_life_stopped(scene: Scene) -> None:
         )
     if any(c.exit_code == KILLED for c in now.stores):
         scene.fail(
-            "store was killed, and had no chance to save its data.",
+            "store was killed and could not save its data.",
             expected="exit code 0",
             actual=now.in_words,
             hint="`stop` asks the program to end; `kill` does not.",
@@ -223,7 +229,7 @@ def check_life_started_again(scene: Scene) -> None:
         )
     if not running(now.stores) or ids(now.stores) != ids(before.stores):
         scene.fail(
-            "It is not the same store that runs again.",
+            "The store that runs is not the one that was stopped.",
             expected="the container that was stopped runs",
             actual=now.in_words,
             hint="`docker compose start store`",
@@ -232,7 +238,7 @@ def check_life_started_again(scene: Scene) -> None:
 
 @step_check("restart", points=0.5)
 def check_life_restarted(scene: Scene) -> None:
-    """Restart: the same containers of page run, started once more, and store was left alone."""
+    """Restart: the same containers of page were restarted, and store is unchanged."""
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.pages)), "No page ran before this step.")
     old = {c.id: c.started_at for c in before.pages}
@@ -250,22 +256,22 @@ def check_life_restarted(scene: Scene) -> None:
 
 @step_check("kill", points=0.5)
 def check_life_killed(scene: Scene) -> None:
-    """Kill: page has ended at once, without a chance to clean up, and store runs on."""
+    """Kill: page was ended at once, without a chance to clean up, and store keeps running."""
     before, now = scene.before, scene.now
     scene.wants(bool(running(before.pages)), "No page ran before this step.")
     if not now.pages or not all(c.ended and c.exit_code == KILLED for c in now.pages):
         scene.fail(
             "page was not killed.",
-            expected=f"the containers of page are there and have ended with code {KILLED}",
+            expected=f"the containers of page still exist, with exit code {KILLED}",
             actual=now.in_words,
-            hint="`docker compose kill page`; after `stop` the code is another one.",
+            hint="`docker compose kill page`; `stop` gives another exit code.",
         )
     untouched(scene, before, now, "Killing page", "Name the service: kill page.")
 
 
 @step_check("remove", points=0.5)
 def check_life_removed(scene: Scene) -> None:
-    """Remove: there is no container of page any more, and store runs on."""
+    """Remove: page has no containers any more, and store keeps running."""
     before, now = scene.before, scene.now
     scene.wants(bool(before.pages), "There was no page before this step.")
     if now.pages:
@@ -280,7 +286,7 @@ def check_life_removed(scene: Scene) -> None:
 
 @step_check("take down", points=0.5)
 def check_life_down(scene: Scene) -> None:
-    """Take down: no container and no network of the project is left, and its data are."""
+    """Take down: no container and no network of the project is left, but its data are."""
     before, now = scene.before, scene.now
     scene.wants(bool(before.everything), "There was nothing to take down.")
     # A container that `run` has left over is that step's fault.

@@ -40,7 +40,7 @@ class Counter(App):
         if not self.own:
             self.up("--scale", f"web={wanted}")
         elif len(self.webs()) != wanted:
-            cannot_show(f"Say `docker compose up -d --scale web={wanted}` first, then look again.")
+            cannot_show(f"Run `docker compose up -d --scale web={wanted}` first, then check again.")
 
     def webs(self) -> list[Container]:
         """The running containers of web."""
@@ -76,7 +76,7 @@ class Counter(App):
         count = self.count(after)
         if count <= before:
             fail(
-                f"The counter did not go on {after}.",
+                f"The counter lost its count {after}.",
                 expected=f"more than {before}, the last count before it",
                 actual=f"{count}",
                 hint=hint,

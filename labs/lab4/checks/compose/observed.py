@@ -1,4 +1,4 @@
-"""What is asked of containers before and after a step of the compose runbook."""
+"""What the checks ask about containers before and after a step of the compose runbook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Docker Compose says, in words for someone who reads it for the first time.
+"""Explains messages of Docker Compose to someone who sees them for the first time.
 
 The first pattern that is found decides. `{1}` and `{2}` stand for what the pattern's groups found.
 """
@@ -14,8 +14,8 @@ from grader.text.cut import cut
 _SAID: tuple[tuple[str, str, str], ...] = (
     (
         r"validating [^:\n]*: (\S+) additional propert\w+ '?(\S+?)'? (?:is|are) not allowed",
-        "Compose knows no key `{2}` there ({1}).",
-        "Check its spelling, and its indentation: it may belong one level further in or out.",
+        "Compose does not know the key `{2}` there ({1}).",
+        "Check its spelling and its indentation: it may belong one level further in or out.",
     ),
     (
         r"validating [^:\n]*: (.+)",
@@ -26,35 +26,35 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     (
         r"service \"(.+?)\" refers to undefined (volume|network) ([^:\s]+)",
         "The service {1} uses the {2} `{3}`, which the file does not define.",
-        "Named volumes and networks are listed once more at the end, under a `volumes:` or"
-        " `networks:` that is not indented.",
+        "List named volumes and networks also at the end of the file, under `volumes:` or "
+        "`networks:` without indentation.",
     ),
     (
         r"service \"(.+?)\" depends on undefined service \"?([^\":\s]+)",
-        "The service {1} depends on a service `{2}`, which there is not.",
-        "`depends_on:` names services as they are called below `services:`.",
+        "The service {1} depends on a service `{2}` that does not exist.",
+        "In `depends_on:`, use the names from `services:`.",
     ),
     (
         r"container (\S+) has no healthcheck configured",
-        "No one can wait for {1} to be healthy: it has no health check.",
-        "`condition: service_healthy` needs a `healthcheck:` in the service that is waited for.",
+        "Another service waits for {1} to be healthy, but {1} has no health check.",
+        "`condition: service_healthy` needs a `healthcheck:` in that service.",
     ),
     (
         r"dependency failed to start: container (\S+) is unhealthy",
-        "{1} never became healthy, so what depends on it was not started.",
+        "{1} never became healthy, so services that depend on it did not start.",
         "Look at the log below, then run the health check's `test:` by hand with docker compose"
-        " exec: its command must be right, and `retries` times `interval` long enough.",
+        " exec: its command must be right, and `retries` times `interval` must be long enough.",
     ),
     (
         r"dependency failed to start: container (\S+) exited \((\d+)\)",
-        "{1} ended with exit code {2}, so what depends on it was not started.",
-        "Its log is below: the last lines say why. A database wants a root password, for example.",
+        "{1} ended with exit code {2}, so services that depend on it did not start.",
+        "The last lines of its log below show why. A database needs a root password, for example.",
     ),
     (
         r"bind for \S*?:(\d+) failed: port is already allocated",
-        "The host port {1} was taken already, so a container could not start.",
-        "One host port serves one container. For several containers of a service publish a range"
-        ' of host ports: "FIRST-LAST:CONTAINER".',
+        "The host port {1} was in use already, so a container could not start.",
+        "One host port can serve only one container. For several containers of a service, publish a"
+        ' range of host ports: "FIRST-LAST:CONTAINER".',
     ),
     (
         r"(?:all ports are allocated|no available ports?)",
@@ -63,39 +63,39 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"address already in use",
-        "A host port was taken already.",
+        "A host port was in use already.",
         "No two containers can publish the same host port.",
     ),
     (
         r"container name \"/?(.+?)\" is already in use|using the custom container name \"(.+?)\"",
-        "Two containers cannot both be called `{1}{2}`.",
+        "Two containers cannot have the same name `{1}{2}`.",
         "Remove `container_name:`; Compose then numbers the containers of a service.",
     ),
     (
         r"(?:external volume|volume) \"(.+?)\" (?:declared as external, but could not be found"
         r"|not found)|external volume \"(.+?)\" not found",
-        "The volume `{1}{2}` should exist already, and does not.",
-        "Remove `external: true`: then Compose makes the volume.",
+        "The volume `{1}{2}` should exist already, but does not.",
+        "Remove `external: true`; Compose then creates the volume.",
     ),
     (
         r"network (\S+) declared as external, but could not be found",
-        "The network `{1}` should exist already, and does not.",
-        "Remove `external: true`: then Compose makes the network.",
+        "The network `{1}` should exist already, but does not.",
+        "Remove `external: true`; Compose then creates the network.",
     ),
     (
         r"(?:env file|env_file) (\S+?):? (?:not found|no such file)|env file (\S+) not found",
         "There is no file `{1}{2}` with environment variables.",
-        "Hand it in beside the compose file, or write the variables under `environment:`.",
+        "Put it beside the compose file, or write the variables under `environment:`.",
     ),
     (
         r"required variable (\S+) is missing a value",
         "The variable {1} has no value.",
-        "Set it in a file `.env` beside the compose file, and hand that in as well.",
+        "Set it in a file `.env` beside the compose file.",
     ),
     (
         r"no such service: (\S+)",
         "There is no service called {1}.",
-        "The worksheet says how the services are called.",
+        "The worksheet has the names of the services.",
     ),
     (
         r"invalid (?:hostport|containerport|port|proto|range)\S*:? ?(.*)",
@@ -109,8 +109,8 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"unknown policy '(.*?)'",
-        "`{1}` is no restart policy.",
-        'There are always, unless-stopped, on-failure and "no" (in quotes).',
+        "`{1}` is not a restart policy.",
+        'Use always, unless-stopped, on-failure or "no" (in quotes).',
     ),
     (
         r"dependency cycle detected: (.+)",
@@ -119,7 +119,7 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"can't set container_name and (\S+)",
-        "The containers of {1} cannot all be called the same.",
+        "The containers of {1} cannot all have the same name.",
         "Remove `container_name:`; Compose then numbers the containers of a service.",
     ),
     (
@@ -135,8 +135,8 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     (
         r"pull access denied for (\S+?),|manifest for (\S+) not found"
         r"|https?://(registry-1\.docker\.io|auth\.docker\.io)",
-        "An image had to be fetched and could not be ({1}{2}{3}).",
-        "Use the lab's images by the names that the worksheet gives; remove `pull_policy:`.",
+        "An image could not be fetched ({1}{2}{3}).",
+        "Use the image names from the worksheet, and remove `pull_policy:`.",
     ),
 )
 
@@ -151,9 +151,9 @@ def explained(done: Completed, command: str, folder: str) -> Explained:
     typed = f"`docker compose {command}`"
     if done.timed_out:
         return Explained(
-            f"{typed} was not ready after {done.seconds:.0f} seconds and was ended.",
-            "Run it yourself and watch what it waits for: a build that asks something, a container"
-            " that does not stop when told to, a health check that is never content.",
+            f"{typed} was not ready after {done.seconds:.0f} seconds and was stopped.",
+            "Run it yourself and see what it waits for: a build that asks a question, a container "
+            "that does not stop, a health check that never passes.",
         )
     if "failed to solve" in done.out or "failed to build" in done.out.lower():
         known = _BUILD[folder].explain(done.out)
@@ -161,7 +161,7 @@ def explained(done: Completed, command: str, folder: str) -> Explained:
             return Explained(f"The image cannot be built: {known.reason}", known.hint)
         return Explained(
             "The image cannot be built.",
-            f"Run `docker compose build` in {folder}/: the first line with an error counts.",
+            f"Run `docker compose build` in {folder}/: look at the first line with an error.",
         )
     known = _COMPOSE[folder].explain(done.out)
     if known:

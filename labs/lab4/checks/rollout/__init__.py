@@ -1,2 +1,2 @@
-"""Exercise rollout: a stack is deployed, updated, broken, robbed of a node, removed; then
+"""Exercise rollout: a stack is deployed, updated, broken, loses a node, is removed; then
 voting."""

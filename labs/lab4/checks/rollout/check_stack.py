@@ -1,4 +1,4 @@
-"""What is graded of stack.yaml, in the order in which one would try it by hand."""
+"""Checks of stack.yaml, in the order of testing by hand."""
 
 from __future__ import annotations
 
@@ -37,21 +37,19 @@ def check_stack_file(submission: Path, lab: Any) -> None:
     hint="`docker stack ps --no-trunc NAME` shows each task and its error.",
 )
 def check_deploys(shop: Shop, stage: Any) -> None:
-    """`docker stack deploy` works, and all tasks of the stack come to run."""
+    """`docker stack deploy` works, and all tasks of the stack run."""
     with stage("deploy"):
         shop.deploy()
         shop.must_run()
 
 
-@check(points=0.5, needs=["deploys"], hint="Say `replicas: N` under `deploy:` of app.")
+@check(points=0.5, needs=["deploys"], hint="Write `replicas: N` under `deploy:` of app.")
 def check_replicas(shop: Shop, variant: dict[str, Any]) -> None:
-    """app has as many tasks as you were asked for, and they are of version 1.0."""
+    """app has your number of tasks, all of version 1.0."""
     wanted = variant["app_replicas"]
     images = [task.image for task in shop.running("app")]
     if len(images) == wanted and shop.version in LATER:
-        cannot_show(
-            f"app was updated to {shop.version}; it has the {wanted} tasks that were asked for."
-        )
+        cannot_show(f"app was updated to {shop.version}; it has its {wanted} tasks.")
     if images != ["drydock/demo:1.0"] * wanted:
         fail(
             "There are not that many tasks of version 1.0.",
@@ -63,8 +61,8 @@ def check_replicas(shop: Shop, variant: dict[str, Any]) -> None:
 @check(
     points=0.5,
     needs=["deploys"],
-    hint="Under `deploy:` of app, `placement:` has a list `constraints:` with a line"
-    " `- node.labels.NAME == VALUE`.",
+    hint="Under `deploy:` of app, write `placement:` with a list `constraints:` that has a line "
+    "`- node.labels.NAME == VALUE`.",
 )
 def check_placement(shop: Shop, variant: dict[str, Any]) -> None:
     """The tasks of app run only on nodes that have your berth label."""
@@ -82,8 +80,8 @@ def check_placement(shop: Shop, variant: dict[str, Any]) -> None:
 @check(
     points=0.5,
     needs=["deploys"],
-    hint='A `healthcheck:` has `test: ["CMD", "curl", "--fail", "http://127.0.0.1/health"]` and an'
-    " `interval:`.",
+    hint='Write a `healthcheck:` with `test: ["CMD", "curl", "--fail", "http://127.0.0.1/health"]`'
+    " and an `interval:`.",
 )
 def check_health(shop: Shop) -> None:
     """Each task of app has a health check, and is healthy."""
@@ -94,7 +92,7 @@ def check_health(shop: Shop) -> None:
             fail("A task of app is not healthy.", actual=f"{task.in_words}, {container.health}")
 
 
-@check(points=0.5, needs=["deploys"], hint="Say `mode: global` under `deploy:` of front.")
+@check(points=0.5, needs=["deploys"], hint="Write `mode: global` under `deploy:` of front.")
 def check_front_everywhere(shop: Shop) -> None:
     """front runs on every node, once."""
     found = sorted(task.node for task in shop.running("front"))
@@ -113,7 +111,7 @@ def check_front_everywhere(shop: Shop) -> None:
     hint="Write the port in the long form: target: 80, published: your port, mode: host.",
 )
 def check_front_port(shop: Shop) -> None:
-    """At every node your port leads to that node's own front (host mode), and by it to app."""
+    """On every node your port leads to that node's own front (host mode), and through it to app."""
     modes = {p.mode for p in shop.one("front").ports if p.published == shop.port}
     if modes != {"host"}:
         fail(
@@ -136,8 +134,8 @@ def check_front_port(shop: Shop) -> None:
                 actual=f"status {last[0].status}: {last[0].text.strip()[:200]}"
                 if last[0]
                 else "no answer",
-                hint="Is front.conf at /etc/nginx/conf.d/default.conf, and is front in a network"
-                " with app?",
+                hint="Check that front.conf is at /etc/nginx/conf.d/default.conf and that front "
+                "is in a network with app.",
                 log=shop.transcript(),
             )
 
@@ -145,7 +143,7 @@ def check_front_port(shop: Shop) -> None:
 @check(
     points=1,
     needs=["deploys"],
-    hint="List under `networks:` of each service which ones it is in.",
+    hint="List the networks of each service under its `networks:`.",
 )
 def check_networks(shop: Shop, variant: dict[str, Any]) -> None:
     """front is in both of your networks, app in the back network only."""
@@ -156,7 +154,7 @@ def check_networks(shop: Shop, variant: dict[str, Any]) -> None:
             found = container.networks.keys() - {"ingress", "docker_gwbridge"}
             if found != wanted:
                 fail(
-                    f"{name} is not in the networks that it should be in.",
+                    f"{name} is in the wrong networks.",
                     expected=", ".join(sorted(wanted)),
                     actual=f"{task.in_words}: {', '.join(sorted(found)) or 'no network'}",
                 )
@@ -181,55 +179,56 @@ def check_unchanged(again: Again) -> None:
 @check(points=1, needs=["deploys", "unchanged"])
 def check_updates(updated: Seen) -> None:
     """An update to 2.0 ends with all tasks on 2.0."""
-    judge(updated, "final", "The update did not come to its end.", updated.state)
+    judge(updated, "final", "The update did not finish.", updated.state)
 
 
 @check(
     points=1,
     needs=["updates"],
-    hint="Under `deploy:` of app, `update_config:` has a `parallelism:`.",
+    hint="Under `deploy:` of app, write `update_config:` with `parallelism:`.",
 )
 def check_update_parallelism(updated: Seen) -> None:
-    """At no time were more tasks being updated than you were asked for."""
+    """The update never replaces more tasks at a time than your parallelism."""
     judge(updated, "parallelism", "Too many tasks were updated at a time.")
 
 
-@check(points=1, needs=["updates"], hint="`update_config:` has a `delay:`, with a unit: 2s.")
+@check(points=1, needs=["updates"], hint="Write `delay:` under `update_config:`, with a unit: 2s.")
 def check_update_delay(updated: Seen) -> None:
-    """Between one batch and the next at least your delay passes."""
+    """Between two batches at least your delay passes."""
     if len(batches(updated.trace)) == 1:
         fail(
-            "All tasks were updated at once: there was no pause.",
+            "All tasks were updated at once, without a pause.",
             expected=updated.proofs["delay"].promise,
             actual=updated.proofs["parallelism"].found,
         )
     judge(updated, "delay", "The next batch came too soon.")
 
 
-@check(points=1, needs=["updates"], hint="`update_config:` has an `order:`.")
+@check(points=1, needs=["updates"], hint="Write `order:` under `update_config:`.")
 def check_update_order(updated: Seen) -> None:
-    """Old and new tasks take turns in the order that you were asked for."""
-    judge(updated, "order", "Tasks took turns in the other order.")
+    """Old tasks stop and new tasks start in your update order."""
+    judge(updated, "order", "The update used the other order.")
 
 
 @check(
     points=0.5,
     needs=["updates"],
-    hint="start-first keeps all of them; stop-first misses as many as are updated at a time.",
+    hint="With start-first all tasks stay healthy; with stop-first as many are missing as are "
+    "updated at a time.",
 )
 def check_update_available(updated: Seen) -> None:
-    """During the update there were never fewer healthy tasks than allowed."""
+    """During the update there are never fewer healthy tasks than allowed."""
     judge(updated, "available", "There were too few healthy tasks.")
 
 
 @check(
     points=1,
     needs=["updates", "front_port"],
-    hint="A task that counts as running must be able to answer: that is what the health check"
-    " finds out. Leave front.conf as it was given.",
+    hint="A running task must be able to answer, and the health check must test this. Do not "
+    "change front.conf.",
 )
 def check_update_requests(updated: Seen) -> None:
-    """During the update not one request failed, at any node."""
+    """During the update no request fails, on any node."""
     judge(updated, "requests", "Requests failed during the update.")
 
 
@@ -239,19 +238,19 @@ def check_update_requests(updated: Seen) -> None:
 @check(
     points=1.5,
     needs=["updates"],
-    hint="`failure_action: rollback` under `update_config:` lets the swarm go back; but it has to"
-    " notice: a health check must fail where /health says 503.",
+    hint="Write `failure_action: rollback` under `update_config:`. The swarm must also notice the "
+    "failure: the health check must fail when /health answers 503.",
 )
 def check_rolls_back(spoilt: Seen) -> None:
-    """An update to 3.0, which is never healthy, is taken back by the swarm itself."""
-    judge(spoilt, "rollback", "The swarm did not go back by itself.", spoilt.state)
-    judge(spoilt, "final", "After the rollback not all is as it was.", spoilt.state)
+    """The swarm itself rolls back an update to 3.0, which is never healthy."""
+    judge(spoilt, "rollback", "The swarm did not roll back by itself.", spoilt.state)
+    judge(spoilt, "final", "After the rollback something is different.", spoilt.state)
 
 
 @check(points=1, needs=["rolls_back", "front_port"])
 def check_rollback_requests(spoilt: Seen) -> None:
-    """Visitors notice nothing of the failed update: all requests are answered by healthy tasks."""
-    judge(spoilt, "requests", "Requests failed during the update that failed.")
+    """Visitors do not notice the failed update: healthy tasks answer all requests."""
+    judge(spoilt, "requests", "Requests failed during the failed update.")
     judge(spoilt, "available", "There were too few healthy tasks.")
     shown = {r.version for requests in spoilt.trace.requests for r in requests.sent} - {"", "2.0"}
     if shown:
@@ -264,8 +263,8 @@ def check_rollback_requests(spoilt: Seen) -> None:
 @check(
     points=1,
     needs=["deploys", "unchanged"],
-    hint="The constraints must leave a second node for the tasks, and `restart_policy:` must not"
-    " forbid a new start.",
+    hint="The constraints must allow a second node for the tasks, and `restart_policy:` must "
+    "allow a restart.",
 )
 def check_reschedules(cut: Cut) -> None:
     """When a worker is cut off, its tasks run again on other nodes."""
@@ -276,11 +275,11 @@ def check_reschedules(cut: Cut) -> None:
 
 @check(points=0.5, needs=["reschedules"])
 def check_returns(cut: Cut, shop: Shop) -> None:
-    """When the worker is back, all tasks run on, and none is one too many."""
+    """When the worker is back, all tasks keep running, and there is none too many."""
     count = shop.one("app").replicas or 0
     if not cut.left_alone or len(shop.running("app")) != count:
         fail(
-            "After the worker's return not all is as it should be.",
+            "After the worker's return something is different.",
             expected=f"the same {count} running tasks",
             actual=cut.told,
         )
@@ -295,4 +294,4 @@ def check_removes(shop: Shop, cut: Cut, stage: Any) -> None:
     with stage("remove"):
         left = shop.clear()
     if left:
-        fail("Something of the stack is left.", expected="nothing", actual="; ".join(left[:8]))
+        fail("Parts of the stack are left.", expected="nothing", actual="; ".join(left[:8]))

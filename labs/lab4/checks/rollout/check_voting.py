@@ -1,4 +1,4 @@
-"""What is graded of voting.yaml."""
+"""Checks of voting.yaml."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def check_voting_file(submission: Path, lab: Any) -> None:
 @check(
     points=1,
     needs=["voting_file"],
-    hint="`docker stack ps --no-trunc NAME` shows each task and its error, `docker service logs"
-    " SERVICE` what its program says.",
+    hint="`docker stack ps --no-trunc NAME` shows each task and its error; `docker service logs "
+    "SERVICE` shows its program's output.",
 )
 def check_voting_up(voting: Voting, stage: Any) -> None:
     """All five services of the voting application run."""
@@ -37,10 +37,10 @@ def check_voting_up(voting: Voting, stage: Any) -> None:
 @check(
     points=1,
     needs=["voting_up"],
-    hint="Under `deploy:` of db, `placement:` has a constraint on `node.role`.",
+    hint="Under `deploy:` of db, write `placement:` with a constraint on `node.role`.",
 )
 def check_voting_db(voting: Voting) -> None:
-    """The database is bound to a manager, and runs there."""
+    """The database has a constraint to a manager, and runs there."""
     service = voting.stack.service("db")
     placement = service.spec["TaskTemplate"].get("Placement") if service else None
     said = [str(c).replace(" ", "") for c in (placement or {}).get("Constraints") or []]
@@ -49,7 +49,7 @@ def check_voting_db(voting: Voting) -> None:
     wanted |= {f"node.hostname=={name}" for name, role in roles.items() if role == "manager"}
     if not wanted & set(said):
         fail(
-            "Nothing binds the database to a manager: the next time it may run on a worker.",
+            "The database has no constraint to a manager: next time it may run on a worker.",
             expected="a constraint node.role == manager",
             actual=", ".join(said) or "no constraints",
         )
@@ -61,10 +61,10 @@ def check_voting_db(voting: Voting) -> None:
 @check(
     points=0.5,
     needs=["voting_up"],
-    hint="OPTION_A and OPTION_B of vote and of result say what one votes for.",
+    hint="OPTION_A and OPTION_B of vote and of result are the two options.",
 )
 def check_voting_pages(voting: Voting) -> None:
-    """vote and result answer at your ports, and name your two options."""
+    """vote and result answer on your ports and name your two options."""
     for name in ("vote", "result"):
         text = voting.answers(name).text
         missing = [option for option in voting.options.values() if option not in text]
@@ -79,8 +79,8 @@ def check_voting_pages(voting: Voting) -> None:
 @check(
     points=1,
     needs=["voting_up"],
-    hint="The log below shows what each part says: is the database's password the same in db,"
-    " worker and result, and are all of them in one network?",
+    hint="The log below has the output of each service. Check that the password is the same in "
+    "db, worker and result, and that all of them are in one network.",
 )
 def check_voting_travels(voting: Voting) -> None:
     """A vote travels from vote through redis, worker and db to result."""

@@ -1,4 +1,4 @@
-"""Exercise rollout: a stack is deployed, updated, spoilt, robbed of a node, removed; then voting.
+"""Exercise rollout: a stack is deployed, updated, broken, loses a node, is removed; then voting.
 
 Each thing is done once, by the fixture that is named after it, and several checks look at the
 trace of it. The checks are in check_stack.py and check_voting.py.

@@ -33,7 +33,7 @@ USUAL_HEARTBEAT = 5.0
 """How often nodes tell that they are there, in seconds; three times that and a node is down."""
 
 DEPLOY = "`--fresh` gives up your swarm, deploys your file there and does it."
-"""What shows on a student's own machines what cannot be seen of a stack that is there."""
+"""What shows on a student's own machines what cannot be seen in a stack that is there."""
 
 IN_SERVICE = ("active", "ready")
 BERTH = "berth"
@@ -83,8 +83,8 @@ class Fleet:
                 "No node is a manager of a swarm.",
                 expected="a swarm with your stack on it",
                 actual="; ".join(f"{n.name}: {swarm.member(n).state}" for n in target.nodes),
-                hint="`docker swarm init` on manager1 begins one, `docker swarm join` on the"
-                " others.",
+                hint="`docker swarm init` on manager1 creates one; run `docker swarm join` on the "
+                "others.",
             )
 
     def busy(self) -> list[Any]:
@@ -127,8 +127,8 @@ def require_services(file: vetting.StackFile, *names: str) -> None:
             f"There is no service called {' or '.join(missing)}.",
             expected=f"services {', '.join(names)}",
             actual=f"services {', '.join(file.services)}",
-            hint="The names stand directly below `services:`; the services find each other by"
-            " them.",
+            hint="Write the names directly below `services:`; the services use them to find each "
+            "other.",
         )
 
 
@@ -213,7 +213,7 @@ class Deployed:
         names = ", ".join(self.short(s) for s in late) or "a service"
         errors = {t.error for s in late for t in self.swarm.tasks(s) if t.error}
         fail(
-            f"Not all tasks of {names} came to run.",
+            f"Not all tasks of {names} are running.",
             expected="as many running tasks as the file asks for",
             actual="; ".join(map(self.in_words, late)) or "no services",
             hint=_hint_of(errors),
@@ -274,16 +274,16 @@ def _hint_of(errors: set[str]) -> str:
     told = " ".join(errors)
     if "no suitable node" in told:
         return (
-            "The swarm finds no node that fulfils all constraints. Compare them letter by letter"
-            " with the worksheet; `docker service ps --no-trunc` shows which one it is."
+            "No node fulfils all constraints. Compare them letter by letter with the worksheet; "
+            "`docker service ps --no-trunc` shows which one fails."
         )
     if "unhealthy" in told:
         return (
-            "The health check is never content. Run its command by hand in a container of the"
-            " image: docker exec … curl --fail http://127.0.0.1/health"
+            "The health check never passes. Run its command yourself in a container of the image: "
+            "docker exec … curl --fail http://127.0.0.1/health"
         )
     if "host-mode port already in use" in told:
-        return "On one node only one task can publish a host port: one task per node (global)."
+        return "Only one task per node can publish a host port: use one task per node (global)."
     if "non-zero exit" in told or "task:" in told:
-        return "The program ends: `docker service logs SERVICE` says why."
+        return "The program ends: `docker service logs SERVICE` shows why."
     return "`docker stack ps --no-trunc NAME` shows the tasks and their errors."

@@ -1,4 +1,4 @@
-"""What `docker stack deploy` says, for someone who sees it for the first time."""
+"""Explains messages of `docker stack deploy` to someone who sees them for the first time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from grader.nodes.node import Completed
 _SAID: tuple[tuple[str, str, str], ...] = (
     (
         r"(?<!\S)(\S+) Additional property (\S+) is not allowed",
-        "Docker knows no key `{2}` there ({1}).",
-        "Check its spelling, and its indentation: it may belong one level further in or out.",
+        "Docker does not know the key `{2}` there ({1}).",
+        "Check its spelling and its indentation: it may belong one level further in or out.",
     ),
     (
         r"(?<![\w.-])((?:services|networks|configs|volumes)\.\S+) (must be .+)",
@@ -26,13 +26,13 @@ _SAID: tuple[tuple[str, str, str], ...] = (
         r"service \"?(\S+?)\"?: undefined (network|volume|config) \"?([^\s\"]+)"
         r"|undefined (network|volume|config) \"?([^\s\"]+)",
         "A service uses a {2}{4} `{3}{5}`, which the file does not define.",
-        "Networks, volumes and configs are listed once more at the end of the file, under a key"
-        " that is not indented.",
+        "List networks, volumes and configs also at the end of the file, under a key without "
+        "indentation.",
     ),
     (
         r"unsupported Compose file version: (\S+)",
-        "Docker does not take `version: {1}` for a stack; older engines read 1.0 where there is"
-        " none.",
+        "Docker does not accept `version: {1}` for a stack. Older engines read a missing version "
+        "as 1.0.",
         'Write version: "3.8" at the top of the file.',
     ),
     (
@@ -42,8 +42,8 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"yaml: (.+)",
-        "The file is no YAML to Docker: {1}.",
-        "Look at that line and the one before.",
+        "Docker cannot read the file as YAML: {1}.",
+        "Check that line and the one before.",
     ),
     (
         r"invalid reference format",
@@ -58,7 +58,7 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     (
         r"name must be valid|invalid (?:constraint|expression)|constraint .*",
         "A constraint cannot be read.",
-        "It looks like `node.labels.NAME == VALUE`, as one text of a list.",
+        "Write it like `node.labels.NAME == VALUE`, as one item of a list.",
     ),
 )
 
@@ -71,7 +71,7 @@ def explained(done: Completed) -> Explained:
     if done.timed_out:
         return Explained(
             f"`docker stack deploy` was not ready after {done.seconds:.0f} seconds.",
-            "Run it yourself and watch what it waits for.",
+            "Run it yourself and see what it waits for.",
         )
     return EXPLAINER.explain(done.out) or Explained(
         "`docker stack deploy` does not work.",

@@ -1,4 +1,4 @@
-"""What was seen of a rollout, with what it proves."""
+"""What was seen of a rollout, and what it proves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Seen:
     def state(self) -> str:
         last = self.trace.statuses[-1] if self.trace.statuses else None
         if last is None:
-            return "The swarm tells of no update."
+            return "The swarm reports no update."
         return f"The swarm says: {last.state} ({last.message})."
 
 
@@ -35,6 +35,6 @@ def judge(seen: Seen, name: str, reason: str, more: str = "") -> None:
     """
     proof = seen.proofs[name]
     if proof.ok is None:
-        cannot_show(f"What was recorded does not show it. {proof.found}")
+        cannot_show(f"The recording does not prove it. {proof.found}")
     if not proof.ok:
         fail(reason, expected=proof.promise, actual=" ".join(filter(None, [proof.found, more])))

@@ -1,4 +1,4 @@
-"""The demo application behind its front: deployed, updated, spoilt, robbed of a node."""
+"""The demo application behind its front: deployed, updated, broken, without a node."""
 
 from __future__ import annotations
 

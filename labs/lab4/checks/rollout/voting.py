@@ -47,7 +47,7 @@ class Voting(Deployed):
         if found is None:
             last = self.ask(name, path)
             fail(
-                f"{name} does not answer well.",
+                f"{name} does not answer correctly.",
                 expected=f"a page at port {self.ports[name]} of the node where {name} runs",
                 actual=f"status {last.status}: {last.text.strip()[:300]}"
                 if last
@@ -73,7 +73,7 @@ class Voting(Deployed):
                 place.address, self.ports["vote"], "/", form, timeout=10 * self.timeout_factor
             )
             fail(
-                "vote does not take a vote.",
+                "vote does not accept a vote.",
                 expected="status 200",
                 actual=f"status {last.status}: {last.text.strip()[:300]}" if last else "no answer",
                 log=self.logs(),

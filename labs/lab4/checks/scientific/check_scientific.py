@@ -36,13 +36,13 @@ SMALLEST, FEWEST_COLOURS, MOST_OF_ONE = (320, 240), 8, 0.995
 
 @check(points=2)
 def check_image_builds(build: Build, build_seconds: float, request: Any) -> None:
-    """scientific/Dockerfile builds, on an image of this lab, a Python with numpy, scipy, pandas,
-    matplotlib and Jupyter."""
+    """scientific/Dockerfile builds on an image of this lab and has Python with numpy, scipy,
+    pandas, matplotlib and Jupyter."""
     must_have_worked(
         build.done,
         "docker build",
         build_seconds,
-        "Read the output's end: the step that failed is repeated there.",
+        "Read the end of the output: it repeats the step that failed.",
         EXPLAINER,
         TOO_SLOW,
     )
@@ -62,13 +62,13 @@ def check_image_builds(build: Build, build_seconds: float, request: Any) -> None
 
 @check(points=1.5, needs=["image_builds"])
 def check_not_root(inside: Inside) -> None:
-    """What runs in a container of the image runs as a user other than root."""
+    """Programs in a container of the image run as a user other than root."""
     if inside.user == 0:
         fail(
             "python3 runs as root in the container.",
             expected="a user ID other than 0",
             actual="user ID 0",
-            hint="RUN useradd --create-home NAME, and USER NAME behind all that needs root.",
+            hint="RUN useradd --create-home NAME, and USER NAME after everything that needs root.",
         )
 
 
@@ -80,7 +80,7 @@ def check_results_right(analysis: Analysis) -> None:
         analysis.done,
         f"python3 {GIVEN}",
         analysis.done.seconds,
-        "Run it with the data in the folder data/, as the Dockerfile's first lines say.",
+        "Run it with the data in the folder data/, as in the Dockerfile's first lines.",
         EXPLAINER,
         TOO_SLOW,
     )
@@ -89,8 +89,7 @@ def check_results_right(analysis: Analysis) -> None:
             f"python3 {GIVEN} ended well, but left no results.json in /results.",
             expected="what analysis.py writes",
             actual=analysis.done.tail(3) or "no output",
-            hint="Does the image's ENTRYPOINT run the command that it is given? A script ends"
-            ' with: exec "$@"',
+            hint='The image\'s ENTRYPOINT must run the given command. End a script with: exec "$@"',
             log=analysis.done.tail(40),
         )
     try:
@@ -103,8 +102,8 @@ def check_results_right(analysis: Analysis) -> None:
             f"Not right: {'; '.join(what for what, _, _ in differences)}.",
             expected="\n".join(expected for _, expected, _ in differences),
             actual="\n".join(actual for _, _, actual in differences),
-            hint="The kit's own analysis.py lies beside your Dockerfile when it is built. Copy"
-            " that one, and choose versions that go together.",
+            hint="The kit's own analysis.py lies beside your Dockerfile when it is built. Copy "
+            "it, and choose versions that work together.",
             log=analysis.done.tail(40),
         )
 
@@ -126,12 +125,12 @@ def check_plot_drawn(analysis: Analysis) -> None:
     large = picture.width >= SMALLEST[0] and picture.height >= SMALLEST[1]
     if not large or picture.colours < FEWEST_COLOURS or picture.most > MOST_OF_ONE:
         fail(
-            "plot.png is blank, or next to nothing is drawn on it.",
+            "plot.png is blank or nearly blank.",
             expected=f"{SMALLEST[0]} x {SMALLEST[1]} pixels or more, {FEWEST_COLOURS} colours or"
             " more",
             actual=f"{picture.width} x {picture.height} pixels, {picture.colours} colours, one of"
             f" them on {picture.most:.1%} of it",
-            hint="Leave analysis.py and matplotlib's settings as they are.",
+            hint="Do not change analysis.py and matplotlib's settings.",
         )
 
 
@@ -166,14 +165,14 @@ def check_versions_pinned(folder: Path, inside: Inside) -> None:
             f"Another build may bring other versions of {', '.join(loose)}.",
             expected="the whole version of each: numpy==1.2.3, not numpy, numpy>=1.2 or numpy==1.*",
             actual=f"named: {'; '.join(named) or 'none'}; installed: {', '.join(has)}",
-            hint="pip freeze (docker run IMAGE pip freeze) shows what is installed now: name that."
-            " For apt: apt-get install NAME=VERSION, as apt-cache policy NAME shows it.",
+            hint="docker run IMAGE pip freeze shows the installed versions: write these. For apt: "
+            "apt-get install NAME=VERSION, as apt-cache policy NAME shows it.",
         )
 
 
 @check(points=1.5, needs=["image_builds"])
 def check_rebuilds_from_cache(rebuilt: Rebuilt, image: Image, build_seconds: float) -> None:
-    """After a change of analysis.py a build brings it into the image and installs nothing again."""
+    """After a change of analysis.py a build copies it into the image and installs nothing again."""
     must_have_worked(
         rebuilt.build.done,
         "docker build after a change of analysis.py",
@@ -188,18 +187,19 @@ def check_rebuilds_from_cache(rebuilt: Rebuilt, image: Image, build_seconds: flo
     again_installed = _packages_in(again, fresh)
     if again_installed:
         fail(
-            f"{', '.join(again_installed)} are installed again though only analysis.py has"
-            " changed.",
+            f"{', '.join(again_installed)} are installed again although only analysis.py has "
+            f"changed.",
             expected="the installing steps from the build's cache",
             actual=f"{len(fresh)} layers recreated, packages among them",
-            hint="Steps after a COPY whose files have changed are done again: install first, with"
-            " COPY of requirements.txt alone if you have one, and COPY analysis.py afterwards.",
+            hint="If the files of a COPY have changed, all steps after it run again: install "
+            "first (with only requirements.txt copied, if you have one), and COPY analysis.py "
+            "afterwards.",
             log=rebuilt.build.done.tail(60),
         )
     search = ["grep", "-r", "-l", "-F", "-e", rebuilt.mark, "--", *fresh]
     if not fresh or not again.node.run(search, timeout=60).ok:
         fail(
-            "The change has not come into the image.",
+            "The change is not in the image.",
             expected="the analysis.py of the folder scientific/",
             actual=f"{len(fresh)} layers recreated, none with the new line in it",
             hint="COPY analysis.py … takes it from your folder.",
@@ -221,7 +221,7 @@ def _packages_in(image: Image, layers: list[str]) -> list[str]:
 
 @check(points=1, needs=["image_builds"])
 def check_no_caches(image: Image, vetted: Vetted) -> None:
-    """The image ships nothing of pip's and apt's caches, in no layer."""
+    """No layer of the image has files from pip's or apt's caches."""
     base = vetted.base
     left = image.left_in_layers(None if base == SCRATCH else base, *_caches(image))
     if left:
@@ -229,8 +229,8 @@ def check_no_caches(image: Image, vetted: Vetted) -> None:
             f"{len(left)} files of pip's or apt's caches are left in the image.",
             expected="no files in /var/lib/apt/lists, /var/cache/apt and ~/.cache/pip",
             actual=", ".join(left[:3]) + (" …" if len(left) > 3 else ""),
-            hint="pip install --no-cache-dir …; apt-get … && rm -rf /var/lib/apt/lists/* in the"
-            " same RUN, since a later one only hides them.",
+            hint="pip install --no-cache-dir …; apt-get … && rm -rf /var/lib/apt/lists/* in the "
+            "same RUN, because a later one only hides them.",
         )
 
 
@@ -259,8 +259,8 @@ def _homes(image: Image) -> list[str]:
 def check_jupyter_answers(
     jupyter: Running, node: Any, variant: Mapping[str, Any], lab: Any, target: Any
 ) -> None:
-    """Run as it is, the image's Jupyter answers its API on your port with your token, and starts
-    Python there."""
+    """Without a command, the image runs Jupyter: it answers its API on your port with your token
+    and starts Python."""
     port, token = int(variant["jupyter_port"]), str(variant["jupyter_token"])
     known = {"Authorization": f"token {token}"}
     within = lab.limits["start_seconds"] * target.timeout_factor
@@ -278,10 +278,11 @@ def check_jupyter_answers(
         fail(
             "Jupyter refuses your token."
             if answer.status in (401, 403)
-            else "What answers is not Jupyter's API.",
+            else "The answer is not from Jupyter's API.",
             expected=f"status 200 for /api/status with the token {token}",
             actual=f"status {answer.status}: {answer.text[:200]}",
-            hint="The token comes with docker run --env JUPYTER_TOKEN=…: name none in the image.",
+            hint="The token comes from docker run --env JUPYTER_TOKEN=…: do not set one in the "
+            "image.",
             log=jupyter.log(),
         )
     # A Jupyter that asks for no token wants this instead; its openness is the next check's matter.
@@ -292,7 +293,7 @@ def check_jupyter_answers(
             "Jupyter answers, but starts no Python.",
             expected="status 201 for POST /api/kernels",
             actual=f"status {started.status}: {started.text[:200]}" if started else "no answer",
-            hint="It needs ipykernel, and a home folder in which the image's user may write.",
+            hint="It needs ipykernel, and a home folder that the image's user can write to.",
             log=jupyter.log(),
         )
 
@@ -303,16 +304,16 @@ def _silent(jupyter: Running, port: int, within: float) -> NoReturn:
     heard = jupyter.listening()
     if not state.running:
         known = EXPLAINER.explain(log) or Explained(
-            "The container ended by itself.",
+            "The container stopped by itself.",
             'CMD must start Jupyter in the foreground: CMD ["jupyter", "lab", "--ip=0.0.0.0"]',
         )
         reason, hint = known.reason, known.hint
     elif any(s.port == JUPYTER_PORT and not s.from_outside for s in heard):
-        reason = "Jupyter answers inside the container only."
-        hint = "By itself it listens on 127.0.0.1. Let it take visitors from outside: --ip=0.0.0.0"
+        reason = "Jupyter answers only inside the container."
+        hint = "By default it listens on 127.0.0.1. Accept connections from outside: --ip=0.0.0.0"
     else:
         reason = f"No one answered on port {port} within {within:.0f} s."
-        hint = f"Jupyter's port in the container is {JUPYTER_PORT}. Does CMD start it?"
+        hint = f"Jupyter's port in the container is {JUPYTER_PORT}. Check that CMD starts Jupyter."
     fail(
         reason,
         expected=f"Jupyter, on the container's port {JUPYTER_PORT}",
@@ -326,16 +327,16 @@ def _silent(jupyter: Running, port: int, within: float) -> NoReturn:
 
 @check(points=0.5, needs=["jupyter_answers"])
 def check_jupyter_refuses(jupyter: Running, node: Any, variant: Mapping[str, Any]) -> None:
-    """Without the token, or with another one, Jupyter refuses."""
+    """Without the token, or with a wrong one, Jupyter refuses access."""
     port = int(variant["jupyter_port"])
     other = {"Authorization": f"token not-{variant['jupyter_token']}"}
     for headers, how in (({}, "without a token"), (other, "with another token")):
         answer = get(node.address, port, "/api/status", headers=headers, timeout=20)
         if answer is None:
-            raise EngineFault("Jupyter answered before, and does not any more.")
+            raise EngineFault("Jupyter answered before, but no longer answers.")
         if answer.ok:
             fail(
-                f"Jupyter lets in who comes {how}: anybody could run programs there.",
+                f"Jupyter accepts requests {how}: anyone could run programs there.",
                 expected="status 403",
                 actual=f"status {answer.status}",
                 hint="Leave --IdentityProvider.token='' (or NotebookApp.token) out: the token of"
@@ -354,6 +355,6 @@ def check_small_enough(image: Image, lab: Any) -> None:
             expected=f"at most {most:.0f} MB (the solution has {solution} MB)",
             actual=f"{size:.0f} MB",
             hint="docker history IMAGE shows what each step adds. apt-get install"
-            " --no-install-recommends; compilers only in a stage of their own; no chown -R of what"
-            " a step before has made, which copies it.",
+            " --no-install-recommends; compilers only in a stage of their own; no chown -R of "
+            "files from an earlier step, because it copies them.",
         )

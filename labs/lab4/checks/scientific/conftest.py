@@ -1,4 +1,4 @@
-"""What is done with a submission of the exercise scientific, each once, for all its checks."""
+"""Builds and runs a submission of the exercise scientific, each step once, for all its checks."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def jupyter(node: Any, image: Image, variant: Mapping[str, Any]) -> Iterator[Run
     container = start(node, options, [])
     if isinstance(container, Completed):
         must_have_worked(
-            container, "docker run", 60, "docker run says the same: try it.", EXPLAINER
+            container, "docker run", 60, "Run docker run yourself to see the error.", EXPLAINER
         )
         raise EngineFault("docker run did not tell which container it started.")
     yield container

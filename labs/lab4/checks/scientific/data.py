@@ -1,4 +1,4 @@
-"""A data set for analysis.py, and what there is to find in it.
+"""A data set for analysis.py, and the results to find in it.
 
     >>> data = data_set("any text")
     >>> sorted(data.files)

@@ -1,4 +1,4 @@
-"""What is done with a submission of the exercise scientific, each once, for all its checks."""
+"""Builds and runs a submission of the exercise scientific, each step once, for all its checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a build's or a container's words mean in the exercise scientific."""
+"""Explains the output of builds and containers in the exercise scientific."""
 
 from __future__ import annotations
 
@@ -13,51 +13,53 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"No matching distribution found for (\S+)",
-        "pip knows no {1}.",
-        "Check name and version. pip index versions NAME lists those there are, and the output"
-        " above the error says which fit this Python.",
+        "pip does not find {1}.",
+        "Check the name and the version. pip index versions NAME lists all versions; the output "
+        "above the error shows which fit this Python.",
     ),
     (
         r"ResolutionImpossible|conflicting dependencies",
-        "The versions that you name do not go together.",
-        "pip's output says who needs what. pip install without versions finds some that do; pip"
-        " freeze shows which.",
+        "Your versions do not work together.",
+        "pip's output shows what each package needs. pip install without versions finds versions "
+        "that work; pip freeze shows them.",
     ),
     (
         r"E: Version '(\S+?)' for '(\S+?)' was not found",
         "apt-get has no version {1} of {2}.",
-        "apt-cache policy {2} shows the version there is (run apt-get update before it).",
+        "apt-cache policy {2} shows the available version (run apt-get update before it).",
     ),
     (
         r"\"/?([^\s\"]+)\": not found|failed to compute cache key:.*\"/?([^\"\n]+)\": not found",
-        "COPY finds no {1}{2} in the folder {folder}/.",
-        "Paths of COPY count from the folder that is built, {folder}/, and cannot lead out of"
-        " it. Does a .dockerignore leave it out?",
+        "COPY does not find {1}{2} in the folder {folder}/.",
+        "Paths of COPY start at the folder that is built, {folder}/, and cannot leave it. Check "
+        "also that no .dockerignore excludes the file.",
     ),
     (
         r"No module named '?([\w.]+)'?",
-        "Python finds no module {1}.",
-        "Install it for the Python that runs: the python3 that comes first in PATH.",
+        "Python does not find the module {1}.",
+        "Install it for the Python that runs: the first python3 in PATH.",
     ),
     (
         r"can't open file '\S*?/?analysis\.py'",
-        "There is no analysis.py in the folder where commands of the image start.",
+        "There is no analysis.py in the image's working directory.",
         "COPY it to the folder that WORKDIR names.",
     ),
     (
         r"PermissionError: \[Errno 13\] Permission denied: '([^']+)'",
-        "The image's user may not read or write {1}.",
-        "Which user runs it, and whose is it? COPY --chown=USER …, or chmod in a RUN as root.",
+        "The image's user has no permission to read or write {1}.",
+        "Check the user and the owner of the file. Use COPY --chown=USER …, or chmod in a RUN as "
+        "root.",
     ),
     (
         r"Running as root is not recommended",
         "Jupyter refuses to run as root.",
-        "That is the point: let the image run as a user of its own (USER …).",
+        "Let the image run as another user (USER …).",
     ),
     (
         r"Jupyter command `(\S+)` not found",
-        "The Jupyter that is installed has no {1}.",
-        "Install what CMD starts: jupyterlab for jupyter lab, notebook for jupyter notebook.",
+        "The installed Jupyter has no {1}.",
+        "Install the package that CMD starts: jupyterlab for jupyter lab, notebook for jupyter "
+        "notebook.",
     ),
 )
 

@@ -19,7 +19,7 @@ from .scenario import Scene
 @check(points=0.5, needs_engine=False)
 def check_runbook(book: Book[Vetted]) -> None:
     """swarm/runbook.txt can be read, and all its commands are commands of this exercise."""
-    readable(book, "docker commands of this exercise, each behind the node it is typed on")
+    readable(book, "docker commands of this exercise, each after the node it runs on")
 
 
 # The swarm --------------------------------------------------------------------------------------
@@ -62,13 +62,13 @@ def check_created(scene: Scene) -> None:
 
 @step_check("create the service", points=1.5, read_only=look.pings)
 def check_pings(scene: Scene) -> None:
-    """Create the service: its tasks run alpine and ping your node of the lab."""
+    """Create the service: its tasks run alpine and ping your node."""
     services.pings(scene)
 
 
 @step_check("create the service", points=1.5, read_only=look.number("count"))
 def check_count(scene: Scene) -> None:
-    """Create the service: your number of tasks run, and go on running."""
+    """Create the service: your number of tasks run and keep running."""
     services.count(scene)
 
 
@@ -103,7 +103,7 @@ def check_demoted(scene: Scene) -> None:
 
 @step_check("drain", points=2, read_only=look.drained)
 def check_drained(scene: Scene) -> None:
-    """Drain: no task is left on your node, and they run on the others."""
+    """Drain: your node runs no tasks; they run on the other nodes."""
     nodes.drained(scene)
 
 
@@ -130,7 +130,7 @@ def check_mesh_port(scene: Scene) -> None:
 
 @step_check("publish in the mesh", points=1, needs=["mesh_port"], read_only=publish.mesh_answers)
 def check_mesh_answers(scene: Scene) -> None:
-    """Publish in the mesh: your port answers on every node, whether or not it runs a task."""
+    """Publish in the mesh: your port answers on every node, with or without a task."""
     publish.mesh_answers(scene)
 
 
@@ -138,5 +138,5 @@ def check_mesh_answers(scene: Scene) -> None:
     "remove the service", points=1, read_only="A swarm does not remember a service that is gone."
 )
 def check_removed(scene: Scene) -> None:
-    """Remove the service: it is gone, and its containers on all nodes with it."""
+    """Remove the service: the service and its containers on all nodes are gone."""
     services.removed(scene)

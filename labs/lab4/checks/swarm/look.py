@@ -1,4 +1,4 @@
-"""A student's own swarm, looked at as it is now: nothing is played, nothing of it is changed.
+"""Checks a student's own swarm as it is now: plays nothing and changes nothing of it.
 
 A student looks after each step, so a state that is not there yet, or not any more, is no fault:
 such a check cannot be shown, and says what would show it. Only what is wrong in the swarm that is
@@ -82,7 +82,7 @@ def listed(scene: Scene) -> None:
     missing = [n.name for n in scene.scenario.target.nodes if n.name not in done.out]
     if not done.ok or missing:
         scene.fail(
-            f"`docker node ls` on {manager.name} does not name all nodes.",
+            f"`docker node ls` on {manager.name} does not list all nodes.",
             expected=", ".join(node.name for node in scene.scenario.target.nodes),
             actual=done.tail(),
         )
@@ -123,7 +123,7 @@ def brought_back(scene: Scene) -> None:
         cannot_show(f"{name} is not active now. Bring it back and check again.")
     api: Any = scene.swarm.manager().docker.api
     if not moved_off(api.tasks(), now.id):
-        cannot_show(f"Nothing of what is there now shows that {name} was drained before.{PLAY}")
+        cannot_show(f"The swarm does not show whether {name} was drained before.{PLAY}")
     scene.scenario.probe.ensure()
     nodes.must_take_tasks(scene, name)
 
@@ -169,14 +169,14 @@ def created(scene: Scene) -> None:
         and reference(service.image).startswith("alpine:")
     ]
     if not meant:
-        cannot_show(f"There is no service {wanted} now: not made yet, or removed again.{PLAY}")
+        cannot_show(f"There is no service {wanted} now: not created yet, or removed again.{PLAY}")
     if len(meant) == 1:
         scene.scenario.service = meant[0].name
     scene.fail(
         f"There is no service called {wanted}.",
         expected=f"a service {wanted}",
         actual="services: " + ", ".join(scene.before.services),
-        hint=f"`docker service create --name {wanted} …`, typed on a manager.",
+        hint=f"`docker service create --name {wanted} …`, on a manager.",
     )
 
 
@@ -255,7 +255,7 @@ def published(kind: str, decide: Callable[[Scene], None]) -> Callable[[Scene], N
         if name not in found and not any(
             port == p.published for service in found.values() for p in service.ports
         ):
-            cannot_show(f"There is no service {name} now: not made yet, or removed again.{PLAY}")
+            cannot_show(f"There is no service {name} now: not created yet, or removed again.{PLAY}")
         decide(scene)
 
     return judge

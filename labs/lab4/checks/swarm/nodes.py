@@ -1,4 +1,4 @@
-"""Judges of what concerns nodes: membership, roles, ports between them, availability."""
+"""Step checks about nodes: membership, roles, ports between them, availability."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ def nodes(scene: Scene) -> None:
             state = "in no swarm" if member.state == "inactive" else member.state
             told.append(f"{node.name}: {'manager, ' if member.manager else ''}{state}")
         scene.fail(
-            f"{_and(missing)} {'are no ready members' if missing[1:] else 'is no ready member'} of"
+            f"{_and(missing)} "
+            f"{'are not ready members' if missing[1:] else 'is not a ready member'} of"
             " the swarm.",
             expected="manager1, worker1 and worker2 are ready members of one swarm",
             actual="; ".join(told),
-            hint="`docker swarm init` on manager1 begins the swarm; each worker joins it with"
+            hint="`docker swarm init` on manager1 creates the swarm; each worker joins it with"
             " `docker swarm join`, a token and manager1's address.",
         )
     if not scene.scenario.target.read_only:
@@ -68,7 +69,7 @@ def roles(scene: Scene) -> None:
     wrong = [name for name, role in found.items() if (role == "manager") != (name == "manager1")]
     if wrong:
         scene.fail(
-            "The roles are not those that were asked for.",
+            "The nodes have the wrong roles.",
             expected="manager1 is a manager, worker1 and worker2 are workers",
             actual=", ".join(f"{name} is a {role}" for name, role in sorted(found.items())),
             hint="The token decides: ${WORKER_TOKEN} makes a worker, ${MANAGER_TOKEN} a manager.",
@@ -81,7 +82,7 @@ def ports(scene: Scene) -> None:
     probe.ensure()
     if not probe.everywhere():
         probe.needs_its_image()
-        scene.fail("A service of the grader's own does not start on every node.")
+        scene.fail("The grader's own service does not start on every node.")
     heard: set[tuple[str, str, str]] = set()
     closed: list[str] = []
     # Where nodes are slow, and are listened to for longer, one round has both.
@@ -96,10 +97,9 @@ def ports(scene: Scene) -> None:
             expected="2377/tcp to the manager, 7946/tcp, 7946/udp and 4789/udp between all nodes,"
             " and containers of different nodes reach each other",
             actual="nothing at: " + ", ".join(sorted(closed)),
-            hint="A firewall that lets through what is known works only if it is at these ports:"
-            " leave --listen-addr and --data-path-port as they are."
+            hint="A firewall allows only known ports: do not use --listen-addr or --data-path-port."
             + (
-                " On a machine that is named above, look at its firewall:"
+                " Check the firewall of the machines above:"
                 " `sudo nft list ruleset` or `sudo iptables -S INPUT`."
                 if scene.scenario.target.persistent
                 else ""
@@ -108,7 +108,7 @@ def ports(scene: Scene) -> None:
     idle = [n.name for n in scene.swarm.nodes() if n.availability != "active"]
     if idle:
         cannot_show(
-            f"{' and '.join(idle)} takes no tasks now, so that nothing is said at 4789/udp there."
+            f"{' and '.join(idle)} takes no tasks now, so there is no traffic at 4789/udp."
             " Bring it back and check again."
         )
 
@@ -207,7 +207,7 @@ def must_manage(scene: Scene, name: str) -> None:
             f"{name} has not become a manager.",
             expected=f"{name}: manager, reachable",
             actual=_members(scene),
-            hint=f"`docker node promote {name}`, typed on a manager.",
+            hint=f"`docker node promote {name}`, on a manager.",
         )
 
 
@@ -215,7 +215,7 @@ def demoted(scene: Scene) -> None:
     """The same node is a worker again."""
     name = str(scene.variant["swarm_promoted"])
     before = _member_before(scene, name)
-    scene.wants(before.role == "manager", "promoted", f"{name} was no manager before this step.")
+    scene.wants(before.role == "manager", "promoted", f"{name} was not a manager before this step.")
     node = scene.scenario.target.node(name)
 
     def works() -> bool:
@@ -227,7 +227,7 @@ def demoted(scene: Scene) -> None:
             f"{name} has not become a worker again.",
             expected=f"{name}: worker, ready",
             actual=_members(scene),
-            hint=f"`docker node demote {name}`, typed on a manager that stays one.",
+            hint=f"`docker node demote {name}`, on a manager that stays a manager.",
         )
 
 
@@ -246,7 +246,7 @@ def drained(scene: Scene) -> None:
             f"{name} is not drained.",
             expected=f"{name} has the availability drain",
             actual=_members(scene),
-            hint=f"`docker node update --availability drain {name}`, typed on a manager.",
+            hint=f"`docker node update --availability drain {name}`, on a manager.",
         )
     service = scene.before.services.get(scene.scenario.service)
     must_be_empty(scene, name, service if scene.scenario.passed("count") else None)
@@ -284,8 +284,8 @@ def brought_back(scene: Scene) -> None:
             f"{name} is not back.",
             expected=f"{name} has the availability active",
             actual=_members(scene),
-            hint=f"`docker node update --availability active {name}`, typed on a manager. Tasks"
-            " that run elsewhere by now stay there; new ones come to it.",
+            hint=f"`docker node update --availability active {name}`, on a manager. Tasks that "
+            f"now run on other nodes stay there; new tasks can start on it.",
         )
     must_take_tasks(scene, name)
 
@@ -296,7 +296,7 @@ def must_take_tasks(scene: Scene, name: str) -> None:
     if not scene.wait(lambda: scene.scenario.probe.on(node), EMPTY_SECONDS):
         scene.scenario.probe.needs_its_image()
         scene.fail(
-            f"{name} takes no tasks, although it is said to be active.",
+            f"{name} takes no tasks, although it is active.",
             expected=f"a task of the grader's own service on {name}",
             actual=_members(scene),
         )
@@ -308,7 +308,9 @@ def must_take_tasks(scene: Scene, name: str) -> None:
 def _member_before(scene: Scene, name: str) -> SwarmNode:
     """The node before the step; the end of the check if it was in no swarm."""
     found = scene.before.members.get(name)
-    scene.wants(found is not None, "nodes", f"{name} was no member of the swarm before this step.")
+    scene.wants(
+        found is not None, "nodes", f"{name} was not a member of the swarm before this step."
+    )
     assert found is not None
     return found
 

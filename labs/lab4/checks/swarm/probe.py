@@ -1,4 +1,4 @@
-"""A service of the grader's own on every node, in an overlay network of its own.
+"""The grader's own service on every node, in its own overlay network.
 
 What it shows does not depend on the student's services: containers of different nodes reach
 each other, a drained node has lost its tasks, a node that is back gets tasks again.

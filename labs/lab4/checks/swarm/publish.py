@@ -1,4 +1,4 @@
-"""Judges of published ports: host mode and the routing mesh, by requests to every node."""
+"""Step checks of published ports: host mode and the routing mesh, by requests to every node."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def host_port(scene: Scene) -> None:
 
     if not scene.wait(lambda: not differs(), ANSWER_SECONDS):
         scene.fail(
-            f"Port {port} does not answer exactly where a task runs.",
+            f"Port {port} must answer on exactly the nodes that run a task, but does not.",
             expected=f"an answer of {IMAGE} on each node with a task, none on the others",
             actual="; ".join(differs()),
             hint=f"`--publish mode=host,published={port},target=80`",
@@ -69,18 +69,18 @@ def mesh_answers(scene: Scene) -> None:
     if not silent():
         return
     if not possible:
-        cannot_show("This kernel has no ip_vs, without which no port in the mesh answers.")
+        cannot_show("This kernel has no ip_vs, and without it no port in the mesh answers.")
     if scene.wait(lambda: not silent(), ANSWER_SECONDS):
         return
     told = silent()
     if not scene.scenario.probe.mesh_works():
         if not scene.scenario.passed("ports"):
             scene.scenario.blocked("ports")
-        cannot_show("The routing mesh does not work here: a port of the grader's own is silent.")
+        cannot_show("The routing mesh does not work here: the grader's own port does not answer.")
     scene.fail(
         f"Port {port} does not answer on every node.",
         expected=f"on each node, answers of {IMAGE} from each of its tasks",
-        actual="; ".join(told) or "an answer that does not last",
+        actual="; ".join(told) or "an answer that stops",
         hint=f"`--publish published={port},target=80`; between the nodes 7946 (TCP and UDP) and"
         " 4789/udp must be open.",
     )
@@ -99,7 +99,7 @@ def _lacks(scene: Scene, node: Any, port: int, tasks: list[tuple[str, Container]
         left = {host: place for host, place in left.items() if f"host {host}" not in answer.text}
         if not left:
             return ""
-    return f"{node.name} never leads to the task on {' or '.join(left.values())}"
+    return f"{node.name} never reaches the task on {' or '.join(left.values())}"
 
 
 def _runs(scene: Scene, name: str, port: int, mode: str) -> Service:
@@ -126,10 +126,10 @@ def _runs(scene: Scene, name: str, port: int, mode: str) -> Service:
         )
     if service.mode != "replicated" or service.replicas != wanted:
         scene.fail(
-            f"{name} is asked for another number of tasks.",
+            f"{name} has another number of replicas.",
             expected=f"{wanted} tasks",
             actual=f"{service.replicas} tasks" if service.replicas is not None else service.mode,
-            hint=f"Say --replicas {wanted}",
+            hint=f"Use --replicas {wanted}",
         )
     trouble = services.settle(scene, service, wanted)
     if trouble:

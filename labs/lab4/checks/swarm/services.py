@@ -1,4 +1,4 @@
-"""Judges of what concerns the service that is scaled: made, counted, scaled, removed."""
+"""Step checks about the service that is scaled: created, counted, scaled, removed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def created(scene: Scene) -> None:
         f"There is no service called {wanted}.",
         expected=f"a service {wanted}",
         actual="services: " + (", ".join(now) or "none"),
-        hint=f"`docker service create --name {wanted} …`, typed on a manager.",
+        hint=f"`docker service create --name {wanted} …`, on a manager.",
     )
 
 
@@ -79,7 +79,7 @@ def pings(scene: Scene) -> None:
             f"The tasks do not ping {wanted}.",
             expected=asked,
             actual=f"{command}; no ping from the tasks on {', '.join(silent) or 'any node'}",
-            hint=f"Behind the image stands what a task runs: ping ${{{wanted.upper()}_ADDR}}",
+            hint=f"After the image, write the command of a task: ping ${{{wanted.upper()}_ADDR}}",
             log=_log(scene, service),
         )
 
@@ -114,7 +114,7 @@ def _scaled(scene: Scene, wanted: int, *, up: bool) -> None:
     if had == wanted or (had < wanted) != up:
         scene.fail(
             f"The service is not scaled {'up' if up else 'down'} by this step:"
-            f" {had} tasks were asked for before it.",
+            f" {had} replicas were set before it.",
             expected=f"{wanted} tasks, {'fewer' if up else 'more'} before",
             actual=f"{had} before, {service.replicas} now",
         )
@@ -135,7 +135,7 @@ def removed(scene: Scene) -> None:
             f"The service {name} is still there.",
             expected=f"no service {name}",
             actual="services: " + ", ".join(s.name for s in scene.swarm.services()),
-            hint=f"`docker service rm {name}`, typed on a manager.",
+            hint=f"`docker service rm {name}`, on a manager.",
         )
     if not scene.wait(lambda: not running(scene.swarm, name), GONE_SECONDS):
         scene.fail(
@@ -193,9 +193,9 @@ def runs_well(scene: Scene, service: Service, wanted: int, *, sure: bool = False
     if trouble:
         scene.fail(
             f"Not all tasks of {service.name} run.",
-            expected=f"{wanted} running tasks that stay so",
+            expected=f"{wanted} tasks that keep running",
             actual=trouble,
-            hint=f"`docker service ps --no-trunc {service.name}` says what became of each task.",
+            hint=f"`docker service ps --no-trunc {service.name}` shows the state of each task.",
             log=_log(scene, service),
         )
 
@@ -205,7 +205,7 @@ def asked_for(scene: Scene, service: Service, wanted: int, how: str) -> None:
     if service.mode != "replicated" or service.replicas != wanted:
         asked = f"{service.replicas} tasks" if service.replicas is not None else service.mode
         scene.fail(
-            f"The service {service.name} is asked for another number of tasks.",
+            f"The service {service.name} has another number of replicas.",
             expected=f"{wanted} tasks",
             actual=asked,
             hint=f"Say {how}.",

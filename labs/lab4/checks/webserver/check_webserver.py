@@ -24,14 +24,14 @@ from .says import EXPLAINER, TOO_SLOW
 
 @check(points=0.5, needs_engine=False)
 def check_script_present(folder: Path) -> None:
-    """webserver/provision.sh is there and is a script that bash can read."""
+    """webserver/provision.sh exists and is a script that bash can read."""
     text = text_of(folder, "provision.sh")
     lines = [line for line in text.split("\n") if line.strip()]
     if all(line.endswith("\r") for line in lines):
         known = EXPLAINER.explain("\\r: command not found")
         assert known is not None
         fail(
-            "provision.sh has Windows line ends (CRLF), which bash takes for part of each command.",
+            "provision.sh has Windows line ends (CRLF). bash reads the CR as part of each command.",
             expected="lines that end with LF",
             actual="lines that end with CR LF",
             hint=known.hint,
@@ -68,7 +68,7 @@ def check_packages_installed(machine: Machine, first_run: Completed, build_secon
             TOO_SLOW,
         )
         fail(
-            f"The script ran through without installing {' and '.join(missing)}.",
+            f"The script ran to its end without installing {' and '.join(missing)}.",
             expected="the packages nginx and php-fpm",
             actual=f"missing: {', '.join(missing)}",
             hint="apt-get install -y nginx php-fpm",
@@ -78,15 +78,18 @@ def check_packages_installed(machine: Machine, first_run: Completed, build_secon
 
 @check(points=1, needs=["packages_installed"])
 def check_provision_succeeds(first_run: Completed, build_seconds: float) -> None:
-    """On a bare Debian machine provision.sh works to its end without an error."""
+    """On a bare Debian machine provision.sh runs to its end without an error."""
     if first_run is NOT_RUN:
-        cannot_show("Your script is not run on your own machine. `--fresh` runs it there, twice.")
+        cannot_show(
+            "The grader does not run your script on your own machine. `--fresh` runs it "
+            "there, twice."
+        )
     must_have_worked(
         first_run,
         "provision.sh",
         build_seconds,
-        "The script's exit code is that of its last command, or with set -e of the first that"
-        " failed. bash -x provision.sh shows each command.",
+        "The script's exit code is that of its last command, or, with set -e, of the first failed "
+        "command. bash -x provision.sh shows each command.",
         EXPLAINER,
         TOO_SLOW,
     )
@@ -103,7 +106,7 @@ def check_nginx_config_valid(machine: Machine, first_run: Completed) -> None:
             known.reason if known else "nginx refuses its configuration.",
             expected="test is successful",
             actual=said.strip().splitlines()[0] if said.strip() else f"exit code {tested.rc}",
-            hint=known.hint if known else "nginx -t names file and line.",
+            hint=known.hint if known else "nginx -t shows the file and the line.",
             log=said,
         )
 
@@ -134,14 +137,14 @@ def check_services_listen(
     others = ", ".join(str(s.port) for s in machine.listening()) or "none"
     if not heard():
         fail(
-            f"No one listens on your port {port}.",
+            f"Nothing listens on your port {port}.",
             expected=f"a socket that listens on port {port}",
             actual=f"ports with a listener: {others}",
             hint=f"listen {port}; in your server block, and restart nginx after the change.",
         )
     if not any(s.from_outside for s in heard()):
         fail(
-            f"Port {port} answers on the machine itself only.",
+            f"Port {port} answers only on the machine itself.",
             expected=f"0.0.0.0:{port}",
             actual=f"{heard()[0].address}:{port}",
             hint=f"Leave the address out: listen {port};",
@@ -158,7 +161,7 @@ def check_machine_page(machine: Machine, page: Page, variant: dict[str, Any]) ->
 
 @check(points=1, needs=["machine_page"])
 def check_machine_php(machine: Machine, page: Page, variant: dict[str, Any]) -> None:
-    """On the machine, PHP-FPM runs the page's PHP, and nginx passes its answer on."""
+    """On the machine, PHP-FPM runs the page's PHP, and nginx passes on its answer."""
     must_be_executed(page, machine, int(variant["web_port"]))
 
 
@@ -166,23 +169,23 @@ def check_machine_php(machine: Machine, page: Page, variant: dict[str, Any]) -> 
 def check_second_run(
     second_run: Second, page: Page, variant: dict[str, Any], build_seconds: float
 ) -> None:
-    """Run a second time, provision.sh works again and changes nothing."""
+    """A second run of provision.sh works and changes nothing."""
     must_have_worked(
         second_run.done,
         "The second run of provision.sh",
         build_seconds,
-        "What is there already must not be an error: mkdir -p, ln -sf, cp, rm -f.",
+        "Things that exist already must not cause an error: mkdir -p, ln -sf, cp, rm -f.",
         EXPLAINER,
         TOO_SLOW,
     )
     if second_run.changed:
         more = len(second_run.changed) - 5
         fail(
-            "The second run changed what the first had made.",
+            "The second run changed the result of the first.",
             expected="no difference",
             actual="; ".join(second_run.changed[:5]) + (f"; and {more} more" if more > 0 else ""),
-            hint="Write whole files (cat > FILE) instead of appending to them (>>), and let sed -i"
-            " change only what is not changed yet.",
+            hint="Write whole files (cat > FILE) instead of appending to them (>>), and let sed "
+            "-i change only lines that are not changed yet.",
             log=second_run.shown,
         )
     port, n = int(variant["web_port"]), a_number()
@@ -195,7 +198,7 @@ def check_second_run(
 
 @check(points=0.5, needs_engine=False)
 def check_base_allowed(vetted: Vetted) -> None:
-    """webserver/Dockerfile is there and builds on images of this lab only."""
+    """webserver/Dockerfile exists and builds only on images of this lab."""
 
 
 @check(points=1, needs=["base_allowed"])
@@ -212,13 +215,13 @@ def check_container_page(container: Running, page: Page, image: Image) -> None:
 
 @check(points=1, needs=["container_page"])
 def check_becomes_healthy(container: Running, image: Image, page: Page) -> None:
-    """The container becomes healthy by the image's own HEALTHCHECK."""
+    """The image's own HEALTHCHECK reports the container as healthy."""
     must_become_healthy(container, image, page, EXPLAINER)
 
 
 @check(points=1, needs=["container_page"])
 def check_container_php(container: Running, page: Page) -> None:
-    """In the container, PHP-FPM runs the page's PHP, and nginx passes its answer on."""
+    """In the container, PHP-FPM runs the page's PHP, and nginx passes on its answer."""
     must_be_executed(page, container, container.published)
 
 
@@ -245,20 +248,21 @@ def check_access_log(container: Running, page: Page) -> None:
 
 @check(points=1, needs=["container_page"])
 def check_stops_in_time(container: Running) -> None:
-    """docker stop ends the container in time, and need not kill it."""
+    """docker stop ends the container in time, without a kill."""
     must_stop(container)
 
 
 @check(points=1, needs=["container_page"])
 def check_no_package_lists(image: Image, vetted: Vetted) -> None:
-    """The image ships none of apt's package lists, in no layer."""
+    """No layer of the image has apt's package lists."""
     base = vetted.base
     left = image.left_in_layers(None if base == SCRATCH else base, "var/lib/apt/lists")
     if left:
         fail(
-            f"{len(left)} package lists are left in the image; they make it larger and go stale.",
+            f"{len(left)} package lists are left in the image; they make it larger and become "
+            f"outdated.",
             expected="no files in /var/lib/apt/lists",
             actual=", ".join(left[:3]) + (" …" if len(left) > 3 else ""),
-            hint="Remove them in the RUN that made them, since a later RUN only hides them:"
+            hint="Remove them in the RUN that made them, because a later RUN only hides them:"
             " RUN apt-get update && apt-get install -y … && rm -rf /var/lib/apt/lists/*",
         )

@@ -1,4 +1,4 @@
-"""What is done with a submission of the exercise webserver, each once, for its checks to look at.
+"""Runs and builds a submission of the exercise webserver, each step once, for its checks.
 
 The image is built in the background while the machine is provisioned: both wait for packages
 more than they compute.
@@ -113,7 +113,7 @@ def first_run(
     blame_the_network(machine.node, done)
     if not machine.runs:
         fail(
-            "The machine went down while provision.sh ran.",
+            "The machine stopped while provision.sh ran.",
             hint="The script must not end the machine's other processes (kill, poweroff, reboot).",
             log=done.tail(40),
         )
@@ -143,7 +143,9 @@ def build(
     node: Any, target: Any, image_build: Future[Build] | None, stage: Callable[[str], Any]
 ) -> Build:
     if target.read_only:
-        cannot_show("Nothing is built on your own machines. `--fresh` builds the image there.")
+        cannot_show(
+            "The grader builds nothing on your own machines. `--fresh` builds the image there."
+        )
     assert image_build is not None, "a Dockerfile that was not vetted is not built"
     with stage("build"):
         build = image_build.result()

@@ -1,4 +1,4 @@
-"""What is done with a submission of the exercise webserver, each once, for its checks to look at.
+"""Runs and builds a submission of the exercise webserver, each step once, for its checks.
 
 The image is built in the background while the machine is provisioned: both wait for packages
 more than they compute.

@@ -1,4 +1,4 @@
-"""What programs say in the exercise webserver, in words for a student."""
+"""Explains the output of programs in the exercise webserver."""
 
 from __future__ import annotations
 
