@@ -1,4 +1,4 @@
-"""Where the kit keeps things: its own files, the user's data, results."""
+"""The kit's paths: its own files, the user's data, results."""
 
 from __future__ import annotations
 

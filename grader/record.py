@@ -1,4 +1,4 @@
-"""The record: what grading one submission found, as plain data in one JSON file.
+"""The record: the result of grading one submission, as plain data in one JSON file.
 
 Reports and exports read records and nothing else. docs/record.md describes the format.
 """

@@ -28,7 +28,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://|git@|github\.com/")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
-_HERE = "Put what you need beside the file that names it, and write the path from there."
+_HERE = "Put what you need beside the file that names it, and write a path that starts there."
 
 
 def checked(text: str, where: str) -> PurePosixPath:
@@ -42,7 +42,7 @@ def checked(text: str, where: str) -> PurePosixPath:
         raise Refused(
             f"`{shown}` is an address, not a folder of yours.",
             where=where,
-            remedy="Put what you need beside the compose file; `.` is the folder that it is in.",
+            remedy="Put what you need beside the compose file; `.` is its folder.",
         )
     if _CONTROL.search(text) or len(text) > MAX_PATH:
         raise Refused(
@@ -54,7 +54,7 @@ def checked(text: str, where: str) -> PurePosixPath:
         raise _leads_out(shown, where)
     if "\\" in text and ".." in text:
         raise Refused(
-            f"The path `{shown}` has `\\` and `..`: systems disagree where it leads.",
+            f"The path `{shown}` has `\\` and `..`: Windows and Linux read it differently.",
             where=where,
             remedy="Write it with `/` between the names.",
         )

@@ -27,7 +27,7 @@ OPEN_FILES = 1024
 
 LEAST_CPU_SECONDS = 30
 
-LOOK = "Ask your tutor to look at what was handed in: something in it is too large to read."
+LOOK = "Ask your tutor to look at your submission: something in it is too large to read."
 
 TAKEN_OVER = frozenset(
     {
@@ -102,7 +102,7 @@ class Limits:
 
     @property
     def _memory(self) -> str:
-        return f"The grader needed more memory than it may take ({_size(self.memory_bytes)})."
+        return f"The grader needed more memory than it may use ({_size(self.memory_bytes)})."
 
     @property
     def _file(self) -> str:
@@ -110,7 +110,7 @@ class Limits:
 
     @property
     def _cpu(self) -> str:
-        return f"The grader needed more processor time than it may take ({self.cpu_seconds} s)."
+        return f"The grader needed more processor time than it may use ({self.cpu_seconds} s)."
 
 
 LOG_END = 4_000

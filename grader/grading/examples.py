@@ -95,7 +95,7 @@ def _read(exercise: Exercise, root: Path, folder: Path) -> Example:
     if file.is_file():
         said = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     elif folder.name != "solution":
-        raise KitError("An example says what is expected of it.", where=str(file))
+        raise KitError("An example must say what is expected of it.", where=str(file))
     unknown = said.keys() - {"about", "edit", "remove", "fails", "not_graded"}
     if unknown:
         raise KitError(f"Unknown key: {', '.join(sorted(unknown))}.", where=str(file))
@@ -171,7 +171,7 @@ def _edited(
             raise KitError(
                 f"It edits a text that stands {count(text.count(old), 'time')} in {name}: {old!r}",
                 where=example.name,
-                remedy="Take more of what is around it, or what is there now.",
+                remedy="Quote more of the text around it, or its current text.",
             )
         text = text.replace(old, new)
     if sources[0].name.endswith(rendering.TEMPLATE):

@@ -298,12 +298,12 @@ class ExerciseRun:
                 return None
             said += len(line)
             if said > ALL_EVENTS_BYTES:
-                return "The checks' process said more than it may."
+                return "The checks' process wrote too much."
             try:
                 self._take(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 # The process is no longer what was started: what it says may be anything.
-                return f"The checks' process said what cannot be read.\n{error!r}"
+                return f"The checks' process wrote something that cannot be read.\n{error!r}"
 
     def _take(self, event: dict[str, Any]) -> None:
         kind = event["event"]

@@ -163,7 +163,7 @@ class ChecksPlugin:
             for need in spec.needs:
                 if need not in names:
                     raise pytest.UsageError(
-                        f"{item.name} needs {need!r}, which is no check of this exercise"
+                        f"{item.name} needs {need!r}, which is not a check of this exercise"
                     )
                 if names.index(need) >= names.index(check_name(item)):
                     raise pytest.UsageError(f"{item.name} needs {need!r}, which comes after it")
@@ -229,7 +229,7 @@ class ChecksPlugin:
             )
             return self._blank(item, outcome="failed", cause=cause, seconds=seconds)
         if isinstance(error, AssertionError):
-            reason = (str(error).splitlines() or ["What the sentence says is not so."])[0]
+            reason = (str(error).splitlines() or ["The sentence is not true."])[0]
             cause = Cause(reason=reason, hint=spec.hint)
             return self._blank(item, outcome="failed", cause=cause, seconds=seconds)
         if isinstance(error, NeedsFirst):
@@ -258,7 +258,7 @@ class ChecksPlugin:
             reason, hint = reached, LOOK
         return "grader", Cause(
             reason=f"{reason} This costs you no points.",
-            hint=hint or "Run it again with --fresh; if it stays so, tell your tutor.",
+            hint=hint or "Run it again with --fresh; if that does not help, tell your tutor.",
             log=told[-LOG_SHOWN:],
         )
 

@@ -72,7 +72,7 @@ def check(files: Mapping[str, bytes], where: Path) -> None:
                 )
             if not picture.words:
                 raise KitError(
-                    f"{name} shows {picture.path} without words for those who do not see it.",
+                    f"{name} shows {picture.path} without a text for people who cannot see it.",
                     where=str(where),
                     remedy=f"Write ![What it shows.]({picture.path}).",
                 )

@@ -72,7 +72,7 @@ def render_text(text: str, path: Path, values: Mapping[str, Any]) -> str:
         raise KitError(
             f"The template is wrong: {error.message}.",
             where=f"{error.filename or path}, line {error.lineno}",
-            remedy="Text that must stay, {{.Name}} say, goes into {% raw %}…{% endraw %}.",
+            remedy="Put text that must stay, for example {{.Name}}, into {% raw %}…{% endraw %}.",
         ) from None
     except jinja2.TemplateError as error:
         raise KitError(
@@ -93,7 +93,7 @@ def render_tree(source: Path, dest: Path, values: Mapping[str, Any]) -> list[str
 def files_of(source: Path) -> list[Path]:
     """The files of a folder of templates, in a stable order, without what systems leave there."""
     if not source.is_dir():
-        raise KitError("There is no such folder of templates.", where=str(source))
+        raise KitError("This folder of templates does not exist.", where=str(source))
     found = (p for p in source.rglob("*") if p.is_file() and not JUNK.intersection(p.parts))
     return sorted(found, key=lambda path: path.as_posix())
 

@@ -80,17 +80,19 @@ class HandoutResult:
         elif self.added:
             lines.append(f"Added: {', '.join(self.added)}.")
         if self.updated:
-            lines.append(f"Brought up to date: {', '.join(self.updated)}.")
+            lines.append(f"Updated: {', '.join(self.updated)}.")
         if self.removed:
             lines.append(f"No longer part of the lab, removed: {', '.join(self.removed)}.")
         if self.kept and (full or self.renewed):
-            lines.append(f"You changed these, so they stay as they are: {', '.join(self.kept)}.")
+            lines.append(f"You changed these, so they are not updated: {', '.join(self.kept)}.")
         if self.gone and (full or self.renewed):
-            lines.append(f"You deleted these, so they stay away: {', '.join(self.gone)}.")
+            lines.append(
+                f"You deleted these, so they are not written again: {', '.join(self.gone)}."
+            )
         if (self.kept or self.gone) and full:
-            lines.append("--restore FILE gives you the original of one again.")
+            lines.append("To get an original back: --restore FILE")
         if full and not lines:
-            lines.append(f"Nothing to do: {self.workspace} is as it should be.")
+            lines.append(f"Nothing to do: {self.workspace} is up to date.")
         return lines
 
 
@@ -226,10 +228,10 @@ def _read_state(out: Path) -> tuple[dict[str, Any], str]:
         raw = None
     if raw is None or len(raw) > MAX_STATE:
         raise KitError(
-            f"{STATE} is not the kit's: it cannot be read as a file, or is far too large.",
+            f"{STATE} is not from the kit: it cannot be read as a file, or is much too large.",
             where=str(out),
-            remedy="Move it away and give the same command again: the kit writes a new one, and"
-            " nothing that you changed is lost.",
+            remedy="Move it away and run the same command again: the kit writes a new one, and "
+            "you lose nothing that you changed.",
         )
     try:
         state = json.loads(raw.decode("utf-8"))
@@ -237,8 +239,8 @@ def _read_state(out: Path) -> tuple[dict[str, Any], str]:
         state = None
     if not _is_whole(state):
         return {}, (
-            f"{STATE} could not be read and is written again: files that differ from the lab's"
-            " stay as they are."
+            f"{STATE} could not be read and is written again. Files that differ from the lab's "
+            f"are not changed."
         )
     # Without what the kit does not write: that could be nested deeper than anybody can say again.
     return {key: state[key] for key in _NOTED if isinstance(state.get(key), _NOTED[key])}, ""
@@ -304,7 +306,7 @@ def _check_owner(out: Path, state: dict[str, Any], lab: Lab, student: str) -> No
             f"This folder belongs to the student {whose if known else repr(whose)[:80]},"
             f" not to {student}.",
             where=str(out),
-            remedy=f"Say --student {whose}, or choose another folder."
+            remedy=f"Use --student {whose}, or choose another folder."
             if known
             else "Choose another folder.",
         )
@@ -349,8 +351,8 @@ def _digest(out: Path, name: str) -> str | None:
         raise KitError(
             f"{name} cannot be read as a file: {error.strerror or error}.",
             where=str(error.filename or out),
-            remedy="Rename what stands there or fix its permissions, then try again: the lab has a"
-            " file of that name.",
+            remedy="Rename it or fix its permissions, then try again: the lab needs a file of "
+            "this name.",
         ) from None
 
 
@@ -376,7 +378,7 @@ def _free_name(out: Path, name: str) -> str:
     raise KitError(
         f"There are {MOST_COPIES - 1} copies of {name} already.",
         where=str(out),
-        remedy=f"Move {name}.bak and those with numbers away.",
+        remedy=f"Move {name}.bak and the numbered copies away.",
     )
 
 

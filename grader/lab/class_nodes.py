@@ -25,5 +25,5 @@ def addresses(file: Path = FILE) -> dict[str, str]:
         raise KitError(
             "The list of machines cannot be read.",
             where=str(file),
-            remedy="`vagrant validate` says what is wrong with it.",
+            remedy="`vagrant validate` shows what is wrong.",
         ) from None

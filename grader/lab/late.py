@@ -50,7 +50,7 @@ def words(submitted: str | None, policy: Late | None) -> str:
         return ""
     moment = read(submitted)
     if moment is None:
-        return "nothing says when it was handed in: no penalty"
+        return "time of submission unknown: no penalty"
     begun = days(moment, policy)
     if not begun:
         return ""

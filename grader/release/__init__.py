@@ -1,1 +1,1 @@
-"""What is given out: the student's zip file, and the box."""
+"""The releases: the student's zip file, and the box."""

@@ -1,4 +1,4 @@
-"""The student release: one zip with a lab and what of the kit its students need, and no more.
+"""The student release: one zip with a lab and only the parts of the kit that students need.
 
 What is needed is found, not listed: the student's commands and the lab's checks, and all that they
 import. So a solution, a hidden check or a tutor's command is in it only if it was put there.
@@ -63,7 +63,7 @@ def make(lab: Lab, dest: Path) -> Release:
     root = f"drydock-{lab.id}"
     if dest.exists() and not _is_release(dest):
         raise KitError(
-            "The file that is there is no release: it stays as it is.",
+            "This file is not a release, so it is not overwritten.",
             where=str(dest),
             remedy="Move it away, or choose another name with --out.",
         )
@@ -126,9 +126,10 @@ def _checks(lab: Lab) -> list[Path]:
         for node in ast.walk(_parsed(path)):
             if isinstance(node, ast.keyword) and node.arg == "visibility":
                 raise KitError(
-                    "Here is a hidden check, in a file that students get.",
+                    "This hidden check is in a file that students get.",
                     where=f"{path}, line {node.value.lineno}",
-                    remedy=f"Move it to a file check_…{HIDDEN} there, which stays with you.",
+                    remedy=f"Move it to a file check_…{HIDDEN} there, which stays out of the "
+                    f"release.",
                 )
         found.append(path)
     return found
@@ -175,7 +176,7 @@ def _parsed(path: Path) -> ast.Module:
         return ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
         raise KitError(
-            f"This is no Python: {error.msg}.", where=f"{path}, line {error.lineno}"
+            f"This is not valid Python: {error.msg}.", where=f"{path}, line {error.lineno}"
         ) from None
 
 

@@ -93,9 +93,9 @@ def read(workspace: Path, folders: Sequence[str]) -> Submission:
 
 def _too_much(place: Path) -> KitError:
     return KitError(
-        f"There is too much in it: more than {MAX_BYTES // 1_000_000} MB or {MAX_FILES} files.",
+        f"The folder is too large: more than {MAX_BYTES // 1_000_000} MB or {MAX_FILES} files.",
         where=str(place),
-        remedy="Move data and tools that do not belong to the exercise elsewhere.",
+        remedy="Move data and tools that are not part of the exercise elsewhere.",
     )
 
 
@@ -110,9 +110,9 @@ def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:
         return
     if depth > MAX_DEPTH:
         raise KitError(
-            f"Folders lie more than {MAX_DEPTH} deep in one another.",
+            f"Folders are nested more than {MAX_DEPTH} levels deep.",
             where=f"{str(folder)[:200]}…",
-            remedy="Move them up, or what does not belong to the exercise elsewhere.",
+            remedy="Move them up, or move what is not part of the exercise elsewhere.",
         )
     entries = list(itertools.islice(folder.iterdir(), MAX_ENTRIES + 1))
     if len(entries) > MAX_ENTRIES:

@@ -1,4 +1,4 @@
-"""`drydock.json`: what an archive of `submit` says of itself.
+"""`drydock.json`: the manifest of an archive made by `submit`.
 
 It depends on the files, the lab and the student and on nothing else: no time, no points, no
 version of the kit. So the same files make the same archive, whenever and wherever that is done.

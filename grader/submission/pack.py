@@ -1,4 +1,4 @@
-"""Handing in: a workspace becomes one archive that the grader takes, byte for byte the same again.
+"""Packs a workspace into one archive that the grader accepts; same files, same bytes.
 
 How it is written is grader.submission.reproducible_zip's.
 """
@@ -65,7 +65,7 @@ def pack(lab: Lab, student: str, workspace: Path, folder: Path) -> HandIn:
     found = {e.id: submission.read(workspace, e.folders) for e in lab.exercises}
     if not any(read.files for read in found.values()):
         raise KitError(
-            "No exercise's folder has a file in it.",
+            "The exercises' folders have no files.",
             where=str(workspace),
             remedy=f"Put your files into {', '.join(f for e in lab.exercises for f in e.folders)}.",
         )
@@ -160,9 +160,9 @@ def _see_it_taken(packed: Path, dest: Path) -> None:
     found = manifest.read(dest)
     if found is None or found.changed(dest):
         raise KitError(
-            "The archive does not hold what was packed.",
+            "The archive does not contain what was packed.",
             where=str(packed),
-            remedy="Is the disk full or broken? Try again.",
+            remedy="Check the disk, then try again.",
         )
 
 
@@ -181,7 +181,7 @@ def _refuse_anothers(file: Path, lab: Lab, student: str) -> None:
     if found is None or (found.lab, found.student) != (lab.id, student):
         whose = f" but {found.student}'s for {found.lab}" if found else ""
         raise KitError(
-            f"The file that is there is not an archive of yours{whose}: it stays as it is.",
+            f"This file is not your archive{whose}, so it is not overwritten.",
             where=str(file),
             remedy="Move it away, or choose another folder with --out.",
         )

@@ -1,4 +1,4 @@
-"""How much of a stranger's text is looked at: what patterns see is bounded, whatever was written.
+"""Limits for untrusted text: patterns see only a bounded part of it.
 
 >>> len(cut("a" * 10**7)) < MAX_TEXT
 True

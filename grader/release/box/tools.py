@@ -25,8 +25,8 @@ def prepare(why: str = "to build the box") -> None:
         )
     if not packages.may_be_root():
         raise KitError(
-            "The box's files belong to its root, so it is built as root.",
-            remedy="Try: sudo python -m grader box FOLDER",
+            "Root owns the files in the box, so only root can build it.",
+            remedy="Run: sudo python -m grader box FOLDER",
         )
     wanted = [TOOLS[tool] for tool in packages.missing(TOOLS)]
     if wanted:

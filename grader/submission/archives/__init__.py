@@ -1,1 +1,1 @@
-"""Archives that strangers packed, unpacked within limits."""
+"""Unpacks untrusted archives within limits."""

@@ -1,4 +1,4 @@
-"""A member: one entry of an archive or a folder, before anybody believes a word of it."""
+"""A member: one untrusted entry of an archive or a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.files.submitted_path import is_link, open_below
 
 Kind = Literal["file", "folder", "link", "special"]
 
-AGAIN = "Make the archive again and hand it in once more."
+AGAIN = "Make the archive again and hand it in again."
 EPOCH = 1980
 """Times of this year and before say nothing: programs write them that do not know the time."""
 

@@ -1,4 +1,4 @@
-"""Names in what was handed in: which may be written here, and which of them are the same.
+"""Names in submissions: which can be written here, and which are the same file.
 
 The rules are those of the strictest system that a tutor may have, so that a submission is the
 same files on each of them, or is refused on each of them.
@@ -59,14 +59,14 @@ def check(names: tuple[str, ...]) -> None:
             )
         if any(c in '<>:"|?*\\' for c in name) or name[-1] in ". ":
             raise NotUnpacked(
-                "A file's name has one of < > : \" | ? * \\ in it, or ends in a dot or a space:"
-                " Windows has no such files.",
+                'The name of a file has one of < > : " | ? * \\ in it, or ends in a dot or a'
+                " space. Windows does not allow this.",
                 where=shown(path),
                 remedy=_REMEDY,
             )
         if _DEVICES.fullmatch(name.partition(".")[0].rstrip()):
             raise NotUnpacked(
-                "A file has a name that Windows keeps for a device.",
+                "The name of a file is reserved for a device on Windows.",
                 where=shown(path),
                 remedy=_REMEDY,
             )
@@ -78,7 +78,7 @@ def check(names: tuple[str, ...]) -> None:
         raise NotUnpacked(
             f"A path is longer than {MAX_PATH} bytes, or more than {MAX_DEPTH} folders deep.",
             where=shown(path),
-            remedy="Shorten the names, or hand in the exercises' folders only.",
+            remedy="Shorten the names, or hand in only the exercises' folders.",
         )
 
 

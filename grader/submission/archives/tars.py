@@ -30,7 +30,7 @@ class _Counted:
         self.left -= len(found)
         if self.left < 0:
             raise NotUnpacked(
-                "The archive unpacks to too much.",
+                "The unpacked archive is too large.",
                 where=self.name,
                 remedy="Leave out data and tools that do not belong to the exercises.",
             )
@@ -133,7 +133,7 @@ def read(path: Path, kind: str, max_bytes: int) -> Iterator[Member]:
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> Member:
     if info.issparse():
         raise NotUnpacked(
-            "The archive holds a file with holes (sparse).",
+            "The archive has a sparse file (a file with holes).",
             where=path.name,
             remedy="Make it again without tar's option --sparse.",
         )

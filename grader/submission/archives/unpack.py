@@ -159,7 +159,8 @@ class SafeWriter:
             )
         if self.packed and self.bytes > max(limits.ratio_from, limits.ratio * self.packed):
             raise NotUnpacked(
-                f"It unpacks to more than {limits.ratio} times its size: that is no coursework.",
+                f"It unpacks to more than {limits.ratio} times its size, which is too much for a "
+                f"submission.",
                 where=names.shown(name),
                 remedy=_LESS,
             )
@@ -236,7 +237,7 @@ def spread(archive: Path, folder: Path, strip: int, limits: Limits) -> dict[str,
         try:
             if spelled.setdefault(names.key(path[:1]), path[0]) != path[0]:
                 raise NotUnpacked(
-                    "There is another of this name, but for upper and lower case or accents.",
+                    "Another name differs only in upper and lower case or in accents.",
                     remedy="Unpack the archive, rename one, and give the folder instead.",
                 )
             writer.take(member, strip)

@@ -33,16 +33,16 @@ def read(path: Path, max_listing: int) -> Iterator[Member]:
             kind = _kind(mode, name.endswith("/"))
             if info.flag_bits & 0x1:
                 raise NotUnpacked(
-                    "The archive is locked with a password.",
+                    "The archive has a password.",
                     where=path.name,
-                    remedy="Make it again without one.",
+                    remedy="Make it again without a password.",
                 )
             if kind == "file" and info.compress_type not in (
                 zipfile.ZIP_STORED,
                 zipfile.ZIP_DEFLATED,
             ):
                 raise NotUnpacked(
-                    "The archive is packed by a method that is not read here.",
+                    "The archive is packed by a method that the kit cannot read.",
                     where=path.name,
                     remedy="Make an ordinary zip (method Deflate) of it.",
                 )
@@ -133,7 +133,7 @@ def _refuse_overlap(path: Path, infos: list[zipfile.ZipInfo], end: int) -> None:
         following = places[index + 1][0] if index + 1 < len(places) else end
         if start < 0 or start + 30 + size > following:
             raise NotUnpacked(
-                "The archive's entries lie over one another: no packing program makes that.",
+                "Entries of the archive overlap, so it is damaged or made to do harm.",
                 where=path.name,
                 remedy=AGAIN,
             )

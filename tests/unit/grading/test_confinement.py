@@ -97,7 +97,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux c
 def test_memory_that_runs_out_costs_one_check_and_no_points(request_: submission.Request) -> None:
     checks = grade(request_, "memory")
     assert outcomes(checks) == [("passed", None), ("not_graded", "grader"), ("passed", None)]
-    assert "more memory than it may take (2 GiB)" in reason(checks["limit"])
+    assert "more memory than it may use (2 GiB)" in reason(checks["limit"])
     cause = checks["limit"].cause
     assert cause is not None
     assert cause.hint == confinement.LOOK
@@ -120,7 +120,7 @@ def test_processor_time_that_runs_out_ends_the_process_and_is_said(
     lab = dataclasses.replace(request_.lab, exercises=exercises)
     checks = grade(dataclasses.replace(request_, lab=lab), "processor")
     assert outcomes(checks) == [("passed", None), *[("not_graded", "grader")] * 2]
-    assert "more processor time than it may take (2 s)" in reason(checks["limit"])
+    assert "more processor time than it may use (2 s)" in reason(checks["limit"])
     cause = checks["limit"].cause
     assert cause is not None
     assert cause.log is not None

@@ -283,7 +283,7 @@ def test_all_checks_are_known_before_the_first_one_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("needs", "complaint"),
-    [("nothing", "no check of this exercise"), ("later", "comes after it")],
+    [("nothing", "not a check of this exercise"), ("later", "comes after it")],
 )
 def test_needs_that_cannot_be_met_are_the_authors_mistake(
     tmp_path: Path, needs: str, complaint: str

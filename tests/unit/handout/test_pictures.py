@@ -191,7 +191,7 @@ def test_long_names_are_made_small_enough(toy: Lab) -> None:
         ('"Quay"', '""', "no <title>"),
         ('"A quay called " ~ site_name', '" "', "no <desc>"),
         ("pictures/quay.svg", "pictures/quai.svg", "no such file"),
-        ("A quay.", "", "without words"),
+        ("A quay.", "", "without a text"),
         ("drawing.svg.j2", "drawings.svg.j2", "cannot be rendered"),
     ],
 )

@@ -87,11 +87,11 @@ def test_the_form_that_lab4_shows_is_right(tmp_path: Path) -> None:
     ("policy", "where", "says"),
     [
         ("{grace: 1, percent: 1}", "late", "'deadline' is missing"),
-        ('{deadline: "x", grace: 1, percent: 1}', "late.deadline", "no time with an offset"),
+        ('{deadline: "x", grace: 1, percent: 1}', "late.deadline", "not a time with an offset"),
         (
             '{deadline: "2026-11-27T23:59:00", grace: 1, percent: 1}',
             "late.deadline",
-            "no time with an offset",
+            "not a time with an offset",
         ),
         ("{deadline: 2026-11-27T23:59:00+01:00, grace: 1, percent: 1}", "late.deadline", "text"),
         ('{deadline: "2026-11-27T23:59:00Z", grace: -1, percent: 1}', "late.grace", "whole number"),

@@ -74,7 +74,7 @@ def test_a_missing_folder_is_an_empty_submission(tmp_path: Path) -> None:
 def test_too_much_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_BYTES", 10)
     put(tmp_path, "a/big", b"x" * 11)
-    with pytest.raises(KitError, match="too much") as caught:
+    with pytest.raises(KitError, match="too large") as caught:
         files.read(tmp_path, ["a"])
     assert caught.value.remedy
 

@@ -107,10 +107,10 @@ def test_files_of_every_kind_of_archive_come_out_as_they_went_in(
         ("a\nb", "cannot be shown"),
         ("a\x1b[31m", "cannot be shown"),
         ("a\u202egpj.exe", "cannot be shown"),
-        ("notes:stream", "Windows has no"),
-        ("what?", "Windows has no"),
-        ("dot.", "Windows has no"),
-        ("blank ", "Windows has no"),
+        ("notes:stream", "Windows does not allow"),
+        ("what?", "Windows does not allow"),
+        ("dot.", "Windows does not allow"),
+        ("blank ", "Windows does not allow"),
         ("CON", "device"),
         ("a/aux.txt", "device"),
         ("com1", "device"),
@@ -302,7 +302,7 @@ def test_a_tar_bomb_is_stopped(tmp_path: Path) -> None:
 def test_a_tar_that_hides_its_bulk_in_junk_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "a.tar.gz"
     a_tar(path, (tarfile.TarInfo(".git/zeros"), bytes(5_000_000)), mode="w:gz")
-    refused(path, "unpacks to too much", Limits(read_bytes=1_000_000))
+    refused(path, "too large", Limits(read_bytes=1_000_000))
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
     second = data.rfind(b"PK\x01\x02")
     data[second + 42 : second + 46] = struct.pack("<L", 0)  # "two" begins where "one" does
     path.write_bytes(bytes(data))
-    refused(path, "over one another")
+    refused(path, "overlap")
 
 
 def test_a_locked_zip_is_refused_with_its_remedy(tmp_path: Path) -> None:
