@@ -220,7 +220,7 @@ def test_a_stacks_mounts_are_volumes(folder: Path) -> None:
         ({"gone": 1}, "no key `gone`", "It belongs over there"),
         ({"bad": 1}, "`bad` is bad.", "Leave it."),
         ({"bad": None}, "`bad` is bad.", "Leave it."),
-        ({1: 2}, "`1` is read as a number", "quotes"),
+        ({1: 2}, "`1` is read as another type (such as a number)", "quotes"),
         ({None: 2}, "`None` is read as", "quotes"),
         (["x"], "written as a list", "a mapping"),
         ("x", "written as one value", "a mapping"),
