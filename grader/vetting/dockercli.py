@@ -20,8 +20,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from grader.vetting._docker_commands import NOT_THESE, TABLE
 from grader.vetting.commandline import Flag, Form, few_ports, fields, label, number, read
+from grader.vetting.docker_commands import NOT_THESE, TABLE
 from grader.vetting.dockerfile import reference
 from grader.vetting.refusal import Refusal
 

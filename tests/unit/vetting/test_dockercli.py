@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.vetting._docker_commands import FORMS
+from grader.vetting.docker_commands import FORMS
 from grader.vetting.dockercli import MAX_TASKS, Vetted, vet
 from grader.vetting.refusal import Refusal
 from tests.unit import refusal
