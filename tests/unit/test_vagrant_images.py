@@ -135,7 +135,7 @@ def test_an_image_of_the_same_name_is_not_the_image(node: Node, tmp_path: Path) 
 @pytest.mark.parametrize("config", ["{}.json", "blobs/sha256/{}"])
 def test_what_docker_save_wrote_is_compared_too(node: Node, tmp_path: Path, config: str) -> None:
     node.has(f"{ONE} one:1")
-    assert "in already" in node.run(plain(tmp_path, config)).stdout
+    assert "loaded already" in node.run(plain(tmp_path, config)).stdout
     node.has(f"{TWO} one:1")
     content = plain(tmp_path, config).read_bytes()
     assert node.run(tmp_path / "images.tar").returncode == 0

@@ -123,7 +123,7 @@ def test_no_trick_takes_much_memory(answers: dict[str, dict[str, Any]]) -> None:
         ("gzip", "compressed"),
         ("redirect", "elsewhere"),
         ("frame", "longer than the grader reads"),
-        ("frame_drip", "does not answer"),
+        ("frame_drip", "does not finish its answer"),
         ("log_drip", "does not finish its answer in time"),
         ("tree_stat", "description"),
         ("tree_name", "unreasonable size"),

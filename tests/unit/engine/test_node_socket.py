@@ -70,7 +70,7 @@ def test_anything_else_is_a_fault(
     folder = tmp_path / "node"
     folder.mkdir()
     put(folder / "engine.sock", target)
-    with pytest.raises(EngineFault, match="was replaced"):
+    with pytest.raises(EngineFault, match="replaced the socket"):
         node_socket.below(folder, "engine.sock", 5)
     assert seen == []
 
