@@ -131,7 +131,7 @@ def test_a_change_makes_anew_what_it_touches_and_the_old_set_goes(
         # A sandbox still uses it.
         assert old.volume in volumes(engine)
         recipes.write("two/note", "second")
-        with pytest.raises(KitError, match="in use"):
+        with pytest.raises(KitError, match="Sandboxes use"):
             images.build(engine, fresh=True)
     recipes.write("one/note", "first, changed")
     newest = images.ensure(engine)
@@ -170,7 +170,7 @@ def test_a_set_that_was_changed_on_disk_is_not_used(
     with pytest.raises(KitError, match="has changed since it was built"):
         bundle.save(engine, made, path.with_suffix(".bundle"))
     capsys.readouterr()
-    with Sandbox.create(engine, image_set=made.volume), pytest.raises(KitError, match="in use"):
+    with Sandbox.create(engine, image_set=made.volume), pytest.raises(KitError, match="Sandboxes use"):
         images.ensure(engine)
     capsys.readouterr()
     renewed = images.ensure(engine)
