@@ -170,7 +170,10 @@ def test_a_set_that_was_changed_on_disk_is_not_used(
     with pytest.raises(KitError, match="has changed since it was built"):
         bundle.save(engine, made, path.with_suffix(".bundle"))
     capsys.readouterr()
-    with Sandbox.create(engine, image_set=made.volume), pytest.raises(KitError, match="Sandboxes use"):
+    with (
+        Sandbox.create(engine, image_set=made.volume),
+        pytest.raises(KitError, match="Sandboxes use"),
+    ):
         images.ensure(engine)
     capsys.readouterr()
     renewed = images.ensure(engine)
