@@ -95,7 +95,6 @@ REASONS: dict[str, dict[str, set[str]]] = {
         "grader/modules/runbook/vetted.py": {"submission / file"},
         "grader/submission/files.py": {"workspace / folder"},
         "grader/cli/watching.py": {"self.workspace / folder"},
-        "labs/lab3/checks/building.py": {"submission / exercise"},
         "labs/lab4/checks/compose/app.py": {
             "submission / folder",
             "submission / self.folder",
