@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from grader.engine import orphans
 from grader.engine.engine_paths import EnginePaths
+from grader.errors import KitError
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -89,8 +90,18 @@ REMEDY = (
 
 
 def start_lock(where: EnginePaths) -> FileLock:
-    """Held while the engine is started or stopped: of two first runs one waits for the other."""
+    """Held while the engine is started or stopped: of two first runs one waits for the other.
+
+    Raises KitError where the data directory cannot be made.
+    """
     from filelock import FileLock
 
-    where.home.mkdir(parents=True, exist_ok=True)
+    try:
+        where.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KitError(
+            f"The kit's data directory cannot be made: {error.strerror or error}.",
+            where=str(where.home),
+            remedy="Set DRYDOCK_HOME to a folder of yours, or unset it.",
+        ) from None
     return FileLock(where.home / "engine.lock", timeout=LOCK_SECONDS, mode=0o666)
