@@ -137,7 +137,7 @@ def make_file_system(path: Path, megabytes: int, owner: int, *, journal: bool = 
 
 NAMELESS = 'mount --bind "$1" "$1" && shift && exec "$@"'
 """The file is opened by a mount that is gone afterwards: /sys, which each node sees, then says
-"/" of it instead of where it lies. `leftovers.loops` finds the device by what it keeps itself."""
+"/" of it instead of where it lies. `orphans.loops` finds the device by what it keeps itself."""
 
 
 def attach(path: Path, *, read_only: bool = False, nameless: bool = False) -> str:

@@ -64,10 +64,10 @@ class SandboxNode:
         """A connection to a port of this node, made from inside of it; raises OSError."""
         from docker.errors import DockerException
 
-        from grader.engine import stdio_transport as dial
+        from grader.engine import stdio_transport
 
         try:
-            return dial.tcp(self.outer, self.container_id, self.address, port, timeout)
+            return stdio_transport.tcp(self.outer, self.container_id, self.address, port, timeout)
         except DockerException as error:
             raise ConnectionError(f"no way to {self.name}: {error}") from error
 
@@ -109,10 +109,10 @@ class SandboxNode:
         from requests.exceptions import RequestException
 
         from grader.engine import bounded
-        from grader.engine import stdio_transport as dial
+        from grader.engine import stdio_transport
 
         try:
-            return dial.stream(self.outer, self.container_id)
+            return stdio_transport.stream(self.outer, self.container_id)
         except (DockerException, RequestException) as error:
             raise bounded.Unanswered(f"The node {self.name} does not answer: {error}") from None
 

@@ -94,7 +94,7 @@ class Machines:
         with self._turn:
             target = self.source.target(exercise.nodes, read_only=self.read_only)
             try:
-                # Exercises that need a clean slate say so themselves (`Target.prepare`).
+                # Exercises that need a clean target ask for it (`Target.prepare`).
                 yield target
             finally:
                 target.close()

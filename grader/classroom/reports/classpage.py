@@ -51,8 +51,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Like:
-    """A likeness, made ready to be shown; `first` uses the values of `others[0]`."""
+class ShownSimilarity:
+    """A similarity, ready to be shown; `first` uses the values of `others[0]`."""
 
     kind: str
     first: Shown
@@ -124,7 +124,7 @@ def _slowest(everybody: Sequence[Row]) -> list[Row]:
     return sorted(timed, key=lambda row: -row.seconds)[:SLOWEST]
 
 
-def _like(one: Similarity, lab: Lab, people: People) -> Like:
+def _like(one: Similarity, lab: Lab, people: People) -> ShownSimilarity:
     first, *others = (people.shown(student) for student in one.students)
     detail = one.detail
     if people.anonymous:
@@ -135,7 +135,7 @@ def _like(one: Similarity, lab: Lab, people: People) -> Like:
             folders = {folder for e in lab.exercises for folder in e.folders}
             found = dict.fromkeys(re.findall(r"(?:^|, )(\w+)/", one.detail))
             detail = ", ".join(f"{name}/…" for name in found if name in folders) or "…"
-    return Like(one.kind, first, tuple(others), detail)
+    return ShownSimilarity(one.kind, first, tuple(others), detail)
 
 
 def _lines(

@@ -42,8 +42,8 @@ KEEP = {"index": "max-age=600, public", "files": "max-age=365000000, immutable, 
 """What PyPI says of how long pip may keep a page and a file. An index of this site's often says
 nothing, and pip would then leave no cache in an image that has one when it is built elsewhere."""
 
-PATIENCE = {"debian": "20s", "index": "280s", "files": "280s"}
-"""How long one waits for what another is just fetching: less than the client's own patience
+WAIT = {"debian": "20s", "index": "280s", "files": "280s"}
+"""How long one waits for what another is just fetching: less than the client's own timeout
 (apt's is 30 s, pip's in origins), after which it is fetched for both."""
 
 HTTP = """\
@@ -182,7 +182,7 @@ def _location(origin: Origin, wanted: str, fresh: str) -> str:
         '    proxy_set_header User-Agent "drydock-mirror";',
         f"    proxy_cache_valid 200 {fresh};",
         "    proxy_cache_valid 404 410 1m;",
-        f"    proxy_cache_lock_timeout {PATIENCE[origin.kind]};",
+        f"    proxy_cache_lock_timeout {WAIT[origin.kind]};",
     ]
     if origin.authorization is not None:
         lines.append(f'    proxy_set_header Authorization "{origin.authorization}";')
