@@ -108,8 +108,7 @@ class SandboxNode:
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
-        from grader.engine import bounded
-        from grader.engine import stdio_transport
+        from grader.engine import bounded, stdio_transport
 
         try:
             return stdio_transport.stream(self.outer, self.container_id)
