@@ -71,14 +71,14 @@ def test_keys_that_one_might_write_elsewhere_are_told_where_they_belong() -> Non
 
 def test_the_security_page_lists_exactly_the_keys_that_are_refused() -> None:
     text = SECURITY.read_text(encoding="utf-8")
-    section = text.partition("### Never taken in a compose file")[2].partition("\n### ")[0]
+    section = text.partition("### Never accepted in a compose file")[2].partition("\n### ")[0]
     told = set(re.findall(r"`([a-z_.]+)`", section))
     assert told == {short(path) for path, _ in refusals(model.MODEL)}
 
 
 def test_the_security_page_lists_exactly_the_keys_with_a_rule() -> None:
     text = SECURITY.read_text(encoding="utf-8")
-    section = text.partition("### Taken with a condition")[2].partition("\n### ")[0]
+    section = text.partition("### Accepted with a condition")[2].partition("\n### ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     told = {name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)}
     assert told == set(ruled(model.MODEL))
