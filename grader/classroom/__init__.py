@@ -1,1 +1,1 @@
-"""A whole class: from what a learning management system gives to what it takes."""
+"""Grading a whole class: from a learning management system's downloads to its imports."""

@@ -1,8 +1,9 @@
 """Admission: exercises wait here until the machine has resources for them.
 
-Two gates, one behind the other. The first lets an exercise make its sandbox, the second lets its
-checks run. The first lets a few more through than the second, so that the next sandboxes are made
-while the present checks run. Both serve earlier submissions first, and both can be held shut.
+There are two gates, one behind the other. The first lets an exercise make its sandbox, the second
+lets its checks run. The first lets a few more through than the second, so that the next sandboxes
+are made while the present checks run. Both let earlier submissions in first, and both can be
+closed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LOOK_SECONDS = 0.2
 
 
 class Quota:
-    """Lets users in, the lowest rank first, as long as `room` for their weights is left.
+    """Lets users in, the lowest rank first, as long as there is `room` for their weights.
 
     One user is always let in, however heavy it is: otherwise it would wait for ever.
     """
@@ -63,8 +64,8 @@ class Quota:
 class Admission:
     """See `grader.grading.exercise.Admission`.
 
-    `side_by_side` is how many exercises' checks run at once, `nodes` how many nodes there may be
-    at once, those that are made ahead included. Both may be changed at any time.
+    `side_by_side` is how many exercises' checks run at the same time. `nodes` is the highest number
+    of nodes at the same time, including those that are made ahead. Both can be changed at any time.
     """
 
     def __init__(self, side_by_side: int, nodes: int, ahead: int = AHEAD) -> None:
@@ -82,7 +83,7 @@ class Admission:
 
     @property
     def running(self) -> int:
-        """How many exercises' checks run now."""
+        """How many exercises' checks are running now."""
         return self._checks.used
 
     def allow(self, side_by_side: int, nodes: int) -> None:
@@ -93,7 +94,7 @@ class Admission:
             self._changed.notify_all()
 
     def hold(self) -> None:
-        """No one more is let in; who is in goes on."""
+        """Let no one else in. Exercises that are already in continue."""
         self._held[0] = True
 
     def go_on(self) -> None:

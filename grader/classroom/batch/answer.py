@@ -1,8 +1,8 @@
-"""Checks the answer of another machine that has graded, before it counts.
+"""Checks an answer from another machine that has graded, before it counts.
 
-A cluster's worker and a virtual machine answer with text. It is bounded before it is read, it is a
-record by the schema and no other, and it is of this student, of these exercises, from these files,
-with points that the lab gives. The student's own words in it are as untrusted here as anywhere.
+A cluster's worker and a virtual machine answer with text. Its size is limited before it is read. It
+must be a record that matches the schema, of this student, of these exercises, from these files,
+with points that the lab gives. The student's text in it is untrusted here, too.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from grader.record import ExerciseResult, Record
 from grader.text.cut import cut
 
 MOST_BYTES = 16 * 1024**2
-"""Of an answer. The largest records, with recorded rollouts, have less than a tenth of it."""
+"""Bytes of an answer. The largest records, with recorded rollouts, have less than a tenth of
+this."""
 
 MOST_VALUES = 1_000_000
-"""Objects, lists and their items, counted before any is made."""
+"""Objects, lists and their items. They are counted before any object is made."""
 
 ROUNDING = 1e-6
 
@@ -32,9 +33,9 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, O
 
 
 def read(text: object, job: Job, whose: str = "A worker") -> Record:
-    """The record in an answer to `job`, with what was known of its other exercises.
+    """Return the record in an answer to `job`, and the known results of its other exercises.
 
-    Raises Lost where the other side was stopped, KitError where it refused or says anything else.
+    Raises Lost if the other side was stopped, KitError if it refused or sent anything else.
     """
     try:
         answer = _plain(text)
@@ -49,8 +50,7 @@ def read(text: object, job: Job, whose: str = "A worker") -> Record:
 
 
 def isolated(found: Record, job: Job, isolation: str) -> Record:
-    """The record, saying what stood between the submission and the host: the other side cannot
-    know."""
+    """The record with the isolation that this machine knows; the other side cannot know it."""
     ran = {exercise.id for exercise in job.planned.to_run}
     return replace(
         found,
@@ -64,7 +64,7 @@ def isolated(found: Record, job: Job, isolation: str) -> Record:
 
 
 def line(said: object) -> str:
-    """A stranger's text as one printable line."""
+    """Untrusted text as one printable line."""
     text = cut(str(said)[:2_000])
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
@@ -115,7 +115,7 @@ def _schema() -> Any:
 
 
 def _points(result: ExerciseResult, exercise: Exercise) -> None:
-    """ValueError unless the points are ones that this exercise can give."""
+    """Raise ValueError unless this exercise can give these points."""
     numbers = [result.points, *result.seconds.values()]
     numbers += [n for c in result.checks for n in (c.points, c.max_points, c.seconds)]
     if not all(math.isfinite(number) for number in numbers):
@@ -137,7 +137,7 @@ def _points(result: ExerciseResult, exercise: Exercise) -> None:
 
 
 def _whole(found: Record, job: Job) -> Record:
-    """The record as this machine keeps it: names are the lab's, exercises in the lab's order."""
+    """The record as this machine stores it: with the lab's titles, exercises in the lab's order."""
     ran = {result.id: result for result in found.exercises}
     previous = job.planned.previous
     exercises = []

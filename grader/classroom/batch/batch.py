@@ -1,11 +1,11 @@
 """A batch: grades all submissions of a class, even if some of them fail.
 
-    batch = Batch(results, lab, executor, show)
-    outcome = batch.run(batch.jobs(...))
+    batch = Batch(results, executor, show)
+    outcome = batch.run(plan(results, lab))
 
-One thread, the caller's, decides everything: it hands submissions to the executor, hears what
-happens to them, and keeps the breaker. Records are on disk after each exercise, so that a batch
-can be ended at any moment and begun again.
+The caller's thread decides everything: it gives submissions to the executor, receives events about
+them, and controls the breaker. Records are on disk after each exercise, so a batch can be stopped
+at any time and started again.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ REMIND_SECONDS = 300.0
 
 @dataclass
 class Outcome:
-    """Student IDs: those `graded` now, those `kept` as they were, of these the ones that an
-    `older` version of kit or lab graded, and those `left` ungraded with the reason."""
+    """Student IDs: `graded` now; `kept` as they were; `older`, those of `kept` that an older
+    version of the kit or lab graded; and `left`, not graded, with the reason."""
 
     graded: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Planned:
-    """Before anything runs: the `jobs`, and what is known already (see Outcome)."""
+    """The result of planning: the `jobs` to run, and what is already known (see Outcome)."""
 
     jobs: tuple[Job, ...]
     kept: tuple[str, ...]
@@ -68,10 +68,10 @@ def plan(
     records: Path | None = None,
     keep_older: bool = True,
 ) -> Planned:
-    """Read all submissions and compare them with their records; no engine is asked.
+    """Read all submissions and compare them with their records. This uses no engine.
 
-    `records` is another folder for the records than the class's own: then only what is graded
-    there is graded here, to be compared.
+    `records` is another folder for the records than the class's own. In that case only exercises
+    that have a result in the class's own records are graded, so that the two can be compared.
     """
     jobs: list[Job] = []
     kept: list[str] = []
@@ -119,7 +119,7 @@ def plan(
 
 
 class Batch:
-    """See the module. `pages` is where a finished submission's feedback page goes, if anywhere."""
+    """See the module. With `pages`, each finished submission's feedback page is written."""
 
     def __init__(
         self, results: Results, executor: Executor, show: Show, *, pages: bool = True
@@ -142,9 +142,9 @@ class Batch:
         self._stage: Stage | None = None
 
     def run(self, planned: Planned) -> Outcome:
-        """Grade; returns when everything is graded or left with a reason.
+        """Grade everything; return when each submission is graded or has a reason why not.
 
-        On Ctrl-C (KeyboardInterrupt) all that is under way is ended and removed first.
+        On Ctrl-C (KeyboardInterrupt) everything that is running is stopped and removed first.
         """
         started = time.monotonic()
         self._outcome = Outcome(
@@ -202,7 +202,8 @@ class Batch:
             self._fault(event.student, reason(result))
 
     def _fault(self, student: str, why: str, trouble: Trouble | None = None) -> None:
-        """Something of this student could not be graded: is it the engine, or theirs alone?"""
+        """An exercise of this student could not be graded: find out whether the engine is the
+        cause."""
         if not self.breaker.open:
             trouble = trouble or health.room(self.results.folder) or self.executor.ill()
         self.breaker.fault(student, why, trouble)
@@ -300,7 +301,8 @@ class Batch:
             )
 
     def _watch(self) -> None:
-        """Room on the machine, and while it pauses: is it fixed?"""
+        """Check the machine's disk and memory; while grading is paused, check whether it can
+        continue."""
         now = time.monotonic()
         if not self.breaker.open and now >= self._next_room:
             self._next_room = now + ROOM_SECONDS
@@ -324,7 +326,7 @@ class Batch:
             self.show.line(f"Still paused: {still.what} {still.remedy}")
 
     def _pause(self) -> None:
-        """Say so, once for each trouble."""
+        """Tell the user, once for each trouble."""
         self.executor.hold()
         trouble = self.breaker.trouble
         if trouble is not None and self._next_reminder == 0.0:
@@ -379,7 +381,8 @@ def write_pages(
     entries: Sequence[Entry],
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> dict[str, str]:
-    """All feedback pages, from the records; whose could not be made, and why, by student."""
+    """Write all feedback pages from the records. Returns why a page could not be written, by
+    student."""
     failed: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
         student = entry.person.id

@@ -1,11 +1,12 @@
 """The circuit breaker decides what caused a failure: a state machine without side effects.
 
-Grading goes on while it is *closed*. It *opens*, and grading pauses, when the engine is ill, when
-several students in a row could not be graded although nothing seems wrong, or when disk or memory
-run out. It closes once that is fixed, and those who were hit by it are graded again.
+Grading continues while the breaker is *closed*. It *opens*, and grading pauses, when the engine is
+not healthy, when several students in a row could not be graded although nothing seems wrong, or
+when disk or memory runs out. It closes when that is fixed, and the affected submissions are graded
+again.
 
-A student who alone cannot be graded while others can is set aside, graded once more alone at
-the end, and then left: such a submission costs itself and no one else.
+If one student's submission cannot be graded while others can, it is set aside and graded once more
+alone at the end. If that fails, it stays ungraded, so it affects no one else.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 IN_A_ROW = 3
-"""So many different students one after the other, with no one graded in between."""
+"""How many different students in a row may fail, with no one graded in between."""
 
 OUTAGES = 2
-"""How many outages a submission may be in before it is suspected to cause them."""
+"""How many outages a submission may be part of before it is suspected of causing them."""
 
 Verdict = Literal["again", "alone", "leave"]
 
@@ -32,7 +33,7 @@ class Trouble:
 
 
 class Breaker:
-    """See the module. `trouble` is None while it is closed."""
+    """See the module. `trouble` is None while the breaker is closed."""
 
     def __init__(self, in_a_row: int = IN_A_ROW, outages: int = OUTAGES) -> None:
         self.trouble: Trouble | None = None
@@ -51,9 +52,10 @@ class Breaker:
         self._row.clear()
 
     def fault(self, student: str, reason: str, engine: Trouble | None) -> None:
-        """An exercise could not be graded; `engine` says what is wrong with the engine, if it is.
+        """An exercise could not be graded. `engine` says what is wrong with the engine, if anything
+        is.
 
-        What fails while it is open fails because of what opened it.
+        A failure while the breaker is open counts as a result of what opened it.
         """
         if self.trouble is None and engine is not None:
             self.trip(engine)
@@ -72,27 +74,27 @@ class Breaker:
             )
 
     def lost(self, student: str) -> None:
-        """What graded this student's submission went away: that counts as an outage."""
+        """The process or machine that graded this submission is gone: that counts as an outage."""
         self._hit.add(student)
 
     def trip(self, trouble: Trouble) -> None:
-        """Open. Those who failed since someone was graded are taken to be hit by it."""
+        """Open. Students who failed since someone was last graded count as affected."""
         self.trouble = trouble
         self._hit |= self._row.keys()
         self._row.clear()
 
     def recovered(self) -> None:
-        """Close. After a row, a trial has shown that the engine was well: then it was each one's
-        own fault (or the checks'), and no one was hit by anything."""
+        """Close. After a row of failures, a trial has shown that the engine is healthy: then
+        each failure had its own cause (or the checks failed), and no one counts as affected."""
         if self.trouble is not None and self.trouble.kind == "row":
             self._hit.clear()
         self.trouble = None
 
     def verdict(self, student: str, alone: bool) -> Verdict:
-        """What is done with a submission that is done and could not be graded as a whole.
+        """Decide what happens to a finished submission that could not be graded completely.
 
-        Each outage is forgiven, up to a number: a submission that brings the engine down each
-        time is graded alone, and then left.
+        Each outage is forgiven, up to a limit: a submission that stops the engine every time is
+        graded alone, and then left ungraded.
         """
         if student in self._hit:
             self._hit.discard(student)

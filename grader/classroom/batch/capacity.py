@@ -1,7 +1,7 @@
-"""How many exercises run at the same time: their needs compared with the machine.
+"""How many exercises run at the same time: compares what they need with what the machine has.
 
 Pure functions; `grader.classroom.batch.machine` reads the machine,
-`grader.classroom.batch.usage_sampler` measures the need.
+`grader.classroom.batch.usage_sampler` measures what exercises need.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ MIB = 1024**2
 GIB = 1024**3
 
 SPARE_MEMORY = 1 * GIB
-"""Left to the system and to the tutor."""
+"""Left for the system and the tutor."""
 
 SPARE_DISK = 2 * GIB
 
 BUSY = 0.9
-"""Which part of the processors may be planned for: checks watch the clock, too."""
+"""The share of the processors that may be planned for: checks also have time limits."""
 
 FIRST_WEIGHT = 4
-"""The estimate counts as much as so many measured exercises."""
+"""The first estimate counts as much as this many measured exercises."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What is there: `cpus` (may be a fraction), bytes of `memory` and `disk` that are free now
-    (and of the disk promised to no node), and how many more `networks` the engine has addresses
-    for."""
+    """What the machine has: `cpus` (may be a fraction), bytes of `memory` and `disk` that are
+    free now (without disk space that is promised to nodes), and for how many more `networks` the
+    engine has addresses."""
 
     cpus: float
     memory: int
@@ -40,11 +40,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Need:
-    """What one exercise needs: `cpus` on average while its checks run, and for each of its nodes
-    bytes of `memory` and `disk`; `samples` is how many exercises that was measured on.
+    """What one exercise needs: `cpus` on average while its checks run, and bytes of `memory` and
+    `disk` for each of its nodes. `samples` is how many exercises were measured.
 
-    Where nodes' disks are limited, `disk` is what each is promised, however little it uses: a full
-    disk of the machine would be felt by all."""
+    If nodes' disks are limited, `disk` is the limit that each node is promised, however little it
+    uses: a full disk of the machine would affect everyone.
+    """
 
     cpus: float
     memory: int
@@ -53,13 +54,14 @@ class Need:
 
 
 FIRST = Need(cpus=0.6, memory=450 * MIB, disk=400 * MIB)
-"""Before anything is measured, on the safe side: lab 4's exercises took 0.3 processors on average
-(most of their time they wait) and kept to 300 MiB a node in nine of ten."""
+"""The estimate before anything is measured, on the safe side: lab 4's exercises used 0.3
+processors on average (they wait most of the time), and nine of ten used at most 300 MiB per
+node."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one exercise used: mean of CPUs, and its largest node's bytes."""
+    """What one exercise used: the mean of CPUs, and the bytes of its largest node."""
 
     cpus: float
     memory: int
@@ -68,7 +70,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Decision:
-    """`side_by_side` exercises, on `nodes` nodes at most; `because` says why in one line."""
+    """`side_by_side` exercises, on at most `nodes` nodes; `because` says why in one line."""
 
     side_by_side: int
     nodes: int
@@ -76,8 +78,9 @@ class Decision:
 
 
 def learn(first: Need, samples: Sequence[Sample]) -> Need:
-    """The need as measured: for CPUs the mean, since they are shared out; for memory and disk
-    what nine of ten nodes keep to, since one that is too large takes from all."""
+    """The need as measured. For CPUs it is the mean, because they are shared. For memory and
+    disk it is what nine of ten nodes stay below, because a node that is too large affects all
+    others."""
     if not samples:
         return first
     count = len(samples)
@@ -101,11 +104,11 @@ def _ninth_decile(values: Sequence[int]) -> int:
 def decide(
     machine: Machine, need: Need, widest: int, wanted: int | None = None, used: int = 0
 ) -> Decision:
-    """How much fits on `machine`, where the widest exercise has `widest` nodes.
+    """How many exercises fit on `machine`, if the widest exercise has `widest` nodes.
 
-    `wanted` is the tutor's own number (`--jobs`), which is kept to as far as the disk bears it;
-    `used` is how many nodes of this batch are there already, whose memory and disk are not free
-    any more. At least one exercise is always let in: nothing would ever be graded otherwise.
+    `wanted` is the tutor's own number (`--jobs`), which is used as far as the disk allows. `used`
+    is how many nodes this batch already has; their memory and disk are no longer free. At least one
+    exercise is always allowed: otherwise nothing would ever be graded.
     """
     by_memory = used + max(0, machine.memory - SPARE_MEMORY) // need.memory
     by_disk = used + max(0, machine.disk - SPARE_DISK) // need.disk
@@ -137,12 +140,12 @@ def decide(
 
 
 def next_step(wanted: int, now: int, idle: float | None) -> int:
-    """How many to let in when `now` are, and `wanted` would fit: down at once, up one by one, since
-    what was just begun is not measured yet.
+    """How many exercises to let in when `now` are in and `wanted` would fit. The number goes down
+    at once but up one by one, because a new exercise is not measured yet.
 
-    And not up while the processors are busy (`idle` is the part of them that was not; None where
-    no one knows): exercises that wait for a processor seem to need little of it, and ever more of
-    them would be let in on a machine that has other work, until their checks run out of time.
+    It does not go up while the processors are busy. (`idle` is the share of them that is not busy,
+    None if unknown.) Exercises that wait for a processor seem to need little of it, so on a machine
+    with other work more and more would be let in, until their checks run out of time.
     """
     if wanted <= now:
         return wanted

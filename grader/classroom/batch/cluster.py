@@ -1,4 +1,4 @@
-"""Grading on the workers of a Dask cluster: submissions go out, records come back."""
+"""Grades on the workers of a Dask cluster: sends submissions out and receives records."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ WORKERS_SECONDS = 60
 
 
 class Cluster:
-    """See `grader.classroom.batch.job.Executor`. A context manager: at its end nothing runs for
+    """See `grader.classroom.batch.job.Executor`. A context manager: when it ends, nothing runs for
     it.
 
-    A worker that dies loses nothing: Dask gives its submissions to others. One that has taken
-    two workers with it is set aside.
+    If a worker dies, nothing is lost: Dask gives its submissions to others. A submission with which
+    two workers have died is set aside.
     """
 
     def __init__(self, address: str, lab: Lab, say: Callable[[str], None]) -> None:
@@ -76,7 +76,7 @@ class Cluster:
             self.stop()
 
     def _meet(self) -> None:
-        """Are there workers, and do all of them have this kit?"""
+        """Check that there are workers and that all of them have this kit."""
         with suppress(asyncio.TimeoutError, TimeoutError):
             self._client.wait_for_workers(1, timeout=WORKERS_SECONDS)
         kits: dict[str, str] = self._client.run(worker.kit)
@@ -109,9 +109,9 @@ class Cluster:
         return max(1, sum(threads.values())) + len(threads)
 
     def _threads(self) -> dict[str, int] | None:
-        """Threads by worker; None if the scheduler does not say.
+        """Threads by worker; None if the scheduler does not answer.
 
-        A scheduler that has just died is asked before the client knows of it.
+        The scheduler may have died before the client notices it.
         """
         if self._client.status != "running":
             return None
@@ -144,7 +144,7 @@ class Cluster:
             mine.set_exception(error)
 
     def _read(self, job: Job, theirs: Future[str]) -> Record:
-        """The worker's answer, believed no further than it can be checked; it is on disk then."""
+        """Check the worker's answer and write the record to disk."""
         try:
             text = theirs.result()
         except (CancelledError, asyncio.CancelledError):
@@ -161,12 +161,12 @@ class Cluster:
         return happened(self._events, seconds)
 
     def hold(self) -> None:
-        """What is with the workers stays there; the batch sends nothing more by itself."""
+        """Workers keep the submissions that they have. The batch itself sends no more."""
 
     go_on = adapt = hold
 
     def ill(self) -> Trouble | None:
-        """Workers look after their engines themselves."""
+        """Workers check their engines themselves."""
         threads = self._threads()
         if threads is None:
             return Trouble(
@@ -208,5 +208,6 @@ class Cluster:
 
 
 def lab_name(lab: Lab) -> str:
-    """How a worker finds the lab: a kit's by its name, another one by its folder."""
+    """The name under which a worker finds the lab: its name if the kit has it, otherwise its
+    folder."""
     return lab.id if lab.folder.parent == paths.LABS else str(lab.folder)

@@ -1,4 +1,4 @@
-"""How long it will still take: from the exercises that are left and what each kind took.
+"""Estimates the remaining time from the exercises that are left and the time each kind took.
 
 Exercises are unequal (one takes 20 s, another three minutes), so counts would mislead.
 """
@@ -22,27 +22,27 @@ class Forecast:
         return self.done + len(self._left)
 
     def started(self, student: str, exercise: str, now: float) -> None:
-        """One is under way since `now`, in seconds on a monotonic clock."""
+        """An exercise started at `now`, in seconds on a monotonic clock."""
         self._began[student, exercise] = now
 
     def finished(self, student: str, exercise: str, seconds: float) -> None:
-        """One is done and took `seconds`."""
+        """An exercise is finished and took `seconds`."""
         self._took.setdefault(exercise, []).append(seconds)
         self._left.discard((student, exercise))
         self.done += 1
 
     def added(self, student: str, exercise: str) -> None:
-        """One is to be graded again."""
+        """An exercise will be graded again."""
         self._left.add((student, exercise))
 
     def dropped(self, student: str) -> None:
-        """Nothing more of this student's will be graded."""
+        """Nothing else of this student will be graded."""
         self._left = {pair for pair in self._left if pair[0] != student}
 
     def remaining(self, side_by_side: int, now: float = 0.0) -> float | None:
-        """Seconds, as a mean of what was measured; None while nothing is known.
+        """Remaining seconds, from the mean of the measured times; None while nothing is known.
 
-        A kind of exercise that no one has finished is taken to last as long as the mean of all.
+        If no exercise of a kind has finished, the mean of all kinds is used for it.
         """
         every = [seconds for took in self._took.values() for seconds in took]
         if not every:

@@ -2,8 +2,8 @@
 
     python -m grader.classroom.batch.guest_side
 
-The first message says what the image set is and how to grade; each later one is a submission.
-It is started by templates/guest/drydock.service; when it ends, so does the machine.
+The first message names the image set and how to grade; each later message is a submission.
+templates/guest/drydock.service starts it; when it ends, the machine ends, too.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def allow_more_time(factor: float) -> None:
-    """Give all in this process so many times the usual time: the machine may be an emulated one."""
+    """Multiply all time limits in this process by a factor: the machine may be emulated."""
     providers.Sandboxes.timeout_factor = factor
     daemon.START_SECONDS *= factor
     node.READY_SECONDS *= factor
@@ -70,7 +70,7 @@ def allow_more_time(factor: float) -> None:
 
 
 def serve(port: Port, told: dict[str, Any]) -> int:
-    """Make ready as told, then grade until the port is closed."""
+    """Prepare as the first message says, then grade until the port is closed."""
     allow_more_time(float(told["timeout_factor"]))
     disk.adopt(ImageSet(**told["images"]), IMAGES)
     one_at_a_time = threading.Lock()

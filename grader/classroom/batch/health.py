@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 LEAST_DISK = 1 * GIB
 LEAST_RESULTS = 50 * MIB
-"""Results are small, and may lie on a disk of their own."""
+"""Results are small, and may be on another disk."""
 
 LEAST_MEMORY = 300 * MIB
 EASE = 1.25
-"""A pause ends when so much more than the least is free, so that it does not flicker."""
+"""A pause ends only when this much more than the minimum is free, so that it does not flicker."""
 
 ANSWER_SECONDS = 20
 
 
 def room(out: Path, *, paused: bool = False) -> Trouble | None:
-    """What runs out: the results' disk, the sandboxes' disk, or memory."""
+    """Return what has run out: the results' disk, the sandboxes' disk, or memory."""
     from grader import paths
 
     ease = EASE if paused else 1.0
@@ -51,7 +51,7 @@ def room(out: Path, *, paused: bool = False) -> Trouble | None:
 
 
 def engine(engine: Engine | None) -> Trouble | None:
-    """What is wrong with the engine, judged by whether it answers."""
+    """Return what is wrong with the engine, judged by whether it answers."""
     from grader.engine import engine_state
 
     if engine is None:
@@ -72,7 +72,7 @@ def _answers(engine: Engine) -> bool:
 
 
 def trial(engine: Engine, image_set: str) -> Trouble | None:
-    """Make a sandbox and remove it: what is wrong, if that fails."""
+    """Make a sandbox and remove it; return what is wrong if that fails."""
     from grader.engine.sandbox import Sandbox
 
     try:

@@ -1,8 +1,8 @@
 """Grading in a virtual machine: submissions go in over a serial port, records come out.
 
-An escape from a sandbox reaches the machine, and what is in it: this kit's checks and the class's
-submissions, no network and no file of the host. What it then says is believed no further than
-`answer` can check it.
+An escape from a sandbox reaches only the machine and its contents: this kit's checks and the
+class's submissions, but no network and no file of the host. The machine's answers are trusted only
+as far as `answer` can check them.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ from grader.targets import frames
 WHOSE = "The virtual machine"
 
 READY_SECONDS = 180
-"""Until the machine has started and can grade; emulated it takes longer."""
+"""Seconds until the machine has started and can grade; an emulated machine takes longer."""
 
 SLOW = 8.0
-"""How many times the usual time things get where processors are emulated."""
+"""The factor for all time limits if processors are emulated."""
 
 MARGIN_SECONDS = 300
-"""For each exercise beside its own time: its sandbox, and what it waits for."""
+"""For each exercise in addition to its own time: to make its sandbox, and to wait."""
 
 LEAST_MEMORY = 2 * GIB
 MOST_MEMORY = 4 * GIB
 """For each processor."""
 
 SPARE_MEMORY = GIB + GIB // 2
-"""Left to the host, and to QEMU itself."""
+"""Left for the host, and for QEMU itself."""
 
 MOST_WIDTH = 64
 
 
 @dataclass
 class _Sent:
-    """A submission that is in the machine, until `deadline` (of time.monotonic) at most."""
+    """A submission that is in the machine, until `deadline` (of time.monotonic) at the latest."""
 
     job: Job
     future: Future[Record]
@@ -62,7 +62,7 @@ class _Sent:
 
 @dataclass
 class _Guest:
-    """One start of the machine, with what it was sent."""
+    """One start of the machine, and what was sent to it."""
 
     machine: machine.Machine
     sending: queue.Queue[tuple[dict[str, Any], bytes] | None]
@@ -73,10 +73,10 @@ class _Guest:
 
 
 class Inside:
-    """See `grader.classroom.batch.job.Executor`. A context manager: at its end the machine is
+    """See `grader.classroom.batch.job.Executor`. A context manager: when it ends, the machine is
     gone.
 
-    A machine that ends loses nothing: its submissions are graded again in the next one.
+    If a machine ends, nothing is lost: its submissions are graded again in the next one.
     """
 
     width = 1
@@ -95,7 +95,8 @@ class Inside:
         self._slow = 1.0
 
     def prepare(self) -> None:
-        """What takes minutes the first time, and says so itself. Raises KitError."""
+        """Make what the machine needs. The first time takes minutes and shows progress. Raises
+        KitError."""
         disk.supported()
         machine.install()
         made, _ = disk.ensure()
@@ -144,7 +145,7 @@ class Inside:
         self._say(f"The virtual machine grades {self.side_by_side} at once (in {seconds:.0f} s).")
 
     def meet(self, started: machine.Machine, told: dict[str, Any]) -> None:
-        """Tell a machine that was started how to grade, and wait until it can. KitError."""
+        """Tell a started machine how to grade, and wait until it is ready. Raises KitError."""
         guest = _Guest(started, queue.Queue())
         self._guest = guest
         first = _First()
@@ -208,7 +209,7 @@ class Inside:
         return found
 
     def _lose(self, guest: _Guest, why: str) -> None:
-        """The machine is of no use any more: what is in it has to be graded again."""
+        """The machine can no longer be used: its submissions must be graded again."""
         with guest.lock:
             guest.why = guest.why or why
             lost = list(guest.waiting.values())
@@ -250,7 +251,7 @@ class Inside:
         return happened(self._events, seconds)
 
     def _look(self) -> None:
-        """One that does not answer in time is ended: what is in it may hold it up for ever."""
+        """End a machine that does not answer in time: a submission may block it for ever."""
         guest = self._guest
         if guest is None or guest.why is not None:
             return
@@ -261,7 +262,7 @@ class Inside:
             guest.machine.end()
 
     def hold(self) -> None:
-        """What is in the machine stays there; the batch sends nothing more by itself."""
+        """The machine keeps the submissions that it has. The batch itself sends no more."""
 
     go_on = adapt = hold
 
@@ -275,7 +276,7 @@ class Inside:
         return Trouble("engine", what, "The kit starts it again.")
 
     def recover(self, trouble: Trouble) -> Trouble | None:
-        """The machine is started again, with a disk on which nothing of the last one is."""
+        """Start the machine again, with a disk that contains nothing of the last one."""
         if trouble.kind in ("disk", "memory"):
             return health.room(disk.folder(), paused=True)
         self.stop()
@@ -296,7 +297,7 @@ class Inside:
 
 
 class _First:
-    """The machine's first message, which one thread waits for."""
+    """The machine's first message, for which one thread waits."""
 
     def __init__(self) -> None:
         self._told: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -307,7 +308,8 @@ class _First:
         self._told.put(header)
 
     def wait(self, seconds: float, guest: _Guest) -> dict[str, Any]:
-        """What it says when it is ready; EngineFault if it is not after so many `seconds`."""
+        """Return the machine's message when it is ready. Raises EngineFault if it is not after
+        `seconds`."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and guest.why is None:
             with contextlib.suppress(queue.Empty):
@@ -336,12 +338,12 @@ def _settle(future: Future[Record], found: Record | BaseException) -> None:
 
 
 def _number(said: object, most: int) -> int:
-    """A whole number between 1 and `most`, whatever was said."""
+    """A whole number between 1 and `most`, whatever the value is."""
     return min(most, max(1, said)) if isinstance(said, int) else 1
 
 
 def fitting(found: Machine) -> machine.Size:
-    """What of the host the machine gets; KitError where that is too little."""
+    """Return the share of the host that the machine gets. Raises KitError if that is too little."""
     cpus = max(1, int(found.cpus))
     memory = min(found.memory - SPARE_MEMORY, MOST_MEMORY * cpus)
     if memory < LEAST_MEMORY:

@@ -1,4 +1,4 @@
-"""What the parts of a batch tell each other: jobs to grade, and what happened to them."""
+"""What the parts of a batch exchange: jobs to grade, and events about them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from grader.record import ExerciseResult, Record
 
 
 class SetAside(KitError):
-    """A submission that must not be tried again: it has done damage twice."""
+    """A submission that must not be tried again: it has caused damage twice."""
 
 
 class Lost(KitError):
-    """A submission that came to no end through no fault of its own."""
+    """A submission that did not finish, through no fault of its own."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to an exercise; `result` is there when it is finished."""
+    """Something that happened to an exercise; `result` is set when the exercise is finished."""
 
     kind: Literal["started", "finished"]
     student: str
@@ -45,7 +45,7 @@ class Event:
 
 
 def happened(events: Queue[Event], seconds: float) -> list[Event]:
-    """What is in the queue; waits up to `seconds` for the first of it."""
+    """Return the events in the queue; wait up to `seconds` for the first one."""
     found: list[Event] = []
     try:
         found.append(events.get(timeout=seconds))
@@ -65,24 +65,27 @@ class Executor(Protocol):
     side_by_side: int
 
     def submit(self, job: Job) -> Future[Record]:
-        """Grade it; the future's record is on disk. It raises what no record can say."""
+        """Grade the job. When the future is done, its record is on disk.
+
+        The future raises an exception for whatever a record cannot contain.
+        """
 
     def events(self, seconds: float) -> list[Event]:
-        """What has happened since; waits up to `seconds` for the first of it."""
+        """Return the events since the last call; wait up to `seconds` for the first one."""
 
     def hold(self) -> None:
-        """Begin nothing more; what runs goes on."""
+        """Start nothing more; what is running continues."""
 
     def go_on(self) -> None: ...
 
     def ill(self) -> Trouble | None:
-        """What is wrong with its engine now."""
+        """Return what is wrong with its engine now."""
 
     def recover(self, trouble: Trouble) -> Trouble | None:
-        """Do what the kit can do about it; what is still wrong, or None."""
+        """Do what the kit can do about it; return what is still wrong, or None."""
 
     def adapt(self) -> None:
-        """Look again at what fits on the machine, now that more is known."""
+        """Check again how many exercises fit on the machine, now that more is known."""
 
     def stop(self) -> None:
-        """End all that is under way and wait until it is removed."""
+        """Stop everything that is running and wait until it is removed."""

@@ -25,13 +25,13 @@ from grader.targets import providers
 from grader.targets.providers import Provider
 
 MOST = 64
-"""Submissions in flight, however large the machine is."""
+"""The highest number of submissions at the same time, however large the machine is."""
 
 
 class LocalExecutor:
     """See `grader.classroom.batch.job.Executor`. A context manager: nothing is left when it ends.
 
-    `jobs` is the tutor's own number of exercises side by side; None measures.
+    `jobs` is the tutor's own number of exercises at the same time; with None the kit measures.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LocalExecutor:
 
     @property
     def _engine(self) -> Any:
-        """The sandboxes' engine; None where there is none."""
+        """The sandboxes' engine; None if there is none."""
         return getattr(self.provider, "engine", None)
 
     @property
@@ -119,7 +119,7 @@ class LocalExecutor:
         return health.engine(self._engine)
 
     def recover(self, trouble: Trouble) -> Trouble | None:
-        """The kit's own engine is started again; someone else's is waited for."""
+        """Restart the kit's own engine; wait for any other engine."""
         if trouble.kind in ("disk", "memory"):
             return health.room(self._out, paused=True)
         if not isinstance(self.provider, providers.Sandboxes):
@@ -140,7 +140,7 @@ class LocalExecutor:
 
     @property
     def need(self) -> str | None:
-        """What an exercise really needed, in a sentence; None if too little was seen."""
+        """What an exercise really needed, as a sentence; None if too little was measured."""
         found = capacity.learn(capacity.FIRST, self._sampler.samples)
         if found.samples < capacity.FIRST_WEIGHT:
             return None
@@ -168,7 +168,7 @@ class LocalExecutor:
         return capacity.decide(found, need, self._widest, self._jobs, self._sampler.nodes)
 
     def end(self) -> None:
-        """End what is under way; more may come."""
+        """Stop what is running; more jobs may follow."""
         for stop in list(self._stops.values()):
             stop.event.set()
 
@@ -179,7 +179,7 @@ class LocalExecutor:
 
 
 def why(error: BaseException) -> str:
-    """What a submission's thread raised, as a sentence for a tutor."""
+    """The exception of a submission's thread, as a sentence for a tutor."""
     if isinstance(error, KitError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

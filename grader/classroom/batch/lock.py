@@ -1,4 +1,4 @@
-"""The lock: one batch at a time grades into a results folder; a second one is told which."""
+"""The lock: one batch at a time grades into a results folder. A second batch learns which one."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from grader.grading import progress
 LOCK = ".lock"
 HOLDER = ".batch.json"
 SCRATCH = ".work"
-"""Temporary files of the batch that holds the lock: whatever is in it otherwise is left over."""
+"""Temporary files of the batch that holds the lock. Anything else in it is left over."""
 
 WRITTEN = (".", "records", "feedback", "regrade/records")
-"""Folders in which files are written under temporary names and renamed."""
+"""Folders in which files are written under temporary names and then renamed."""
 
 
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[Path]:
-    """Make the results folder if need be and be its only batch; yields the scratch folder.
+    """Make the results folder if necessary and lock it for this batch. Yields the scratch folder.
 
-    What a killed batch left under temporary names is removed. KitError where another batch has
-    it, or where nothing can be written; nothing is changed then.
+    Removes temporary files that a killed batch left. Raises KitError if another batch has the lock,
+    or if nothing can be written; then nothing is changed.
     """
     new = not folder.exists()
     try:

@@ -1,4 +1,4 @@
-"""What this machine has left, as the system says it now."""
+"""The resources that this machine has left, as the system reports them now."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from grader.engine.client import Engine
 
 UNKNOWN_MEMORY = 4 * GIB
-"""What is assumed where the system does not say what is free."""
+"""Assumed if the system does not report free memory."""
 
 ORDINARY_NETWORKS = 30
-"""An engine that was not told otherwise has addresses for about so many networks."""
+"""An engine without special settings has addresses for about this many networks."""
 
 GROUPS = Path("/sys/fs/cgroup")
 
 FEWEST_TICKS = 500
-"""Hundredths of a second, of all processors together, that say something of how busy they are."""
+"""Hundredths of a second, over all processors: the shortest time that shows how busy they are."""
 
 
 def read(engine: Engine | None, out: Path) -> Machine:
-    """The machine as it is; `engine`, if given, says what its networks and its side have."""
+    """Read the machine's resources. `engine`, if given, adds its networks and the limits of its
+    machine."""
     cpus, memory = float(os.cpu_count() or 1), free_memory()
     with contextlib.suppress(AttributeError, OSError):
         cpus = float(len(os.sched_getaffinity(0)))
@@ -38,7 +39,7 @@ def read(engine: Engine | None, out: Path) -> Machine:
 
 
 class Idle:
-    """Which part of the processors has had nothing to do lately, whoever used the rest."""
+    """The share of the processors that was idle recently, whoever used the rest."""
 
     def __init__(self, stat: Path = Path("/proc/stat")) -> None:
         self._stat = stat
@@ -46,7 +47,8 @@ class Idle:
         self._share: float | None = None
 
     def share(self) -> float | None:
-        """Between 0 and 1; None where the system does not say, or has not been watched for long."""
+        """Between 0 and 1; None if the system does not report it, or has not been watched for
+        long enough."""
         now = _ticks(self._stat)
         if now is None or self._last is None:
             return None
@@ -57,7 +59,7 @@ class Idle:
 
 
 def _ticks(stat: Path) -> tuple[int, int] | None:
-    """(All, idle ones) of all processors since the machine was started."""
+    """(All, idle) ticks of all processors since the machine was started."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         words = stat.read_text(encoding="utf-8").splitlines()[0].split()
         # user, nice, system, idle, iowait, irq, softirq, steal; what guests had is in `user`.
@@ -67,7 +69,7 @@ def _ticks(stat: Path) -> tuple[int, int] | None:
 
 
 def free_memory(proc: Path = Path("/proc/meminfo"), groups: Path = GROUPS) -> int:
-    """Bytes that new processes can have: what the system has, less what this group may not."""
+    """Bytes that new processes can have: what the system has, limited by this control group."""
     free = UNKNOWN_MEMORY
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in proc.read_text(encoding="utf-8").splitlines():
@@ -84,8 +86,8 @@ def free_memory(proc: Path = Path("/proc/meminfo"), groups: Path = GROUPS) -> in
 
 
 def free_disk(*places: Path) -> int:
-    """Bytes that are free on the fullest of the places' disks (of the data directory, too), less
-    what nodes have been promised."""
+    """Free bytes on the fullest disk of the places (and of the data directory), without what is
+    promised to nodes."""
     from grader import paths
     from grader.engine import disk
 
@@ -98,7 +100,7 @@ def free_disk(*places: Path) -> int:
 
 
 def _cpu_limit(groups: Path = GROUPS) -> float | None:
-    """CPUs that the control group allows; None where it does not limit them."""
+    """CPUs that the control group allows; None if it does not limit them."""
     with contextlib.suppress(OSError, ValueError):
         quota, period = (groups / "cpu.max").read_text(encoding="utf-8").split()
         return int(quota) / int(period) if quota != "max" else None
@@ -117,7 +119,7 @@ def _number(file: Path) -> int | None:
 
 
 def _of_engine(engine: Engine, cpus: float) -> tuple[float, int]:
-    """(CPUs, free networks) as far as the engine tells."""
+    """(CPUs, free networks), as far as the engine reports them."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 

@@ -1,8 +1,8 @@
 """Regrading with another version of kit or lab: graded separately, compared, then replaced.
 
-FOLDER/regrade/records/ID.json     the new records
-FOLDER/regrade.csv                 what differs, by student and check
-FOLDER/replaced/TIME/ID.json       the old records, once the new ones have their place
+    FOLDER/regrade/records/ID.json     the new records
+    FOLDER/regrade.csv                 the differences, by student and check
+    FOLDER/replaced/TIME/ID.json       the old records, after the new ones have replaced them
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Change:
 
     @property
     def points(self) -> float:
-        """By how much the student's points change."""
+        """The difference in the student's points."""
         return (self.new.points if self.new else 0.0) - (self.old.points if self.old else 0.0)
 
 
@@ -55,7 +55,7 @@ def folder(results: Results) -> Path:
 
 
 def seed(results: Results) -> None:
-    """Copy records that are not there yet: an exercise that is the same need not run again."""
+    """Copy records that are not there yet, so that unchanged exercises need not run again."""
     for entry in results.entries:
         old = results.record(entry.person.id)
         new = folder(results) / f"{entry.person.id}.json"
@@ -64,7 +64,7 @@ def seed(results: Results) -> None:
 
 
 def difference(old: Record, new: Record) -> list[Change]:
-    """Checks whose outcome or points are not what they were, in the new record's order."""
+    """The checks with a different outcome or different points, in the new record's order."""
     before = {check.id: check for check in old.checks}
     after = {check.id: check for check in new.checks}
     ids = [*after, *(name for name in before if name not in after)]
@@ -109,12 +109,12 @@ def write_csv(changes: Iterable[Change], file: Path) -> None:
 
 
 def _cell(text: str) -> str:
-    """A reason can quote a submission: no spreadsheet may take it for a formula."""
+    """A reason can quote a submission: a spreadsheet must not treat it as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def render(changes: list[Change], console: Console) -> None:
-    """The changes as a table, and what they come to for each student."""
+    """The changes as a table, with the sum for each student."""
     if not changes:
         console.print("No result changes.")
         return
@@ -140,11 +140,11 @@ def _outcome(check: CheckResult | None) -> str:
 
 
 def replace(results: Results) -> tuple[list[str], list[str]]:
-    """Put the new records in the old ones' place; (students replaced, students kept as they are).
+    """Replace the old records by the new ones: (students replaced, students kept as they are).
 
-    The old ones are copied to a folder of their own first, and each is exchanged as a whole: a
-    replacement that is cut short goes on when it is asked for again. A new record that is not
-    gradable replaces nothing.
+    The old records are first copied to a new folder, and each record is replaced as a whole. If
+    this is interrupted, the next call continues. A new record that is not gradable replaces
+    nothing.
     """
     ready: list[tuple[str, Path]] = []
     unready: list[str] = []
@@ -172,7 +172,7 @@ def replace(results: Results) -> tuple[list[str], list[str]]:
 
 
 def _new_folder(parent: Path) -> Path:
-    """A folder named after the time, made now; another name where the clock was set back."""
+    """A new folder named after the time; with another name if the clock was set back."""
     name = datetime.now().astimezone().strftime("%Y-%m-%dT%H%M%S")
     number = 1
     while True:

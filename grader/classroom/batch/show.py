@@ -1,4 +1,4 @@
-"""What a tutor sees while a class is graded: a bar per stage on a terminal, lines elsewhere."""
+"""What a tutor sees while a class is graded: a bar per stage on a terminal, otherwise lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.console import console as kit_console
 
 
 class Stage:
-    """One stage of the work; `update` says how far it is."""
+    """One stage of the work; `update` shows its progress."""
 
     def __init__(self, bars: Any, number: Any) -> None:
         self._bars = bars
@@ -66,14 +66,15 @@ class Show:
             self._bars.stop_task(number)
 
     def line(self, text: str, count: str = "") -> None:
-        """One line, above the bars if there are any; `count` is said where no bar shows it."""
+        """Print one line, above the bars if there are any; `count` is printed if no bar shows
+        it."""
         if count and self._bars is None:
             text = f"{text} ({count})"
         self._console.print(text, markup=False)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """The bars are away while something else shows its own progress."""
+        """Hide the bars while something else shows its own progress."""
         if self._bars is None:
             yield
             return

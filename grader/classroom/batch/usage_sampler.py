@@ -1,4 +1,4 @@
-"""What exercises really use: their nodes are looked at from outside while they run."""
+"""Measures what exercises really use, by observing their nodes from outside."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 2.0
 SHORTEST_SECONDS = 5.0
-"""An exercise that was seen for less says nothing."""
+"""An exercise that was observed for less time gives no sample."""
 
 KEPT = 60
-"""So many of the last samples count."""
+"""How many of the last samples count."""
 
 
 @dataclass
 class _Seen:
-    """One sandbox, as long as it is there."""
+    """One sandbox, as long as it exists."""
 
     first: float
     last: float
@@ -34,9 +34,9 @@ class _Seen:
 
 
 class UsageSampler:
-    """Looks at this data directory's nodes in a thread of its own; `samples` is what it saw.
+    """Observes this data directory's nodes in its own thread; `samples` has the results.
 
-    Engine troubles are not its business: it then has nothing to say.
+    It ignores engine faults; in that case it gives no samples.
     """
 
     def __init__(self, engine: Callable[[], Engine | None]) -> None:
@@ -71,7 +71,8 @@ class UsageSampler:
                 self.look(client.api, time.monotonic())
 
     def look(self, api: Any, now: float) -> None:
-        """One look over docker-py's low-level client; `now` in seconds on a monotonic clock."""
+        """Take one sample with docker-py's low-level client; `now` in seconds on a monotonic
+        clock."""
         from grader.engine import engine_paths
 
         labels = [f"drydock.home={engine_paths.current().key}", "drydock.role=node"]
@@ -109,7 +110,7 @@ def _sample(seen: _Seen) -> Sample | None:
 
 
 def _disk(run: str) -> int:
-    """Bytes of the largest of the run's nodes' disks that are really taken."""
+    """Bytes that the largest disk of the run's nodes really uses."""
     from grader.engine import disk
 
     taken = [0]

@@ -1,8 +1,8 @@
 """A worker of a cluster: grades submissions that a batch on another machine sends it.
 
-The unit of work is one submission. It comes as text (JSON) and bytes (a tar file of ordinary
-files), and goes back as text: no one has to trust objects of the other side. A worker keeps
-nothing; the batch writes the records.
+The unit of work is one submission. It arrives as text (JSON) and bytes (a tar file of ordinary
+files), and the result returns as text, so neither side must trust objects of the other. A worker
+stores nothing; the batch writes the records.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from grader.submission.files import MAX_BYTES, MAX_FILES
 from grader.targets import providers
 
 ATTEMPTS = 2
-"""So often a submission is graded here if the engine was ill meanwhile."""
+"""How often a submission is graded here if the engine was not healthy during grading."""
 
 LOOPBACK = "127.0.0.1:0"
-"""Dask's own web pages are for no one else."""
+"""No one else needs Dask's own web pages."""
 
 DEATHS = 1
-"""A submission may take one worker down with it; at the second it is set aside."""
+"""A submission may stop one worker; if it stops a second, it is set aside."""
 
 UNANSWERED = (OSError, ValueError, RuntimeError, TypeError, asyncio.TimeoutError)
-"""What Dask raises, in its versions, where no scheduler is there, or none any more."""
+"""What Dask raises, in its versions, if there is no scheduler, or no longer one."""
 
 
 @dataclass
 class Place:
-    """What this process grades with; `work` makes it before the first submission comes."""
+    """What this process grades with; `work` makes it before the first submission arrives."""
 
     here: LocalExecutor
     folder: Path
@@ -76,7 +76,7 @@ def pack(workspace: Path, names: list[str]) -> bytes:
 
 
 def unpack(files: bytes, folder: Path, most_bytes: int, most_files: int) -> None:
-    """The inverse of `pack`, which trusts no one: ordinary files below `folder` only."""
+    """The inverse of `pack`. It trusts no content: it writes only ordinary files below `folder`."""
     taken = 0
     with tarfile.open(fileobj=io.BytesIO(files), mode="r:") as tar:
         for number, member in enumerate(tar):
@@ -95,7 +95,8 @@ def unpack(files: bytes, folder: Path, most_bytes: int, most_files: int) -> None
 
 
 def order(job: Job, lab: str) -> tuple[str, list[str]]:
-    """What `grade` is told of a job, and which files of the workspace it needs (see `pack`).
+    """The message that tells `grade` about a job, and the workspace files that it needs (see
+    `pack`).
 
     `lab` is how the worker finds the lab.
     """
@@ -156,7 +157,8 @@ OTHER_KIT = "This worker has another version of the kit, the lab or the image se
 
 
 def _follow(place: Place, job: Job) -> tuple[record.Record, bool]:
-    """Grade, looking after the engine where something fails; (record, was the engine ill)."""
+    """Grade, and check the engine if something fails. Returns (record, was the engine
+    unhealthy)."""
     future = place.here.submit(job)
     ill = False
     while not future.done():
@@ -173,18 +175,19 @@ def _follow(place: Place, job: Job) -> tuple[record.Record, bool]:
 
 
 def end() -> None:
-    """End all that this worker grades now (called through the cluster, and when it stops)."""
+    """Stop everything that this worker is grading (called through the cluster, and when it
+    stops)."""
     if _place is not None:
         _place.here.end()
 
 
 def kit() -> str:
-    """Which kit this worker has."""
+    """The version of this worker's kit."""
     return submission.kit_digest()
 
 
 def work(address: str, jobs: int | None, engine_url: str | None, trust: bool = False) -> None:
-    """Be a worker of the scheduler at `address` until it ends or Ctrl-C."""
+    """Run a worker of the scheduler at `address` until the scheduler ends or Ctrl-C."""
     distributed = load()
     security(address, "worker")  # Before an engine is started for nothing.
     with ready(engine_url, jobs, trust) as place:
@@ -193,7 +196,7 @@ def work(address: str, jobs: int | None, engine_url: str | None, trust: bool = F
 
 @contextlib.contextmanager
 def ready(engine_url: str | None, jobs: int | None, trust: bool = False) -> Iterator[Place]:
-    """Have an engine and its images, so that `grade` can be called in this process."""
+    """Prepare an engine and its images, so that `grade` can be called in this process."""
     global _place
     provider = providers.provide_for_class(engine_url, trust)
     if provider.unavailable is not None:
@@ -209,7 +212,7 @@ def ready(engine_url: str | None, jobs: int | None, trust: bool = False) -> Iter
 
 @contextlib.contextmanager
 def _own_folder(parent: Path) -> Iterator[Path]:
-    """A folder for this worker, which is gone at its end; those of killed workers go, too."""
+    """A folder for this worker, removed at its end. Folders of killed workers are removed, too."""
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.iterdir():
         with contextlib.suppress(KitError), lock.hold(left):
@@ -252,7 +255,7 @@ async def _serve(distributed: Any, address: str, threads: int, folder: Path) -> 
 
 
 def schedule(address: str) -> None:
-    """Be the scheduler that listens at `address` until Ctrl-C."""
+    """Run the scheduler that listens at `address` until Ctrl-C."""
     distributed = load()
     import dask
 
@@ -273,7 +276,7 @@ def schedule(address: str) -> None:
 
 
 def load() -> Any:
-    """Dask's module; KitError where it is not installed."""
+    """Dask's module. Raises KitError if it is not installed."""
     try:
         import distributed
     except ImportError:
@@ -287,9 +290,9 @@ def load() -> Any:
 
 
 def security(address: str, role: str) -> Any:
-    """Keys and certificates as Dask's own settings name them; `role` is what this process is.
+    """Keys and certificates from Dask's own settings; `role` is what this process is.
 
-    KitError where the address needs some, and none are named or those cannot be used.
+    Raises KitError if the address needs them and none are named, or they cannot be used.
     """
     remedy = (
         "Name files in DASK_DISTRIBUTED__COMM__TLS__CA_FILE,"
