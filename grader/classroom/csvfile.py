@@ -1,7 +1,7 @@
 """CSV files from other programs: read and written with their own encoding and separator.
 
-Excel writes semicolons where the decimal point is a comma, a byte order mark or UTF-16, and
-Windows' own encoding where it feels like it; an LMS writes UTF-8 with commas.
+Excel writes semicolons if the decimal point is a comma, a byte order mark or UTF-16, and sometimes
+Windows' own encoding. An LMS writes UTF-8 with commas.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ DELIMITERS = (",", ";", "\t")
 class Table:
     """The rows of a CSV file as texts, the header first, and how the file was written.
 
-    `bom` is the byte order mark, `hint` a first line that only Excel reads (`sep=;`).
-    `lines` are the file's line numbers at which the rows begin.
+    `bom` is the byte order mark, `hint` a first line that only Excel reads (`sep=;`). `lines` are
+    the line numbers in the file at which the rows begin.
     """
 
     file: Path
@@ -44,7 +44,7 @@ class Table:
         return replace(self, rows=tuple(tuple(row) for row in rows))
 
     def to_bytes(self) -> bytes:
-        """The file's bytes, in the encoding and with the separators that it had."""
+        """The file's bytes, in its original encoding and with its original separators."""
         out = io.StringIO()
         out.write(self.hint)
         csv.writer(out, delimiter=self.delimiter, lineterminator=self.ends).writerows(self.rows)
@@ -53,13 +53,13 @@ class Table:
 
 
 def cell(row: Sequence[str], place: int | None) -> str:
-    """The text in a row's column, "" where the row is too short or there is no such column."""
+    """The text in a row's column, "" if the row is too short or there is no such column."""
     return row[place].strip() if place is not None and place < len(row) else ""
 
 
 def read(file: Path, unreadable: str | None = None) -> Table:
-    """The table in `file`. Raises KitError where there is none; `unreadable` is what to do where
-    the file is not there or may not be read."""
+    """Read the table in `file`. Raises KitError if it contains none; `unreadable` is the hint if
+    the file does not exist or cannot be read."""
     remedy = "Save it as CSV (UTF-8, comma or semicolon), or export it again."
     try:
         if file.stat().st_size > MAX_BYTES:
@@ -127,7 +127,7 @@ def _decoded(content: bytes, file: Path) -> tuple[str, bytes, str]:
 
 
 def _delimiter(text: str) -> str:
-    """What separates the cells of the header; quoted texts do not count."""
+    """The separator of the header's cells; quoted texts do not count."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     outside = "".join(header.split('"')[::2])
     return max(DELIMITERS, key=outside.count)

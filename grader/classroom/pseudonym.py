@@ -1,7 +1,7 @@
 """Codes instead of names, for anonymous marking and lists: `A-3f9c21d0`.
 
-A code follows from the ID and from a secret that stays in the results folder: without it no one
-finds out whose it is, although there are few enough IDs to try them all.
+A code is computed from the ID and from a secret that stays in the results folder. Without the
+secret no one can find out whose code it is, although there are few enough IDs to try them all.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _DIGITS = 8
 
 
 def codes(results: Results) -> dict[str, str]:
-    """The code of everybody who handed in or might have, by ID; makes the secret if need be.
+    """The code of everyone who submitted or could have, by ID; makes the secret if necessary.
 
-    KitError if it cannot be kept.
+    Raises KitError if the secret cannot be stored.
     """
     people = {entry.person.id for entry in results.entries} | {one.id for one in results.missing}
     secret = secret_of(results)
@@ -29,7 +29,7 @@ def codes(results: Results) -> dict[str, str]:
 
 
 def known(results: Results) -> dict[str, str]:
-    """IDs by code; empty where no code was ever given. Nothing is written."""
+    """IDs by code; empty if no code was ever made. It writes nothing."""
     if not (results.folder / FILE).is_file():
         return {}
     return {code: student for student, code in codes(results).items()}

@@ -1,16 +1,16 @@
-"""A class's results folder: who handed in what, and where each record and page lies.
+"""A class's results folder: who submitted what, and where each record and page is.
 
-    FOLDER/class.json            this module: the people, their submissions, what was not matched
-    FOLDER/submissions/ID/       what each handed in, unpacked
+    FOLDER/class.json            this module: the people, their submissions, unmatched files
+    FOLDER/submissions/ID/       each student's submission, unpacked
     FOLDER/records/ID.json       grader.record
     FOLDER/feedback/ID.html      the student's page
     FOLDER/class/index.html      the class page
     FOLDER/.order-of-anonymous   a secret that numbers people on an anonymous class page
-    FOLDER/grades.csv            everybody's points
-    FOLDER/marks.csv             what a tutor marked by hand (read, never written over)
+    FOLDER/grades.csv            everyone's points
+    FOLDER/marks.csv             the tutor's marks (read, never overwritten)
 
-Reports and exports get a `Results` and read nothing else. The folder and all in it are their
-owner's alone (`grader.files.private`).
+Reports and exports receive a `Results` and read nothing else. Only the owner can read the folder
+and its contents (`grader.files.private`).
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _LAB = re.compile(r"[\w.-]{1,100}")
 
 @dataclass(frozen=True)
 class Person:
-    """Someone of the class. `id` has the lab's form.
+    """A member of the class. `id` has the lab's form.
 
-    `numbers` are the other names by which an LMS knows them, by kind: `moodle` (the participant's
-    number), `canvas` (the user's ID), `login`, `sis` and what else a roster has.
+    `numbers` are the person's other names in an LMS, by kind: `moodle` (the participant's number),
+    `canvas` (the user's ID), `login`, `sis` and whatever else a roster has.
     """
 
     id: str
@@ -53,12 +53,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Entry:
-    """One submission that is someone's.
+    """One matched submission.
 
-    `source` is where it came from, as a person would look for it (`class.zip: Lovelace_17_…`);
-    `submitted` when it was handed in (ISO 8601 with offset; None where nothing says so); `digest`
-    is SHA-256 over its files; `remarks` are sentences for the tutor (left out, renamed, older
-    attempt set aside); `refused` says why it could not be unpacked: then it is not graded.
+    `source` is where it came from, as a person would look for it (`class.zip: Lovelace_17_…`).
+    `submitted` is the time of submission (ISO 8601 with offset; None if unknown). `digest` is
+    SHA-256 over its files. `remarks` are sentences for the tutor (left out, renamed, older attempt
+    set aside). `refused` says why it could not be unpacked; in that case it is not graded.
     """
 
     person: Person
@@ -71,7 +71,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Unmatched:
-    """Something handed in of which no one knows whose it is; `reason` says why, and the remedy."""
+    """Something submitted that could not be matched with a person; `reason` says why and what to
+    do."""
 
     source: str
     reason: str
@@ -79,10 +80,10 @@ class Unmatched:
 
 @dataclass(frozen=True)
 class Similarity:
-    """Students whose submissions have something in common that their variants do not give them.
+    """Students whose submissions share something that does not come from their variants.
 
-    `kind` is `values` (the first student's files use the second one's values: `detail` names
-    them) or `file` (all have the same file, `detail` names it, and it is not a starter's).
+    `kind` is `values` (the first student's files use the second one's values; `detail` names them)
+    or `file` (all have the same file, which is not a starter; `detail` names it).
     """
 
     kind: str
@@ -92,7 +93,7 @@ class Similarity:
 
 @dataclass(frozen=True)
 class Results:
-    """See the module. `missing` are people of the roster who handed nothing in."""
+    """See the module. `missing` are people of the roster without a submission."""
 
     folder: Path
     lab: str
@@ -119,7 +120,7 @@ class Results:
         return self.folder / "feedback" / f"{student}.html"
 
     def record(self, student: str) -> Record | None:
-        """What grading found; None if the student's submission was not graded (yet)."""
+        """The result of grading; None if the student's submission was not graded (yet)."""
         return record.load(self.record_file(student))
 
     def graded(self) -> Iterator[tuple[Entry, Record | None]]:
@@ -131,21 +132,21 @@ class Results:
         return replace(self, similarities=found)
 
     def save(self) -> None:
-        """Write class.json, whole or not at all."""
+        """Write class.json, completely or not at all."""
         data: dict[str, Any] = {"schema": SCHEMA, **asdict(self)}
         del data["folder"]
         private.write_text(self.file, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def prepare(folder: Path) -> None:
-    """Make a results folder, or take others' rights from one that is there; OSError."""
+    """Make a results folder, or make an existing one private. Raises OSError."""
     private.results_folder(folder, [LIST], INNER)
 
 
 def load(folder: Path) -> Results:
-    """The results in `folder`; KitError where there are none that this kit can read.
+    """Load the results in `folder`. Raises KitError if there are none that this kit can read.
 
-    Others' rights are taken from a folder that an earlier version made.
+    A folder from an earlier version is made private.
     """
     file = folder / LIST
     try:
@@ -191,7 +192,7 @@ def load(folder: Path) -> Results:
 
 
 def _is_name(student: Any) -> bool:
-    """Whether a student's ID is one name, on every system: files are called so."""
+    """Whether a student's ID is a valid file name on every system."""
     try:
         parts = names.parts(student)
         names.check(parts)
@@ -201,7 +202,7 @@ def _is_name(student: Any) -> bool:
 
 
 def _refuse_links(found: Results) -> None:
-    """KitError where a link stands in the folder: what it leads to is no result of ours."""
+    """Raise KitError if the folder contains a link: its target is not one of our results."""
     places = [found.folder / name for name in INNER]
     places += [found.submission(entry.person.id) for entry in found.entries]
     for place in places:

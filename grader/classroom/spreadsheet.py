@@ -1,8 +1,8 @@
-"""Cells that a spreadsheet would take for a formula are made texts; numbers stay numbers.
+"""Cells that a spreadsheet would treat as a formula become text; numbers stay numbers.
 
-Excel, LibreOffice and Google Sheets run what begins with = + - or @ (full-width forms as well),
-also behind a tab or a line end. A file that is opened with another separator than it was written
-with begins a cell at each of those separators, too.
+Excel, LibreOffice and Google Sheets run cells that begin with = + - or @ (also full-width forms),
+also after a tab or a line end. If a file is opened with another separator than it was written with,
+a new cell begins at each of those separators, too.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def neutral(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """What `neutral` was given, as far as its beginning is concerned."""
+    """The inverse of `neutral`, for the beginning of the text."""
     return text[1:] if text[:1] == "'" == neutral(text[1:])[:1] else text
 
 
 def cell(value: Cell) -> str:
-    """A value as text: None is empty, numbers have a point and no zeros at the end."""
+    """A value as text: None is empty, numbers have a decimal point and no trailing zeros."""
     if value is None:
         return ""
     if isinstance(value, int | float):

@@ -1,8 +1,8 @@
 """Regrading with another version of kit or lab: graded separately, compared, then replaced.
 
-    FOLDER/regrade/records/ID.json     the new records
-    FOLDER/regrade.csv                 the differences, by student and check
-    FOLDER/replaced/TIME/ID.json       the old records, after the new ones have replaced them
+FOLDER/regrade/records/ID.json     the new records
+FOLDER/regrade.csv                 the differences, by student and check
+FOLDER/replaced/TIME/ID.json       the old records, after the new ones have replaced them
 """
 
 from __future__ import annotations

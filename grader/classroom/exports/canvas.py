@@ -1,8 +1,8 @@
-"""Canvas: an import file for one assignment that exists, made from the exported gradebook.
+"""Canvas: an import file for one existing assignment, made from the exported gradebook.
 
-Canvas makes a new assignment of every column whose title and number it does not know, so a
-column that is not in the teacher's export is never written. It takes an empty cell for "no grade
-any more", so a cell that cannot be filled in stays as it was.
+Canvas makes a new assignment from every column whose title and number it does not know. So a column
+that is not in the teacher's export is never written. Canvas takes an empty cell for "no longer any
+grade", so a cell that cannot be filled in stays as it was.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES = (
     *("Student", "LastName", "FirstName", "ID", "SIS User ID", "SIS Login ID"),
     *("Integration ID", "Root Account", "Section"),
 )
-"""The columns by which Canvas knows its students, in its own order."""
+"""The columns by which Canvas identifies students, in its own order."""
 
 _TITLE = re.compile(r"(?P<title>.*\S)\s*\((?P<number>\d+)\)\s*", re.DOTALL)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?", re.ASCII)
@@ -31,9 +31,9 @@ _POINTS = "Points Possible"
 def export(
     rows: Sequence[Row], gradebook: Table, assignment: str | None, *, scale: bool = False
 ) -> Export:
-    """The students' columns and the one of `assignment` (title or number), with its grades.
+    """The students' columns and the column of `assignment` (title or number), with its grades.
 
-    KitError where no column is meant, listing those there are.
+    Raises KitError with a list of the columns if none matches.
     """
     head = _head(gradebook)
     if not {"Student", "ID"} <= head.keys() and not {"LastName", "ID"} <= head.keys():
@@ -123,7 +123,7 @@ def _head(gradebook: Table) -> dict[str, int]:
 
 
 def _is_about_columns(cells: Sequence[str], number: int) -> bool:
-    """Rows below the header that are no student: how grades are posted, points possible."""
+    """Rows below the header that are not students: how grades are posted, points possible."""
     if _POINTS in cells[0]:
         return True
     return number <= 2 and all(
@@ -165,7 +165,7 @@ def _column(gradebook: Table, assignment: str | None) -> int:
 
 
 def _writable(gradebook: Table, place: int) -> bool:
-    """Canvas says "(read only)" in the points row of columns that it works out itself."""
+    """Canvas writes "(read only)" into the points row of columns that it computes itself."""
     return not any(
         _POINTS in cells[0] and "read only" in cell(cells, place)
         for cells in gradebook.rows[1:4]

@@ -11,10 +11,11 @@ from grader.classroom.results import Person
 
 @dataclass(frozen=True)
 class Export:
-    """`files` by name (with /), the contents as bytes; `notes` are sentences for the teacher.
+    """`files` by name (with /), with their contents as bytes; `notes` are sentences for the
+    teacher.
 
-    `filled` is how many students have points in it (in JUnit: have results); `gone` are files of
-    an earlier export of the same kind that must not stay.
+    `filled` is how many students have points in it (in JUnit: have results). `gone` are files of an
+    earlier export of the same kind that must be removed.
     """
 
     files: dict[str, bytes]
@@ -26,11 +27,11 @@ class Export:
 def matched(
     cells: Sequence[str], keys: Iterable[tuple[str, str]], people: dict[tuple[str, str], Row]
 ) -> Row | str | None:
-    """The student whom a row of an LMS's file is about.
+    """The student that a row of an LMS's file is about.
 
-    `keys` are what the row is known by, as (kind, text); `people` is `known_by`; `cells` name the
-    row for a person. None: no one here is known by any of them. A text instead of a row says that
-    they name different people: then it is better to write nothing.
+    `keys` identify the row, as (kind, text); `people` is `known_by`; `cells` name the row for a
+    person. Returns None if no key is known, and a text if the keys name different people: then
+    nothing is written.
     """
     found: list[Row] = []
     for kind, text in keys:
@@ -46,7 +47,7 @@ def matched(
 
 
 def known_by(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
-    """Rows by (kind, name in small letters). What two people share names no one."""
+    """Rows by (kind, name in lower case). A name that two people share identifies neither."""
     found: dict[tuple[str, str], Row] = {}
     shared: set[tuple[str, str]] = set()
     for row in rows:
@@ -57,7 +58,7 @@ def known_by(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
 
 
 def _names(person: Person) -> list[tuple[str, str]]:
-    """All that someone is known by; `id` is any of the names that an LMS keeps as a number."""
+    """All names of a person; `id` is any of the names that an LMS stores as a number."""
     names = [(kind, number) for kind, number in person.numbers.items()]
     names += [("id", number) for kind, number in person.numbers.items() if kind not in _INTERNAL]
     names += [("email", person.email), ("id", person.id)]

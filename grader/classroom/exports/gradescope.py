@@ -1,7 +1,8 @@
-"""Gradescope: a results.json per student, as an autograder there leaves it.
+"""Gradescope: a results.json per student, as an autograder on Gradescope writes it.
 
-Gradescope takes a results.json without points for a zero, and says "the autograder failed" where
-there is none, which leaves the submission ungraded. So who could not be graded has no file.
+Gradescope takes a results.json without points for a zero. If there is no file, it says "the
+autograder failed" and leaves the submission ungraded. So students who could not be graded get no
+file.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ def export(rows: Sequence[Row]) -> Export:
 
 
 def results(row: Row) -> dict[str, Any]:
-    """What results.json says of a student with a total.
+    """The content of results.json for a student with a total.
 
-    `score` is the total, with marks and penalty; Gradescope then does not add up the tests.
-    Hidden checks are for instructors' eyes only, and the rest is shown when grades are published.
+    `score` is the total, with marks and penalty; Gradescope then does not add up the tests. Only
+    instructors can see hidden checks. The rest is shown when grades are published.
     """
     assert row.record is not None
     return {

@@ -1,6 +1,6 @@
 """JUnit XML, for CI servers and their viewers: a suite per student, a case per check.
 
-For tutors: hidden checks are in it.
+For tutors: it contains hidden checks.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ FILE = "junit.xml"
 
 
 def export(rows: Sequence[Row], lab: str, *, codes: Mapping[str, str] | None = None) -> Export:
-    """Failed checks are failures, faults of grader and engine errors, the rest is skipped.
+    """Failed checks become failures, faults of grader and engine become errors, the rest is
+    skipped.
 
-    `codes` by ID: they stand instead of the IDs, and what was found in someone's files is left
-    out.
+    `codes` by ID replace the IDs; in that case, text from submissions is left out.
     """
     root = ET.Element("testsuites", name=lab)
     named = {codes[row.student] if codes else row.student: row for row in rows}
@@ -93,7 +93,7 @@ def _outcome(case: ET.Element, check: CheckResult) -> None:
 
 
 def _sum(element: ET.Element, parts: list[ET.Element]) -> None:
-    """The counts and the time that readers of the format want at the top."""
+    """The counts and the time that readers of the format need at the top."""
     cases = list(element.iter("testcase"))
     for name, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         element.set(name, str(sum(case.find(kind) is not None for case in cases)))
@@ -102,7 +102,7 @@ def _sum(element: ET.Element, parts: list[ET.Element]) -> None:
 
 
 def _scrub(suite: ET.Element, row: Row, code: str) -> None:
-    """Leave out logs and values, and write the code where a sentence names the student."""
+    """Leave out logs and values, and replace the student's name and ID by the code."""
     for element in suite.iter():
         if element.tag in ("failure", "error"):
             element.text = None
@@ -112,5 +112,6 @@ def _scrub(suite: ET.Element, row: Row, code: str) -> None:
 
 
 def _line(words: str) -> str:
-    """One line that XML can hold: control characters, which it cannot, are made visible."""
+    """One line that XML can contain: control characters, which it cannot contain, are made
+    visible."""
     return text.sentence(words)

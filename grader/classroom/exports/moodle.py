@@ -1,9 +1,9 @@
 """Moodle: the teacher's own offline grading worksheet, filled in.
 
-Moodle's importer (mod/assign/feedback/offline) finds its columns by their headers, in the
-language of the person who imports, and drops in silence what it does not like: grades above the
-maximum, locked ones, people of another course. So the headers stay as they are, and what would be
-dropped is said here. Feedback comments are HTML.
+Moodle's importer (mod/assign/feedback/offline) finds its columns by their headers, in the language
+of the person who imports. It silently ignores some rows: grades above the maximum, locked grades,
+people of another course. So the headers stay as they are, and the export names each row that Moodle
+would ignore. Feedback comments are HTML.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from grader.errors import KitError
 
 FILE = "moodle.csv"
 SIGN = "Drydock: "
-"""How the kit's feedback begins: such a cell may be filled in again, any other is a person's."""
+"""How the kit's feedback begins. A cell with it may be filled in again; any other was written by
+hand."""
 
 # English, German, French, Spanish.
 HEADERS = {
@@ -55,9 +56,9 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)?", re.ASCII)
 
 
 def export(rows: Sequence[Row], worksheet: Table, *, scale: bool = False) -> Export:
-    """The worksheet with grades and feedback; all other cells are as they were.
+    """The worksheet with grades and feedback; all other cells stay as they were.
 
-    `scale`: points are converted to the assignment's maximum. KitError where a column is
+    With `scale`, points are converted to the assignment's maximum. Raises KitError if a column is
     missing or grades would not fit.
     """
     filling = _Filling(rows, worksheet, scale)
@@ -96,7 +97,7 @@ class _Filling:
         return Export({FILE: content}, filled, tuple(self.notes))
 
     def _keys(self, cells: Sequence[str]) -> list[tuple[str, str]]:
-        """Participant number, e-mail address, then whatever else may be an ID."""
+        """Participant number, e-mail address, then everything else that may be an ID."""
         number = re.search(r"(\d+)\s*$", cell(cells, self.columns["identifier"]))
         own = {self.columns.get(name) for name in HEADERS}
         others = [
@@ -202,7 +203,8 @@ class _Filling:
 
 
 def _columns(table: Table) -> dict[str, int]:
-    """Where the columns stand, by the names of HEADERS; KitError where a needed one is missing."""
+    """The position of each column, by the names of HEADERS. Raises KitError if a needed one is
+    missing."""
     places: dict[str, int] = {}
     for place, header in enumerate(table.header):
         places.setdefault(_plain(header), place)

@@ -1,7 +1,7 @@
 """nbgrader: the columns that its own `nbgrader export` writes, one row per student.
 
-Where nbgrader's exporter has 0.0 for someone without a submission, cells are empty here:
-no one gets a zero for what could not be graded.
+Where nbgrader's exporter writes 0.0 for someone without a submission, cells are empty here: no one
+gets a zero for something that could not be graded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def export(rows: Sequence[Row], lab: Lab) -> Export:
-    """nbgrader's grades file: points before the penalty, the penalty in points, what is left."""
+    """nbgrader's grades file: points before the penalty, the penalty in points, and the result."""
     return Export(
         {
             FILE: spreadsheet.table(COLUMNS, [_line(row, lab) for row in rows]).encode(
@@ -55,7 +55,7 @@ def _line(row: Row, lab: Lab) -> list[Cell]:
 
 
 def _names(name: str) -> tuple[str, str]:
-    """Last and first name, of "Ada Lovelace" and of "Lovelace, Ada"."""
+    """Last and first name, from "Ada Lovelace" or "Lovelace, Ada"."""
     if "," in name:
         last, _, first = name.partition(",")
         return last.strip(), first.strip()
@@ -64,6 +64,6 @@ def _names(name: str) -> tuple[str, str]:
 
 
 def _moment(moment: str | None) -> str:
-    """A time as nbgrader writes it: UTC, without saying so."""
+    """A time in nbgrader's format: UTC, without a zone."""
     found = late.read(moment)
     return str(found.astimezone(timezone.utc).replace(tzinfo=None)) if found else ""

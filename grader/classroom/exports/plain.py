@@ -22,9 +22,9 @@ FILE = "grades.csv"
 
 
 def write(results: Results, lab: Lab) -> Path:
-    """Write grades.csv into the results folder, over an older one; its path.
+    """Write grades.csv into the results folder, replacing an older one; return its path.
 
-    KitError if marks.csv is wrong, or the folder cannot be written to.
+    Raises KitError if marks.csv is wrong, or if the folder cannot be written to.
     """
     questions = rubric.load(lab)
     found = exported.rows(results, lab, questions, marks.read(results, questions))
@@ -49,8 +49,8 @@ def export(
 ) -> Export:
     """A line per student: state, points of each exercise and question, and their sum.
 
-    Cells of what is not known stay empty. `codes` by ID: no names, and codes
-    instead of IDs.
+    Cells with unknown values stay empty. With `codes` (by ID) there are no names, and codes replace
+    the IDs.
     """
     header = ["student", *(("name", "email") if codes is None else ()), "state"]
     header += [exercise.id for exercise in lab.exercises]
@@ -90,6 +90,6 @@ def _line(
 
 
 def _exercise(row: Row, exercise_id: str) -> float | None:
-    """The points of an exercise, where all of it could be graded."""
+    """The points of an exercise, if all of it could be graded."""
     found = row.record.exercise(exercise_id) if row.record else None
     return found.score if found is not None and found.gradable else None

@@ -1,7 +1,7 @@
 """One row per student: the data of every export, computed in one place.
 
-Only who was graded, and marked where the lab has questions, has a total; no one else gets a
-number, least of all a zero.
+A student has a total only if the submission was graded and, if the lab has questions, marked. No
+other student gets a number, and certainly not a zero.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ WORDS: dict[State, str] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One student. Points are None where they are not known.
+    """One student. Points are None if they are not known.
 
-    `automatic` is what grading gave, of `automatic_max`; `marks` what a person gave, of
-    `marks_max`; `penalty` the fraction that is lost for being late; `total` is what is left of
-    both, of `maximum`. `why` is a sentence about a state other than graded, `late` one about the
+    `automatic` are the points from grading, of `automatic_max`; `marks` those from a person, of
+    `marks_max`; `penalty` is the fraction that is lost for late submission; `total` is what remains
+    of both, of `maximum`. `why` is a sentence about a state other than graded, `late` one about the
     penalty. `given` are the single marks by question.
     """
 
@@ -63,27 +63,27 @@ class Row:
 
     @property
     def why_anonymous(self) -> str:
-        """`why` without words that may name someone: an archive's name, say."""
+        """`why` without words that may identify someone, for example the name of an archive."""
         return "It could not be unpacked." if self.state == "refused" else self.why
 
     def scaled(self, full: float) -> float | None:
-        """The total as points of `full`, where an LMS counts otherwise."""
+        """The total as points of `full`, for an LMS with another maximum."""
         if self.total is None or not self.maximum:
             return None
         return rounded(self.total / self.maximum * full)
 
 
 def rounded(points: float) -> float:
-    """Two decimals, halves up: what people expect of points, and every LMS takes."""
+    """Two decimals, halves rounded up: what people expect of points, and every LMS accepts."""
     return math.floor(points * 100 + 0.5 + 1e-9) / 100
 
 
 def rows(
     results: Results, lab: Lab, questions: Sequence[Question] = (), given: Marks | None = None
 ) -> list[Row]:
-    """Everybody of the class in the order of the IDs.
+    """Everyone in the class, in the order of the IDs.
 
-    Without `questions` the marks do not count, and no one waits for them.
+    Without `questions`, marks do not count and are not needed for a total.
     """
     given = given or Marks()
     found = [_handed_in(entry, record, lab, questions, given) for entry, record in results.graded()]
@@ -162,7 +162,7 @@ def _state(entry: Entry, record: Record | None, lab: Lab) -> tuple[State, str]:
 
 
 def feedback(row: Row, *, failures: int = 3) -> list[str]:
-    """What the student reads in the LMS: a few short lines, nothing of hidden checks."""
+    """What the student reads in the LMS: a few short lines, without hidden checks."""
     if row.total is None or row.maximum is None or row.record is None:
         return []
     record = summary.for_student(row.record)
@@ -188,7 +188,7 @@ def _share(title: str, got: float, full: float) -> str:
 
 
 def unfilled(found: Sequence[Row]) -> list[str]:
-    """A line for each student who gets no number, and why."""
+    """A line for each student without a number, with the reason."""
     return [
         f"{row.student}{f' ({row.person.name})' if row.person.name else ''}: "
         f"{WORDS[row.state]}. {row.why if row.state != 'missing' else ''}".rstrip()

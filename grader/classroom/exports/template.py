@@ -26,10 +26,10 @@ def template(
     listed: frozenset[tuple[str, str]] = frozenset(),
     anonymous: bool = False,
 ) -> str | None:
-    """The text of the file; None if no one is left to mark.
+    """The text of the file; None if there is nothing left to mark.
 
-    `known` are marks that are filled in already, `listed` pairs of student and question that
-    have a row elsewhere. An untouched answer has 0 points: a person can still change that.
+    `known` are marks that are already filled in, `listed` pairs of student and question that have a
+    row elsewhere. An untouched answer has 0 points, which a person can still change.
     """
     known = known or Marks()
     names = marks.shown(results, anonymous=anonymous)
@@ -52,7 +52,8 @@ def template(
 
 
 def _guess(worksheet: Worksheet | None, question: Question) -> Mark | str:
-    """What can be said without reading: no points for no answer, or why there is none to read."""
+    """What is certain without reading: zero points for no answer, or why there is no answer to
+    read."""
     if worksheet is None:
         return "It could not be unpacked."
     if worksheet.trouble:

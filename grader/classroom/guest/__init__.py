@@ -1,4 +1,4 @@
 """A virtual machine in which a class is graded: its disk, its start and its end.
 
-It has no network card. The kit talks to it over one serial port, and what it says is a stranger's.
+It has no network card. The kit talks to it over one serial port and does not trust its answers.
 """

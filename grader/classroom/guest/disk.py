@@ -1,7 +1,7 @@
 """The disk of the virtual machine that grades: built once, in the data directory.
 
-It has Debian, the kit's Python packages, and the node image in an engine of its own. The kit's own
-files and the image set are no part of it (see `machine`): so a changed check builds nothing, and
+It contains Debian, the kit's Python packages, and the node image in its own engine. The kit's own
+files and the image set are not part of it (see `machine`). So a changed check rebuilds nothing, and
 the image set is not copied.
 """
 
@@ -34,10 +34,10 @@ from grader.release.box.recipe import FOLDER
 
 RECIPE = paths.TEMPLATES / "guest"
 FORMAT = 1
-"""Changes where this module makes another disk of the same recipe."""
+"""Change this when this module makes a different disk from the same recipe."""
 
 DATA = "/var/lib/drydock/engine/data"
-"""Where the engine in the machine keeps its data (see drydock.service)."""
+"""Where the engine in the machine stores its data (see drydock.service)."""
 
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
 LOCK_SECONDS = 3600
@@ -46,9 +46,9 @@ NEEDED_BYTES = 6 * 1024**3
 
 @dataclass(frozen=True)
 class ImageFile:
-    """The image set as the machine gets it: its note, and `file`, which the machine reads only.
+    """The image set for the machine: its note, and `file`, which the machine only reads.
 
-    `user` is the ID on the host that root of a node has in it.
+    `user` is the host's user ID that root of a node has in the file.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Disk:
 
 
 def supported() -> None:
-    """KitError where no such machine can be built and run."""
+    """Raise KitError if this machine cannot build and run a virtual machine."""
     if not sys.platform.startswith("linux") or packages.program("apt-get") is None:
         raise KitError(
             "A class is graded in a virtual machine on Debian or Ubuntu only.",
@@ -107,10 +107,10 @@ def folder() -> Path:
 
 
 def ensure() -> tuple[Disk, ImageFile]:
-    """The disk and the image set, made if they are not there (minutes, with progress).
+    """Return the disk and the image set; make them if they do not exist (minutes, with progress).
 
-    An engine of the host is only used for what is not there. Raises KitError where this machine
-    cannot make them, EngineFault where a tool fails.
+    It uses an engine of the host only to make what is missing. Raises KitError if this machine
+    cannot make them, EngineFault if a tool fails.
     """
     supported()
     with locks.alone("guest", LOCK_SECONDS, "making the virtual machine's disk"):
@@ -128,7 +128,8 @@ def recipe() -> dict[str, Any]:
 
 
 def key(user: int) -> str:
-    """The name of the disk for nodes of that user: follows from all that it is made from."""
+    """The name of the disk for nodes of that user, derived from everything that the disk is made
+    from."""
     found = sha256()
     # By their names: where the kit lies makes no other disk.
     for path in sorted([*RECIPE.iterdir(), FOLDER / "initrd.sh"], key=lambda path: path.name):
@@ -139,7 +140,7 @@ def key(user: int) -> str:
 
 
 def requirements(project: Path = paths.KIT / "pyproject.toml") -> list[str]:
-    """What the kit needs of Python, as pyproject.toml says it."""
+    """The Python packages that the kit needs, from pyproject.toml."""
     text = project.read_text(encoding="utf-8")
     found = re.search(r"^dependencies = (\[.*?^\])", text, re.DOTALL | re.MULTILINE)
     if found is None:
@@ -153,7 +154,7 @@ def _note_file() -> Path:
 
 
 def _noted() -> ImageFile | None:
-    """The image set as it was noted, if its file is what it was then, and this kit's."""
+    """The recorded image set, if its file is unchanged and belongs to this version of the kit."""
     try:
         found = ImageFile(**json.loads(_note_file().read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -226,7 +227,8 @@ def _build(final: Path, user: int) -> None:
 
 
 def pip_command(python: str, dest: Path, wanted: Sequence[str]) -> list[str]:
-    """This Python's pip, with this machine's settings, fetches packages for the machine's one."""
+    """The pip command that fetches packages for the machine's Python, with this machine's
+    settings."""
     argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
     argv += ["--target", str(dest), "--only-binary=:all:", f"--python-version={python}"]
     return [*argv, *(f"--platform={name}" for name in PLATFORMS), *wanted]
@@ -271,7 +273,7 @@ def _debian(
 
 @contextlib.contextmanager
 def _node_images() -> Iterator[preload.Images]:
-    """The images of the node and of the mirror, as the host's engine has them."""
+    """The images of the node and of the mirror from the host's engine."""
     engine = find.ensure(find.EMBEDDED)
     names = [node_image.ensure(engine), node_image.ensure_mirror(engine)]
     with contextlib.closing(engine.client(timeout=image_builder.SECONDS)) as client:
@@ -280,14 +282,15 @@ def _node_images() -> Iterator[preload.Images]:
 
 
 def _remove_others(made: Path) -> None:
-    """Disks of other versions, and what a killed build left. One that is in use stays open."""
+    """Remove disks of other versions, and what a killed build left. A disk in use stays open."""
     for path in made.parent.iterdir():
         if path.is_dir() and path != made:
             tools.remove(path)
 
 
 def adopt(image_set: sets.ImageSet, device: Path) -> None:
-    """In the machine, before its engine starts: the set is the file on the disk `device`."""
+    """Inside the machine, before its engine starts: use the file on the disk `device` as the
+    set."""
     path = sealed.file(image_set.volume)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()

@@ -1,4 +1,4 @@
-"""The kit's own files on their way into the virtual machine: a tar file as a disk."""
+"""The kit's own files for the virtual machine: a tar file that is attached as a disk."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import BinaryIO
 from grader import paths
 
 LEFT_OUT = ("__pycache__", "examples", ".git")
-"""Solutions are nothing that grading needs."""
+"""Grading does not need solutions."""
 
 
 def packed(lab: str, checks: Path, templates: Path) -> BinaryIO:
-    """An open file that has no name: the kit with one lab, whose folders lie anywhere."""
+    """An open file without a name that contains the kit and one lab, wherever the lab's folders
+    are."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller's to close)
     with tarfile.open(fileobj=file, mode="w") as tar:
         for path, name in files(lab, checks, templates):
@@ -31,7 +32,8 @@ def packed(lab: str, checks: Path, templates: Path) -> BinaryIO:
 
 
 def files(lab: str, checks: Path, templates: Path) -> Iterator[tuple[Path, str]]:
-    """Each file with its name in the machine. A lab from elsewhere lies where the kit's own do."""
+    """Each file with its name in the machine. A lab from elsewhere is put beside the kit's own
+    labs."""
     tops = {
         "grader": paths.KIT / "grader",
         "templates/images": paths.TEMPLATES / "images",

@@ -1,13 +1,13 @@
-"""The virtual machine itself: QEMU, started by the kit and ended with it.
+"""The virtual machine itself: QEMU, which the kit starts and ends.
 
     with Machine(media, Size(2, 4096)) as machine:
         machine.channel.sendall(…)
 
-It has no network card, no screen and no input but one serial port, whose other end is a socket of
-this process. Its disks are opened here and handed over: QEMU reads the disk, the kit and the image
-set, and writes one file that has no name any more. So nothing is left when it ends, and it ends
-when this process does, however that ends. Where the kit is root, QEMU runs as a user who owns
-nothing, without network, and where QEMU can, with few system calls.
+It has no network card, no screen and no input except one serial port, whose other end is a socket
+of this process. This process opens the machine's disks and passes them on as open files. QEMU reads
+the disk, the kit and the image set, and writes one file that no longer has a name. So nothing is
+left when it ends, and it always ends with this process. If the kit is root, QEMU runs as a user who
+owns nothing, without network, and if QEMU supports it, with few system calls.
 """
 
 from __future__ import annotations
@@ -45,13 +45,14 @@ GONE_SECONDS = 20
 TRIAL_SECONDS = 60
 KERNEL_SECONDS = 20
 NO_DISK = b"Kernel panic - not syncing: VFS"
-"""What a kernel that has nothing else says last."""
+"""The last words of a kernel that has nothing to run."""
 
 WELL = 0x31
-"""What the trial's program says to the port that ends QEMU; its exit code is 2 n + 1."""
+"""The value that the trial's program writes to the port that ends QEMU; its exit code is 2 n +
+1."""
 
 NEEDED_BYTES = 8 * 1024**3
-"""Free space on the host with less of which no machine is started."""
+"""No machine is started if the host has less free space than this."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Size:
 
 @dataclass(frozen=True)
 class How:
-    """What QEMU can do here: how it is sped up, and whether it gives up system calls."""
+    """What QEMU can do here: how it is accelerated, and whether it gives up system calls."""
 
     accelerator: Accelerator
     sandboxed: bool
@@ -74,7 +75,7 @@ class How:
 
 @dataclass(frozen=True)
 class Media:
-    """Paths that are only read, but for `kit`: an open file."""
+    """Paths that are only read; `kit` is an open file."""
 
     root: Path
     kernel: Path
@@ -84,7 +85,7 @@ class Media:
 
 
 def install() -> None:
-    """QEMU is there afterwards; NoEngine with what to do where it is not, and must not be."""
+    """Install QEMU if it is missing. Raises NoEngine with a hint if it must not be installed."""
     wanted = sorted({PROGRAMS[name] for name in packages.missing(PROGRAMS)})
     if wanted:
         packages.apt_install(wanted, "to grade in a virtual machine")
@@ -92,10 +93,10 @@ def install() -> None:
 
 @functools.cache
 def how(kernel: Path) -> How:
-    """What works on this machine, which is tried. EngineFault where nothing does.
+    """Find out by trial what works on this machine. Raises EngineFault if nothing does.
 
-    Some hypervisors offer a KVM that runs firmware and stops for ever in a kernel: so `kernel`,
-    the machine's own, is started once.
+    Some hypervisors offer a KVM that runs firmware but hangs in a kernel. So `kernel`, the
+    machine's own, is started once.
     """
     said = ""
     for accelerator in ("kvm", "tcg"):
@@ -114,18 +115,19 @@ def how(kernel: Path) -> How:
 
 
 def firmware() -> bytes:
-    """A program in place of a firmware: it tells the port that ends QEMU that it runs."""
+    """A program that replaces a firmware: it tells the port that ends QEMU that it runs."""
     program = bytes([0xB0, WELL, 0xE6, 0xF4, 0xF4])  # mov al, WELL; out 0xf4, al; hlt
     return bytes(0x10000 - 16) + program.ljust(16, b"\xf4")
 
 
 def may_have_kvm() -> bool:
-    """Whether KVM runs a program here. `how` also asks whether it runs a kernel."""
+    """Whether KVM runs a program here. `how` also checks whether it runs a kernel."""
     return not _trial(How("kvm", sandboxed=False))
 
 
 def _trial(found: How) -> str:
-    """What keeps QEMU from running so; empty if it runs: a processor has executed something."""
+    """Why QEMU does not run with these options; empty if it runs, which means that a processor
+    executed something."""
     if found.accelerator == "kvm" and not Path("/dev/kvm").exists():
         return "There is no /dev/kvm."
     with tempfile.TemporaryFile() as file:
@@ -152,7 +154,7 @@ def _trial(found: How) -> str:
 
 
 def _starts(found: How, kernel: Path) -> bool:
-    """Whether it comes so far that it misses its disk, which takes a second."""
+    """Whether it starts far enough to report a missing disk, which takes a second."""
     with kernel.open("rb") as file:
         argv = [*apart(found.accelerator), *basics(found), "-m", "256M", "-serial", "stdio"]
         argv += ["-kernel", f"/proc/self/fd/{file.fileno()}"]
@@ -172,9 +174,10 @@ def _starts(found: How, kernel: Path) -> bool:
 
 
 def apart(accelerator: Accelerator) -> list[str]:
-    """Before QEMU's command line: it ends when the thread that starts it does, and it is no one.
+    """What precedes QEMU's command line: QEMU ends with the thread that starts it, and has its own
+    user.
 
-    The user is one that no distribution, container or person has (see `grader.grading.jail`).
+    No distribution, container or person has this user (see `grader.grading.jail`).
     """
     own = ["--no-new-privs", "--pdeathsig", "KILL"]
     setpriv = packages.program("setpriv") or "setpriv"
@@ -194,7 +197,7 @@ def apart(accelerator: Accelerator) -> list[str]:
 
 
 def basics(found: How) -> list[str]:
-    """QEMU with as good as nothing in it."""
+    """QEMU with almost no devices."""
     tcg = "tcg,thread=multi,tb-size=512"
     return [
         packages.program(QEMU) or QEMU,
@@ -240,10 +243,12 @@ def command(found: How, size: Size, handles: Mapping[str, int]) -> list[str]:
 
 
 class Machine:
-    """See the module. `channel` is the serial port's end; the machine may not be up yet."""
+    """See the module. `channel` is this end of the serial port; the machine may not have started
+    yet."""
 
     def __init__(self, media: Media, size: Size, place: Path) -> None:
-        """`place` is a folder on a disk with room. EngineFault where QEMU does not start."""
+        """`place` is a folder on a disk with enough space. Raises EngineFault if QEMU does not
+        start."""
         free = shutil.disk_usage(place).free
         if free < NEEDED_BYTES:
             raise EngineFault(
@@ -281,7 +286,7 @@ class Machine:
         self.end()
 
     def _listen(self) -> None:
-        """The console, so that it is never full; its end is kept."""
+        """Read the console, so that it is never full; keep the end of it."""
         assert self._process.stdout is not None
         with contextlib.suppress(OSError, ValueError):
             while piece := os.read(self._process.stdout.fileno(), 4096):
@@ -302,7 +307,7 @@ class Machine:
         return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in found)
 
     def end(self) -> None:
-        """It is gone when this returns, and all that it wrote; may be called again."""
+        """Stop the machine and remove everything that it wrote; can be called again."""
         self._process.kill()
         self._process.wait(GONE_SECONDS)
         # Whoever reads it in another thread hears of it.
@@ -319,7 +324,7 @@ def _read_only(file: BinaryIO, stack: contextlib.ExitStack) -> int:
 
 @contextlib.contextmanager
 def _overlay(root: Path, place: Path) -> Iterator[int]:
-    """What the machine writes: an open file that has no name."""
+    """The file that the machine writes: open, without a name."""
     with tempfile.TemporaryDirectory(dir=place, prefix=".overlay-") as folder:
         path = Path(folder, "overlay.qcow2")
         run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), str(root.stat().st_size)])

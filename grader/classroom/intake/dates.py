@@ -34,7 +34,7 @@ _CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([ap])\.?m\.?)?", re
 def moodle(text: str) -> str | None:
     """A time like `Tuesday, 24 November 2026, 10:05 AM`, English or German, as ISO 8601.
 
-    Moodle writes no zone: it is taken for this machine's. None if it is no such time.
+    Moodle writes no time zone, so this machine's zone is used. None if the text is not such a time.
     """
     clock = _CLOCK.search(text)
     day_first, month_first = _DAY_MONTH.search(text), _MONTH_DAY.search(text)

@@ -15,10 +15,10 @@ FILE = ".intake.json"
 
 
 def signature(source: Path, lab: Lab, roster: Path | None, out: Path) -> str:
-    """SHA-256 over all that intake depends on: what was handed in, roster, lab and this kit.
+    """SHA-256 over everything that intake depends on: the submissions, roster, lab and this kit.
 
-    An archive counts by its content; files of a folder by name, size and time, without those
-    in the results folder `out`, should that lie in it.
+    For an archive its content counts, for a folder the names, sizes and times of its files, without
+    the results folder `out`, which may be inside.
     """
     known = hashlib.sha256()
     parts = [submission.kit_digest(), str(source.resolve()), str(roster and roster.resolve())]
@@ -51,7 +51,7 @@ def before(out: Path) -> str | None:
 
 
 def remember(out: Path, signature: str, scratch: Path) -> None:
-    """Note a signature; `scratch` is a folder beside `out`'s files to write it in first."""
+    """Store a signature. It is first written in the folder `scratch`, beside the files of `out`."""
     about = "What was unpacked last, so that it need not be unpacked again."
     write_text(scratch / FILE, json.dumps({"about": about, "signature": signature}) + "\n")
     (scratch / FILE).replace(out / FILE)

@@ -1,8 +1,8 @@
 """The time of a clone's last commit, read without trusting the clone.
 
-A repository's configuration and hooks can run programs, so no git command ever runs in one. Which
-commit is checked out is read from two small files; the commit itself is read by a git that has
-an empty repository of its own, and gets the clone's objects as a store to look things up in.
+A repository's configuration and hooks can run programs, so no git command runs in a clone. Two
+small files say which commit is checked out. Git then reads that commit from its own empty
+repository, with the clone's objects as an additional object store.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from grader.files.submitted_path import checked, kind_below, read_below
 SECONDS = 20
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BORROWED = PurePosixPath(".git/objects/info/alternates")
-"""Where a clone says that its objects lie elsewhere on the disk."""
+"""The file in which a clone can say that its objects are elsewhere on the disk."""
 _REF = re.compile(r"ref: (refs/[A-Za-z0-9._/+@-]{1,200})")
 
 
 def last_commit(clone: Path) -> str | None:
-    """The time of the commit that is checked out, ISO 8601 with offset; None if not to be told."""
+    """The time of the checked-out commit, ISO 8601 with offset; None if it cannot be read."""
     objects = PurePosixPath(".git/objects")
     if kind_below(clone, objects) != "folder" or kind_below(clone, _BORROWED) is not None:
         return None
@@ -55,7 +55,7 @@ def _head(clone: Path) -> str | None:
 
 
 def _small(clone: Path, name: str, most: int = 4096) -> str:
-    """A text of the repository, "" if it is no ordinary file or larger than it should be."""
+    """The text of a file of the repository, "" if it is not an ordinary file or is too large."""
     try:
         path = PurePosixPath(".git") / checked(name, ".git/HEAD")
         raw = read_below(clone, path, most)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Label:
     """`kind` is `moodle` or `canvas`, `number` its number for the person (Canvas may hide it).
 
-    `name` is the person's as the LMS writes it, `file` the student's own file name ("" for a
-    folder), `text` whether it is a text typed into the browser instead of a file.
+    `name` is the person's name as the LMS writes it, `file` the student's own file name ("" for a
+    folder). `text` is true for a text that was typed into the browser instead of a file.
     """
 
     kind: str
@@ -32,7 +32,7 @@ _COPY = re.compile(r"-(\d{1,3})(?=\.|$)")
 
 
 def read(name: str) -> Label | None:
-    """What a file or folder of this name is, None if no LMS gave it.
+    """The label of a file or folder with this name, None if no LMS made the name.
 
     >>> read("Ada Lovelace_17_assignsubmission_file_")
     Label(kind='moodle', name='Ada Lovelace', number='17', file='', late=False, text=False)

@@ -1,10 +1,10 @@
 """Splits SUBMISSIONS, in all layouts that tutors have, into one part per student.
 
-Recognised by names and contents, each thing for itself, so that mixed collections work:
+Each file or folder is recognised by itself, by names and contents, so mixed collections work:
 
-- Moodle's download: folders `Name_17_assignsubmission_file_`, or flat files so named
+- Moodle's download: folders `Name_17_assignsubmission_file_`, or flat files with such names
 - Canvas's download: flat files `lovelaceada_LATE_12345_67890_file.zip`
-- a folder per student, Git clones among them; an archive per student; one student's alone
+- a folder per student, also as Git clones; an archive per student; a single student's submission
 
 SUBMISSIONS is a folder, or an archive of one.
 """
@@ -32,13 +32,13 @@ CLASS = archive.Limits(
     read_bytes=200_000_000_000,
     listing_bytes=512_000_000,
 )
-"""Limits of a whole class's archive; each student's part in it has those of a submission."""
+"""Limits for a whole class's archive; each student's part has the limits of a submission."""
 
 DEPTH = 4
 
 
 def check(source: Path) -> None:
-    """KitError if `source` cannot be SUBMISSIONS, whatever is in it."""
+    """Raise KitError if `source` cannot be SUBMISSIONS, whatever it contains."""
     if not source.exists():
         raise KitError(
             "This path does not exist.",
@@ -56,10 +56,10 @@ def check(source: Path) -> None:
 def find(
     source: Path, lab: Lab, scratch: Path, leave: Sequence[Path] = ()
 ) -> tuple[list[RawSubmission], list[Unmatched]]:
-    """Everything that was handed in, and what is no one's. `leave` are files not to look at.
+    """Find all submissions, and the files that belong to no one. The files in `leave` are ignored.
 
-    A class's archive is unpacked into the folder `scratch`. KitError if there is nothing that
-    could be a submission, or the archive cannot be read.
+    A class's archive is unpacked into the folder `scratch`. Raises KitError if nothing in it can be
+    a submission, or if the archive cannot be read.
     """
     search = _Search(lab, source.name, {p.resolve() for p in leave})
     if source.is_dir():
@@ -111,7 +111,7 @@ class _Search:
             self._one(place, f"{self.source}: {names.shown(place.name)}", 1)
 
     def folder(self, folder: Path, source: str, depth: int = 0) -> None:
-        """A folder of things handed in, or one student's workspace."""
+        """A folder of several submissions, or one student's workspace."""
         children = _children(folder)
         if self._is_workspace(folder, children) and not any(
             self._is_personal(child.name) for child in children
@@ -181,7 +181,7 @@ class _Search:
         return RawSubmission("folder", source, folder.name, (folder,), remarks=remarks)
 
     def grouped(self) -> Iterator[RawSubmission]:
-        """What the LMS's names say belongs to one person, as one thing."""
+        """Combine the files that belong to one person according to the LMS's names."""
         for (kind, number), things in sorted(self.by_lms.items()):
             files = [thing for thing in things if not thing[0].text]
             label, _, source = (files or things)[0]
@@ -219,11 +219,11 @@ class _Search:
         )
 
     def _is_personal(self, name: str) -> bool:
-        """Whether a name alone says that this is one person's."""
+        """Whether a name alone shows that this belongs to one person."""
         return labels.read(name) is not None or self.id.search(name) is not None
 
     def _is_collection(self, folder: Path) -> bool:
-        """Whether a folder that says no one's name holds those of several people."""
+        """Whether a folder without a person's name contains the submissions of several people."""
         if self._is_personal(folder.name) or (folder / ".git").exists():
             return False
         children = _children(folder)
@@ -239,7 +239,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _children(folder: Path) -> list[Path]:
-    """What lies in a folder, without junk and hidden files."""
+    """The contents of a folder, without junk and hidden files."""
     return sorted(
         (p for p in folder.iterdir() if not is_junk(p.name) and not p.name.startswith(".")),
         key=lambda p: p.name,

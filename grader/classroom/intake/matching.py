@@ -1,9 +1,10 @@
 """Matches a submission with a person of the roster, or, without a roster, by its IDs.
 
-What the LMS or a folder's name says counts more than what is inside, since inside may be another
-student's file: first the LMS's number, then an ID, an e-mail address or login, or the full name
-in the name of the folder or file; then the manifest of `nox -s submit`; at last an ID in the
-student's own file names. Nothing is guessed: what fits two people fits no one.
+The names of the LMS or of a folder count more than the contents, because the contents may include
+another student's files. In this order: the LMS's number; then an ID, an e-mail address or login, or
+the full name in the name of the folder or file; then the manifest of `nox -s submit`; and last an
+ID in the student's own file names. Nothing is guessed: if two people match, the submission stays
+unmatched.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from grader.submission.manifest import Manifest
 
 @dataclass(frozen=True)
 class Match:
-    """`person` is None where no one fits: then `reason` says why, with a remedy."""
+    """`person` is None if no one matches; then `reason` says why and what to do."""
 
     person: Person | None
     reason: str = ""
@@ -31,7 +32,7 @@ class Match:
 
 
 class Matcher:
-    """Finds people of a roster (None: everybody whose ID has the lab's form)."""
+    """Finds people of a roster (None: everyone whose ID has the lab's form)."""
 
     def __init__(self, lab: Lab, people: Iterable[Person] | None) -> None:
         self.lab = lab
@@ -44,7 +45,7 @@ class Matcher:
             self._note(person)
 
     def match(self, handed: RawSubmission, manifest: Manifest | None) -> Match:
-        """Whose it is. `manifest` is the one in it, whose word is taken last."""
+        """Find out who submitted it. `manifest` is the one inside, which counts last."""
         outside = self._outside(handed)
         inside = as_id(manifest.student, self.lab) if manifest else None
         if outside.person is None and not outside.reason:
@@ -59,7 +60,7 @@ class Matcher:
         return Match(outside.person, remarks=tuple(remarks))
 
     def _outside(self, handed: RawSubmission) -> Match:
-        """By what the LMS, or whoever collected the files, wrote."""
+        """By the names that the LMS, or the person who collected the files, wrote."""
         for kind, value in handed.numbers:
             known = self._by.get((kind, value), set())
             if len(known) == 1:
@@ -127,7 +128,7 @@ class Matcher:
         return Match(Person(student, handed.name, numbers=dict(handed.numbers)))
 
     def _by_words(self, label: str, handed: RawSubmission) -> Match:
-        """By an e-mail address or login, or the full name, that is the label."""
+        """By an e-mail address, a login or the full name, if it is the whole label."""
         stem = (
             re.sub(r"(\.tar)?\.[A-Za-z0-9]{1,4}$", "", label)
             if handed.layout == "archive"
@@ -176,7 +177,7 @@ class Matcher:
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """A name as small plain words, with umlauts written in each of the usual ways."""
+    """A name as simple lower-case words, with umlauts in each of the usual spellings."""
     name = unicodedata.normalize("NFC", name).casefold()
     written_out = name.translate(_WRITTEN_OUT)
     for form in dict.fromkeys((name, written_out)):

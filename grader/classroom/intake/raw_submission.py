@@ -11,11 +11,11 @@ Layout = Literal["moodle", "canvas", "git", "folder", "archive"]
 
 @dataclass(frozen=True)
 class RawSubmission:
-    """`source` is how a person would look for it, `label` the names that may say whose it is.
+    """`source` is how a person would find it, `label` the names that may show whose it is.
 
     `paths` are one folder, or files that belong together. `name` and `numbers` (`moodle`, `canvas`)
-    are what the LMS wrote into its names; `submitted` is ISO 8601, None where nothing says it.
-    `refused` says why it cannot be taken.
+    are from the names that the LMS wrote. `submitted` is ISO 8601, None if it is unknown. `refused`
+    says why the submission is not accepted.
     """
 
     layout: Layout

@@ -58,7 +58,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "student": ("student", "studierende", "studierender"),
     "unclear": ("id",),
 }  # fmt: skip
-"""What headers mean, in small letters.
+"""What headers mean, in lower case.
 
 `student` is a name or an ID; `unclear` is Canvas's ID, Moodle's, or the student's.
 """
@@ -70,14 +70,14 @@ _PARTICIPANT = re.compile(r"(?:participant|teilnehmer\S*?)\s*(\d+)", re.IGNORECA
 
 @dataclass(frozen=True)
 class Roster:
-    """The people, and by ID when each handed in, where the file says so (ISO 8601)."""
+    """The people and, if the file has it, each person's submission time by ID (ISO 8601)."""
 
     people: tuple[Person, ...]
     submitted: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(file: Path, lab: Lab) -> Roster:
-    """The roster in `file`; KitError with file, line and column where it is wrong."""
+    """Read the roster in `file`. Raises KitError with file, line and column if it is wrong."""
     rows = _rows(file)
     if not rows:
         raise KitError("The roster is empty.", where=str(file), remedy=_example(lab))
@@ -118,7 +118,7 @@ def _rows(file: Path) -> list[tuple[int, list[str]]]:
 
 
 def _columns(file: Path, line: int, header: list[str], lab: Lab) -> dict[str, int]:
-    """The column of each kind that the header has."""
+    """The column of each kind, from the header."""
     found: dict[str, int] = {}
     for at, title in enumerate(header):
         small = " ".join(title.replace("\ufeff", "").strip().casefold().rstrip(".:").split())
@@ -192,7 +192,8 @@ def _person(
 
 
 def as_id(text: str, lab: Lab) -> str | None:
-    """The text as an ID of this lab, in small or capital letters if need be; None if it is none."""
+    """The text as an ID of this lab, in lower or upper case if necessary; None if it is not an
+    ID."""
     for form in (text, text.lower(), text.upper()):
         if lab.is_student(form) and _can_be_a_folder(form):
             return form

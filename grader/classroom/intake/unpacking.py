@@ -1,8 +1,8 @@
 """Unpacks one submission until the exercises' folders are found.
 
-Archives within are opened as long as no exercise's folder has been found: an archive in a
-folder, one archive per exercise, an archive in an archive; three deep at most. Once there is an
-exercise's folder, an archive beside it is a file like any other.
+Archives inside are opened as long as no exercise's folder has been found: an archive in a folder,
+one archive per exercise, an archive in an archive; at most three levels deep. Once an exercise's
+folder has been found, an archive beside it is an ordinary file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ MOST_ARCHIVES = 12
 
 @dataclass
 class Laid:
-    """A workspace as handed in. `root` is a folder of ours; `newest` the latest time in it."""
+    """An unpacked workspace. `root` is one of our own folders; `newest` is the latest time in
+    it."""
 
     root: Path
     manifest: Manifest | None = None
@@ -37,7 +38,8 @@ class Laid:
 
 
 def lay(handed: RawSubmission, lab: Lab, scratch: Path) -> Laid:
-    """Unpack or copy it below the new folder `scratch`; NotUnpacked if it is not taken."""
+    """Unpack or copy a submission below the new folder `scratch`. Raises NotUnpacked if it is
+    refused."""
     if handed.refused:
         raise NotUnpacked(handed.refused)
     private.folder(scratch)
@@ -67,12 +69,12 @@ def lay(handed: RawSubmission, lab: Lab, scratch: Path) -> Laid:
 
 
 def _ours(error: OSError, scratch: Path) -> bool:
-    """Whether a fault of the disk is in our own folder: then it is no one's submission's."""
+    """Whether a disk fault is in our own folder: then no submission has caused it."""
     return str(error.filename).startswith(str(scratch))
 
 
 def _heap(handed: RawSubmission, dest: Path, layer: _Layer) -> Path:
-    """A folder of ours with the files handed in: copied, archives as they are."""
+    """One of our own folders with the submitted files: copied, archives unchanged."""
     if len(handed.paths) == 1 and handed.paths[0].is_dir():
         layer.note(unpack.copy(handed.paths[0], dest))
         return dest
@@ -115,7 +117,7 @@ class _Layer:
             self.newest = writer.newest
 
     def open(self, folder: Path, depth: int) -> Path:
-        """The workspace in a folder of ours, opening archives for as long as there is none."""
+        """Find the workspace in one of our own folders, opening archives until there is one."""
         root, remarks = workspace.find(folder, self.wanted)
         if root is not None:
             self.remarks += remarks + workspace.settle_case(root, self.wanted)
@@ -132,7 +134,8 @@ class _Layer:
         return self._open_all(place, self._without_older(packed), depth)
 
     def _without_older(self, packed: list[Path]) -> list[Path]:
-        """Of lab4.zip, lab4-1.zip, lab4-2.zip only the last: Canvas numbers what comes again."""
+        """Of lab4.zip, lab4-1.zip, lab4-2.zip keep only the last: Canvas numbers repeated
+        submissions."""
         newest: dict[str, tuple[int, Path]] = {}
         for path in packed:
             base, number = labels.copy_of(path.name)
@@ -147,7 +150,7 @@ class _Layer:
         return [path for _, path in newest.values()]
 
     def _open_all(self, place: Path, packed: list[Path], depth: int) -> Path:
-        """Open archives that lie side by side and put what is in them together."""
+        """Open archives that are side by side and combine their contents."""
         opened: list[tuple[datetime, str, Path]] = []
         for path in packed:
             self.archives += 1
@@ -182,7 +185,7 @@ class _Layer:
 
 
 def _archives(folder: Path) -> tuple[Path, list[Path]]:
-    """The archives at the top of a folder, below folders that hold nothing but one folder."""
+    """The archives at the top of a folder, below folders that contain only one folder."""
     place = folder
     while True:
         children = sorted(place.iterdir())

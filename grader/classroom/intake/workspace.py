@@ -18,9 +18,10 @@ def folders(lab: Lab) -> list[str]:
 
 
 def find(folder: Path, wanted: Collection[str]) -> tuple[Path | None, list[str]]:
-    """The folder that holds most of the wanted ones (the outermost such), and remarks about it.
+    """The folder that contains most of the wanted ones (the outermost of these), and remarks about
+    it.
 
-    None if there is none within some levels. A folder counts in any mix of upper and lower case.
+    None if there is none within some levels. Upper and lower case do not matter.
     """
     found: list[tuple[int, int, str, Path]] = []
     for depth, place in _levels(folder):
@@ -48,7 +49,7 @@ def find(folder: Path, wanted: Collection[str]) -> tuple[Path | None, list[str]]
 
 
 def settle_case(root: Path, wanted: Collection[str]) -> list[str]:
-    """Give folders like `Webserver` the name that is asked for; remarks about it."""
+    """Rename folders like `Webserver` to the requested name; returns remarks about it."""
     remarks = []
     for name, path in sorted(_held(root, wanted).items()):
         if path.name != name:
@@ -60,7 +61,7 @@ def settle_case(root: Path, wanted: Collection[str]) -> list[str]:
 
 
 def _held(place: Path, wanted: Collection[str]) -> dict[str, Path]:
-    """The wanted folders that lie directly in `place`, by the name that is asked for."""
+    """The wanted folders directly in `place`, by the requested name."""
     try:
         there = {p.name: p for p in place.iterdir() if p.is_dir() and not p.is_symlink()}
     except OSError:

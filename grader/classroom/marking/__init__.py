@@ -1,1 +1,1 @@
-"""What a tutor decides: marks, comments, and the gradebook of nbgrader."""
+"""A tutor's decisions: marks, comments, and nbgrader's gradebook."""

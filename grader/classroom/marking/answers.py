@@ -1,7 +1,7 @@
 """Reads a student's answers from the worksheet, an untrusted notebook.
 
-Only text is taken. Outputs, attachments and everything else that a notebook may hold are not
-looked at, and nothing is run.
+Only text is read. Outputs, attachments and everything else in the notebook are ignored, and nothing
+is run.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from grader.files.submitted_path import read_below
 
 FILE = "worksheet.ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
-"""What stands in an answer cell of the handout."""
+"""The text of an answer cell in the handout."""
 
 MAX_BYTES = 10_000_000
 MAX_CHARACTERS = 20_000
-"""Of one answer; no one marks a book."""
+"""The limit for one answer; no one marks a book."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; `untouched`: nothing was written; `remark` is a sentence for the tutor."""
+    """One answer. `untouched`: nothing was written. `remark` is a sentence for the tutor."""
 
     text: str
     untouched: bool
@@ -35,16 +35,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Worksheet:
-    """Answers by grade_id, or in `trouble` a sentence why there are none."""
+    """Answers by grade_id. If there are none, `trouble` is a sentence that says why."""
 
     answers: dict[str, Answer] = field(default_factory=dict)
     trouble: str = ""
 
 
 def read(workspace: Path, known: Collection[str]) -> Worksheet:
-    """The answers to the questions `known` in the worksheet of a submission.
+    """Read the answers to the questions `known` from the worksheet of a submission.
 
-    Never raises for what a student handed in.
+    No content of a submission makes it raise an exception.
     """
     try:
         # A link could lead to any file of the tutor's.

@@ -1,8 +1,8 @@
 """The tutor's marks: points and comments for the questions that a person marks.
 
-They come from marks.csv in the results folder: a row per student and question, with the columns
-`student`, `question`, `max`, `points`, `comment` in any order; other columns are the tutor's own.
-A spreadsheet may have saved it. Empty points mean: not marked yet.
+They are in marks.csv in the results folder: a row per student and question, with the columns
+`student`, `question`, `max`, `points`, `comment` in any order; other columns are the tutor's own. A
+spreadsheet may have saved the file. Empty points mean: not marked yet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from grader.text import words
 
 COLUMNS = ("student", "question", "max", "points", "comment")
 ALL = "all"
-"""As a question: the points of all questions together (nbgrader's CSV knows no more)."""
+"""In place of a question: the points of all questions together (nbgrader's CSV has only these)."""
 
 SHOWN = 10
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?", re.ASCII)
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Mark:
-    """What a person gave for one question (or for `ALL`)."""
+    """A person's points for one question (or for `ALL`)."""
 
     points: float
     comment: str = ""
@@ -46,7 +46,7 @@ class Marks:
         return self.given.get(student, {})
 
     def points(self, student: str, questions: Sequence[Question]) -> float | None:
-        """The points for all questions together; None as long as one is not marked."""
+        """The points for all questions together; None while one of them is not marked."""
         found = self.of(student)
         if ALL in found:
             return found[ALL].points
@@ -60,7 +60,7 @@ def maximum(questions: Sequence[Question]) -> float:
 
 
 def people(results: Results) -> list[str]:
-    """The IDs of all who handed in or might have, in their order."""
+    """The IDs of everyone who submitted or could have, in order."""
     return sorted(
         {entry.person.id for entry in results.entries} | {one.id for one in results.missing}
     )
@@ -74,9 +74,9 @@ def shown(results: Results, *, anonymous: bool) -> dict[str, str]:
 
 
 def read(results: Results, questions: Sequence[Question]) -> Marks:
-    """The marks in marks.csv, none where there is no such file.
+    """Read the marks in marks.csv; no marks if there is no such file.
 
-    KitError naming line and column of everything that is wrong; then nothing is taken.
+    Raises KitError with line and column of everything that is wrong; then nothing is read.
     """
     if not results.marks_file.exists():
         return Marks()
@@ -85,7 +85,7 @@ def read(results: Results, questions: Sequence[Question]) -> Marks:
 
 
 class _Reading:
-    """One file's rows, and what is wrong with them."""
+    """The rows of one file, and what is wrong with them."""
 
     def __init__(self, table: Table, results: Results, questions: Sequence[Question]) -> None:
         self.table = table
@@ -147,7 +147,7 @@ class _Reading:
         return name
 
     def _points(self, line: int, row: tuple[str, ...], question: str) -> float | None:
-        """The points, None where the cell is empty or wrong."""
+        """The points, None if the cell is empty or wrong."""
         most = self.most[question]
         said = self._cell(row, "max")
         if said and self._number(said) != most:

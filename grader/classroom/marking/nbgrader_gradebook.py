@@ -1,4 +1,4 @@
-"""Marks that were given in nbgrader: from gradebook.db, or from what `nbgrader export` wrote."""
+"""Reads marks from nbgrader: from gradebook.db, or from the file that `nbgrader export` wrote."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ JOIN student ON student.id = submitted_assignment.student_id
 
 
 def read(file: Path, results: Results, questions: Sequence[Question]) -> Marks:
-    """The marks in an nbgrader gradebook (SQLite) or grades CSV; KitError where it is neither.
+    """Read the marks in an nbgrader gradebook (SQLite) or grades CSV. Raises KitError if it is
+    neither.
 
-    People who are not of this class and cells that are no question of the lab are left out. What
-    nbgrader takes off for being late is left out, too: the lab has a policy of its own.
+    It leaves out people who are not in this class and cells that are not a question of the lab. It
+    also leaves out nbgrader's penalty for late submission, because the lab has its own policy.
     """
     try:
         with file.open("rb") as start:

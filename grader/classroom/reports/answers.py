@@ -15,7 +15,7 @@ from grader.lab.rubric import Question
 from grader.reports import feedback
 
 SAME_FROM = 60
-"""Characters from which equal answers are no accident."""
+"""From this many characters on, equal answers are not a coincidence."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class Part:
-    """A question with its answers, those who wrote nothing, and those with nothing to read."""
+    """A question with its answers, the students who wrote nothing, and those with nothing to
+    read."""
 
     question: Question
     answers: tuple[Shown, ...]
@@ -49,7 +50,8 @@ def render(
     *,
     anonymous: bool = False,
 ) -> str:
-    """The page; `anonymous`: codes instead of IDs and names, in the order of the codes."""
+    """The page. With `anonymous` it shows codes instead of IDs and names, in the order of the
+    codes."""
     parts = [
         _part(results, question, worksheets, given, anonymous=anonymous) for question in questions
     ]
@@ -110,5 +112,5 @@ def _twins(one: Shown, names: list[str]) -> tuple[str, ...]:
 
 
 def _words(answer: str) -> str:
-    """An answer's letters and digits alone: what a changed line break does not change."""
+    """Only the letters and digits of an answer, so that line breaks make no difference."""
     return re.sub(r"\W+", " ", answer.casefold()).strip()

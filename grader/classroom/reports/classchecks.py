@@ -21,8 +21,8 @@ REASONS = 3
 
 @dataclass
 class Tally:
-    """One check over the class. Counts are students; `waiting` is behind another failed check,
-    `open` not graded through no fault of theirs."""
+    """One check over the class. Counts are students. `waiting` is behind another failed check,
+    `open` was not graded through no fault of the student."""
 
     check: CheckResult
     exercise: str
@@ -57,7 +57,8 @@ class Tally:
 
 @dataclass(frozen=True)
 class ExerciseFacts:
-    """One exercise over the class; `middle` is the median of the points of `graded` students."""
+    """One exercise over the class; `middle` is the median of the points of the `graded`
+    students."""
 
     id: str
     title: str
@@ -71,7 +72,7 @@ class ExerciseFacts:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one exercise over the class, by stage: (median, longest), None where untimed."""
+    """Seconds of one exercise over the class, by stage: (median, longest), None if not measured."""
 
     title: str
     stages: tuple[tuple[float, float] | None, ...]
@@ -98,8 +99,8 @@ def exercises(everybody: Iterable[Row]) -> list[ExerciseFacts]:
 
 
 def checks(everybody: Iterable[Row], lab: Lab, people: People) -> list[Tally]:
-    """Every check, that which most failed first. In reasons everybody's own values are replaced
-    by their names, so that what is the same reads the same."""
+    """Every check, with the most failures first. In reasons, a student's own values are replaced
+    by their names, so that equal reasons have the same text."""
     found: dict[str, Tally] = {}
     for row in everybody:
         if row.record is None:
@@ -118,9 +119,11 @@ def checks(everybody: Iterable[Row], lab: Lab, people: People) -> list[Tally]:
 
 
 def reasons(tally: Tally, anonymous: bool) -> tuple[list[tuple[str, int]], int]:
-    """The most frequent reasons with how many failed for it, and for how many others it failed.
+    """The most frequent reasons, with the number of students for each, and the number of other
+    failures.
 
-    On an anonymous page only what several have in common is told: one's own may be a name.
+    An anonymous page shows only reasons that several students share: a single one may contain a
+    name.
     """
     told = [
         (reason, count)
@@ -131,7 +134,7 @@ def reasons(tally: Tally, anonymous: bool) -> tuple[list[tuple[str, int]], int]:
 
 
 def times(everybody: Sequence[Row]) -> tuple[list[str], list[Times]]:
-    """The stages' names, and for each exercise what they took."""
+    """The names of the stages, and the times of each exercise."""
     by_exercise = _by_exercise(everybody)
     timed = [result.seconds for _, results in by_exercise.values() for result in results]
     stages = ["sandbox", "checks", *facts.stages(timed)]

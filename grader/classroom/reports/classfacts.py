@@ -28,7 +28,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One student: an entry with or without a record, or someone who handed in nothing."""
+    """One student: an entry with or without a record, or a student without a submission."""
 
     student: str
     entry: Entry | None = None
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        """All seconds that were spent on the submission's exercises."""
+        """All seconds that the submission's exercises took."""
         if self.record is None:
             return 0.0
         return sum(facts.together(exercise.seconds) for exercise in self.record.exercises)
@@ -52,20 +52,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why submissions were not, or not wholly, graded, what to do, and whose they are."""
+    """Why submissions were not graded, or not completely; what to do; and which students are
+    affected."""
 
     reason: str
     remedy: str
     students: tuple[str, ...]
     refused: bool = False
-    """The reason is about the submission's files, not the kit's."""
+    """The reason is about the submission's files, not about the kit."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How results lie between 0 and `top`; they are points, or percent where the sums differ.
+    """The distribution of results between 0 and `top`: points, or percent if the sums differ.
 
-    `bins` are how many lie in each tenth; the last one holds `top` itself.
+    `bins` are the numbers of results in each tenth; the last one includes `top` itself.
     """
 
     unit: Literal["points", "%"]
@@ -82,14 +83,14 @@ class Spread:
 
 
 def rows(results: Results) -> list[Row]:
-    """Everybody of the class, in the order of the IDs; each record is read once."""
+    """Everyone in the class, in the order of the IDs; each record is read once."""
     everybody = [Row(entry.person.id, entry, record) for entry, record in results.graded()]
     everybody += [Row(person.id) for person in results.missing]
     return sorted(everybody, key=lambda row: row.student)
 
 
 def spread(everybody: Iterable[Row]) -> Spread | None:
-    """How the results of all that are wholly graded lie; None if there are none."""
+    """The distribution of all completely graded results; None if there are none."""
     records = [row.record for row in everybody if row.record and row.status == "graded"]
     records = [record for record in records if record.max_score > 0]
     if not records:
@@ -106,7 +107,7 @@ def spread(everybody: Iterable[Row]) -> Spread | None:
 
 
 def troubles(everybody: Iterable[Row]) -> list[Trouble]:
-    """Why someone was not graded, the most frequent reason first; equal reasons are one."""
+    """Why students were not graded, the most frequent reason first; equal reasons are combined."""
     found: dict[tuple[str, str, bool], list[str]] = defaultdict(list)
     for row in everybody:
         for key in _why_open(row):
@@ -146,6 +147,6 @@ def _why_open(row: Row) -> list[tuple[str, str, bool]]:
 
 
 def counts(everybody: Sequence[Row]) -> dict[Status, int]:
-    """How many of the class are in which state; all four, zero where no one is."""
+    """How many of the class are in each of the four states, including zeros."""
     states = [row.status for row in everybody]
     return {status: states.count(status) for status in STATUS}

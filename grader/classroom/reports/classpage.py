@@ -1,7 +1,7 @@
-"""The class page: how a class did, what it fails, who was not graded, what is shared.
+"""The class page: the class's results, what it fails, who was not graded, and similarities.
 
-It is the tutor's: hidden checks are named on it. One file that opens from disk and asks for
-nothing; with `anonymous` nothing on it, source included, says who anybody is, or what hidden
+It is for the tutor: it names hidden checks. It is one file that opens from disk and loads nothing
+else. With `anonymous` nothing on it, including its source, shows who anyone is, or what hidden
 checks are about.
 """
 
@@ -35,9 +35,8 @@ SLOWEST = 5
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table of everybody. `cells` are points by exercise (None where there are
-    none), `ranks` the row's place when sorted by each column, `like` whether something of it is
-    shared."""
+    """A row of the table of students. `cells` are points by exercise (None if there are none),
+    `ranks` the row's place when sorted by each column, `like` whether a similarity includes it."""
 
     who: Shown
     status: str
@@ -52,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True)
 class ShownSimilarity:
-    """A similarity, ready to be shown; `first` uses the values of `others[0]`."""
+    """A similarity for the page; `first` uses the values of `others[0]`."""
 
     kind: str
     first: Shown
@@ -61,9 +60,9 @@ class ShownSimilarity:
 
 
 def write(results: Results, lab: Lab, *, anonymous: bool = False) -> Path:
-    """Write the page of a class whole or not at all; its path.
+    """Write the page of a class completely or not at all; return its path.
 
-    An anonymous page takes the place of the other one. KitError where the folder does not let us.
+    An anonymous page replaces the other one. Raises KitError if the folder cannot be written to.
     """
     page = render(results, lab, secret_of(results) if anonymous else None)
     file = results.folder / "class" / "index.html"
@@ -141,7 +140,7 @@ def _like(one: Similarity, lab: Lab, people: People) -> ShownSimilarity:
 def _lines(
     everybody: Sequence[Row], exercises: Sequence[str], likes: Sequence[Similarity], people: People
 ) -> list[Line]:
-    """The table of everybody, with each row's place in every order."""
+    """The table of students, with each row's place in every order."""
     shared = {student for one in likes for student in one.students}
     lines: list[Line] = []
     keys: list[list[tuple[float, int]]] = []
@@ -170,7 +169,7 @@ def _lines(
 
 
 def _name(text: str) -> str:
-    """A name or a source: one line, and not without end."""
+    """A name or a source as one line of limited length."""
     return sentence(text, width=60)
 
 

@@ -1,4 +1,4 @@
-"""A class's results on the terminal, when a batch has ended: short, and whole where it matters."""
+"""A class's results on the terminal after a batch: short, but complete about problems."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from grader.reports import facts, summary, text
 from grader.text.words import count
 
 SMALL = 40
-"""Up to so many students there is a line for each."""
+"""Classes of at most this size get a line for each student."""
 _STYLES = {"graded": "", "partly": "yellow", "open": "yellow", "missing": "dim"}
 
 
 def render(results: Results, console: Console | None = None) -> None:
-    """Print how a class did: a line for each student of a small class, a few lines of a large one.
+    """Print the class's results: a line for each student of a small class, a few lines for a large
+    one.
 
-    Who was not graded is named with the reason and what to do, whatever the size. Without a
-    console it goes to standard output.
+    Students who were not graded are always named, with the reason and what to do. Without a console
+    it prints to standard output.
     """
     console = console or Console(highlight=False)
     everybody = classfacts.rows(results)

@@ -1,4 +1,4 @@
-"""The distribution of a class's points, drawn: bars by tenths, quartiles and median below."""
+"""The distribution of a class's points as a drawing: bars by tenths, quartiles and median below."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BASE = _TOP + _HEIGHT
 
 
 def draw(spread: Spread) -> Markup:
-    """The picture as SVG; widths are percent, so that words keep their size on a phone."""
+    """The picture as SVG. Widths are in percent, so that words keep their size on a phone."""
     most = max(spread.bins)
     parts = []
     for place, count in enumerate(spread.bins):

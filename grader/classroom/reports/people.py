@@ -26,11 +26,11 @@ class Shown:
     name: str = ""
     href: str | None = None
     place: int = 0
-    """Where they stand in the order of the class."""
+    """Their position in the order of the class."""
 
 
 class People:
-    """Everybody of a class. `secret` (bytes) makes them anonymous, in an order that it decides."""
+    """Everyone in a class. `secret` (bytes) makes them anonymous and decides their order."""
 
     def __init__(self, results: Results, lab: Lab, secret: bytes | None = None) -> None:
         self.lab = lab
@@ -73,7 +73,7 @@ def _rank(student: str, secret: bytes | None) -> str:
 
 
 def _parts(people: Iterable[Person]) -> frozenset[str]:
-    """Every part of a name, an address or a number that is long enough to name someone."""
+    """Every part of a name, an address or a number that is long enough to identify someone."""
     words: set[str] = set()
     for person in people:
         for text in (person.id, person.name, person.email, *person.numbers.values()):

@@ -1,7 +1,7 @@
-"""Similarity: what submissions of a class share although their variants differ.
+"""Similarity: what submissions of a class have in common although their variants differ.
 
-A hint for a person, never a verdict: two who learned together, or took from the same page, look
-the same. How certain a hint must be is said in `values` and `files`.
+It is a hint for a person, never a verdict: two students who learned together, or copied from the
+same page, look the same. `values` and `files` say how certain a hint must be.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from grader.classroom.similarity.values import Values
 from grader.lab.model import Lab
 
 Progress = Callable[[int, int], None]
-"""Called with how many submissions were read, and how many there are."""
+"""Called with the number of submissions that were read, and the number of all."""
 
 
 def find(lab: Lab, results: Results, progress: Progress | None = None) -> tuple[Similarity, ...]:
-    """All likenesses of a class, in a stable order; seconds for hundreds of submissions.
+    """Find all similarities of a class, in a stable order. Takes seconds for hundreds of
+    submissions.
 
-    Of `values` the first student's files hold the second one's values; `detail` has their names,
-    the most telling first, and the files. The second may be someone who handed in nothing, or
-    the lab's demo student. Of `file` all students have the files that `detail` names.
-    Submissions are only read, and what is no ordinary text file is left out.
+    For the kind `values`, the first student's files contain the second one's values. `detail` has
+    the names of these values, the rarest first, and the files. The second student may have no
+    submission, or be the lab's demo student. For the kind `file`, all students have the files that
+    `detail` names. Submissions are only read. Everything that is not an ordinary text file is left
+    out.
     """
     writers = sorted({entry.person.id for entry in results.entries if entry.refused is None})
     people = {entry.person.id for entry in results.entries}
@@ -56,7 +58,8 @@ def find(lab: Lab, results: Results, progress: Progress | None = None) -> tuple[
 
 
 def _where(theirs: set[str], grams: dict[str, set[str]]) -> list[str]:
-    """The files that hold several of another's values; one alone may be an ordinary word."""
+    """The files that contain several values of another student; a single one may be an ordinary
+    word."""
     several = [name for name, inside in grams.items() if len(theirs & inside) > 1]
     return several or [name for name, inside in grams.items() if theirs & inside]
 

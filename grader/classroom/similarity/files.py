@@ -1,12 +1,12 @@
-"""Finds files that several students share and hardly wrote independently.
+"""Finds files that several students share and that they hardly wrote independently.
 
-That two files are equal is not enough: a starter is everybody's, and short files and those of the
-lab's own solution are written alike by many. So one of two things must be seen besides:
+Equal files alone are not enough. Everyone has the starters, and many students write short files or
+the lab's solution in the same way. So one of two things is also required:
 
-- *values*: the file holds values of one of them that are not the other's. Each should have
+- *values*: the file contains values of one of them that the other does not have. Each should have
   written their own.
-- *lines*: it has several lines that no one else in the class has, that are no starter's and no
-  solution's, even with everybody's own values put in.
+- *lines*: it has several lines that no one else in the class has, and that are not in a starter or
+  a solution, even after everyone's own values are replaced.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from grader.lab.variant import variant
 FEWEST_CHARACTERS = 120
 FEWEST_LINES = 5
 FEWEST_IN_LINES = 160
-"""Characters that the lines no one else has must have together."""
+"""Characters that these unique lines must have together."""
 SHORTEST_LINE = 8
 MOST_LINES = 20_000
 
 
 @dataclass(frozen=True)
 class Shared:
-    """A file that all of `students` have, by its name with the first of them."""
+    """A file that all of `students` have, with its name in the first student's submission."""
 
     students: tuple[str, ...]
     name: str
@@ -42,7 +42,7 @@ class Shared:
 
 @dataclass
 class Files:
-    """Gathers every submission's files; `shared` then compares them without looking at pairs."""
+    """Collects every submission's files; `shared` then compares them all at once, not in pairs."""
 
     lab: Lab
     values: Values
@@ -111,7 +111,7 @@ class Files:
 
 
 class _Starters:
-    """What the lab hands out to a student, rendered when it is asked for."""
+    """The files that the lab gives to a student, rendered on demand."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -127,7 +127,7 @@ class _Starters:
 def _known_lines(lab: Lab) -> set[str]:
     """The lines of starters and of the lab's own examples, values replaced.
 
-    As two students have them, for a lab's templates may say different things to different ones.
+    They are rendered for two students, because a lab's templates may differ between students.
     """
     lines: set[str] = set()
     folders = [lab.templates, *(example.folder for example in examples.find(lab))]

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 _WORD = re.compile(r"(?<![\w-])[\w-]*\w")
 _NUMBER = re.compile(r"(?<![^\W\d])\d+(?![^\W\d])")
 _SMALLEST = 100
-"""Smaller numbers are counts and exit codes as often as they are a student's value."""
+"""Smaller numbers are often counts and exit codes, not a student's value."""
 
 
 class Placeholders:
-    """`Placeholders(variant)("port 8473")` is `port ‹web_port›`, if that is the student's.
+    """`Placeholders(variant)("port 8473")` is `port ‹web_port›`, if that is the student's port.
 
-    Fast on long texts: each word is looked up, however many values there are. Of two values
-    that are equal the first one's name is taken.
+    Fast on long texts: each word is looked up, however many values there are. If two values are
+    equal, the name of the first one is used.
     """
 
     def __init__(self, values: Mapping[str, int | str]) -> None:

@@ -16,13 +16,13 @@ from grader.submission import files as submission
 MAX_FILE = 200_000
 MAX_FILES = 500
 MAX_TOTAL = 2_000_000
-"""Bytes; what lies beyond is not compared."""
+"""Bytes; the rest of a file is not compared."""
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """`name` is relative to the submission, with `/`; `lines` are without blanks at their ends,
-    with single spaces, and without empty ones."""
+    """`name` is relative to the submission, with `/`. `lines` have no blanks at their ends and
+    only single spaces; empty lines are left out."""
 
     name: str
     text: str
@@ -34,9 +34,10 @@ class TextFile:
 
 
 def read(folder: Path) -> list[TextFile]:
-    """The submission's text files in a stable order; binary and huge ones are left out.
+    """The submission's text files in a stable order; binary and very large files are left out.
 
-    So are the lab's pictures: their coordinates are numbers that could be anybody's values.
+    The lab's pictures are also left out: their coordinates are numbers that could be anyone's
+    values.
     """
     files: list[TextFile] = []
     total = 0
@@ -58,7 +59,7 @@ def read(folder: Path) -> list[TextFile]:
 
 
 def text_file(name: str, content: bytes) -> TextFile | None:
-    """A file's content as text; None if it is none."""
+    """A file's content as text; None if it is not text."""
     if b"\0" in content or len(content) > MAX_FILE:
         return None
     text = content.decode("utf-8", errors="replace")
@@ -67,7 +68,7 @@ def text_file(name: str, content: bytes) -> TextFile | None:
 
 
 def _walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, int]]:
-    """Ordinary files of a size that is read; the tools' and the kit's own are not looked at."""
+    """Ordinary files that are small enough; files of tools and of the kit are skipped."""
     if depth > submission.MAX_DEPTH:
         return
     try:

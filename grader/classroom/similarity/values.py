@@ -1,8 +1,8 @@
 """Finds other students' values in a text, and the probability that they are there by chance.
 
-Everybody's values are drawn independently of each other and of what anybody writes. So for a
-given text the chance that it holds a stranger's value of one kind is known exactly: the number
-of possible values of that kind that the text holds, over the number of possible ones. From these
+Each student's values are drawn independently of all others and of what anyone writes. So for a
+given text, the chance that it contains a stranger's value of one kind is known exactly: the number
+of possible values of that kind in the text, divided by the number of all possible ones. From these
 chances follows a bound on the chance of what was found, over all pairs of the class.
 """
 
@@ -18,13 +18,13 @@ from grader.lab.model import Lab, Parameter
 from grader.lab.variant import variant
 
 CHANCE = 1e-6
-"""A class in which no one copied gets a wrong hint with at most this probability."""
+"""The highest probability of a wrong hint in a class in which no one copied."""
 
 FEWEST_VALUES = 3
-"""So many values must be another's: a person should see at once that it is no coincidence."""
+"""How many values must be another student's, so that a person sees that it is not a coincidence."""
 
 FEWEST_POSSIBLE = 10
-"""Values of which there are fewer (counts, choices of two) say nothing and are not looked at."""
+"""Kinds with fewer possible values (counts, choices of two) prove nothing and are ignored."""
 
 _ENUMERATED = 100_000
 _WORD = re.compile(r"\w[\w-]*")
@@ -34,16 +34,16 @@ _BOUNDS = [n / 50 for n in range(5, 50)]
 
 @dataclass(frozen=True)
 class Found:
-    """Another person whose values are in a text: by name, the rarest first."""
+    """Another person whose values are in a text: their names, the rarest first."""
 
     person: str
     names: tuple[str, ...]
     chance: float
-    """At most so likely for one pair of people."""
+    """The highest probability of this for one pair of people."""
 
 
 class Values:
-    """The values of all `people` of a class, made ready for looking them up in texts."""
+    """The values of all `people` of a class, prepared for looking them up in texts."""
 
     def __init__(self, lab: Lab, people: Iterable[str]) -> None:
         self.parameters = [
@@ -73,7 +73,7 @@ class Values:
         return gram
 
     def grams(self, text: str) -> set[str]:
-        """All that could be a value in a text: words, numbers, and runs of words."""
+        """Everything in a text that could be a value: words, numbers, and sequences of words."""
         words = _words(text)
         found = set(words)
         for word in [w for w in found if "-" in w]:
@@ -83,15 +83,16 @@ class Values:
         return found
 
     def own(self, person: str) -> set[str]:
-        """All of a person's values; nothing of someone who has none."""
+        """All of a person's values; empty for a person without any."""
         return self.grams_of(person, self.of.get(person, ()))
 
     def grams_of(self, person: str, names: Iterable[str]) -> set[str]:
-        """Those of a person's values, as `grams` gives them."""
+        """The grams of a person's values, in the form of `grams`."""
         return {" ".join(_words(str(self.of[person][name]))) for name in names}
 
     def found(self, writer: str, grams: set[str], tests: int) -> list[Found]:
-        """Whose values are in a text by `writer`, certainly enough for `tests` pairs of people."""
+        """The people whose values are in a text by `writer`, with enough certainty for `tests`
+        pairs."""
         strange = grams - self.own(writer)
         matches: dict[str, set[int]] = defaultdict(set)
         for gram in strange & self._owners.keys():
@@ -110,10 +111,10 @@ class Values:
         return sorted(told, key=lambda found: (found.chance, found.person))
 
     def shared(self, people: Sequence[str], grams: set[str], tests: int) -> tuple[str, ...]:
-        """The values of one of `people` in a file that they all have and that is not all theirs.
+        """The values of one of `people` in a file that they all have and that do not belong to all.
 
-        Nothing unless even someone who wrote all of them by mistake would have hit upon those of
-        one of the class with a probability of at most one in a thousand.
+        Empty unless the values are improbable: even someone who wrote all of them by mistake would
+        match those of a member of the class with a probability of at most one in a thousand.
         """
         chances = self._chances(grams)
         for person in people:
@@ -132,7 +133,7 @@ class Values:
         return ()
 
     def _chances(self, grams: set[str]) -> list[float]:
-        """For each kind the chance that someone's value of it is among `grams`."""
+        """For each kind, the chance that someone's value of it is among `grams`."""
         counts = [0] * len(self.parameters)
         for gram in grams & self._possible.keys():
             for number in self._possible[gram]:
@@ -149,10 +150,10 @@ class Values:
 
 
 def bound(chances: Sequence[float], hits: Iterable[int]) -> float:
-    """At most how likely it is that a stranger's values match a text as well as these `hits`.
+    """The highest probability that a stranger's values match a text as well as these `hits`.
 
-    `chances` are the kinds' own. A match is as good as the product of its kinds' chances is
-    small; of the sum of its logarithms this is Chernoff's bound.
+    `chances` are those of the kinds. The smaller the product of its kinds' chances, the better a
+    match. This is Chernoff's bound for the sum of the logarithms.
     """
     weights = [-math.log(chances[n]) for n in hits if chances[n] > 0]
     score = sum(weights)
@@ -165,7 +166,7 @@ def bound(chances: Sequence[float], hits: Iterable[int]) -> float:
 
 
 def _size(lab: Lab, parameter: Parameter) -> int:
-    """Of how many values one is drawn, less those that another value of the student may take."""
+    """The number of possible values, without those that another value of the student may take."""
     rivals = {name for group in lab.distinct if parameter.name in group for name in group}
     return max(1, parameter.size - len(rivals - {parameter.name}))
 
