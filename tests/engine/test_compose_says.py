@@ -24,7 +24,7 @@ def node(engine: Any, image_set: Any) -> Iterator[Node]:
 A = "services:\n  a:\n    image: alpine:3\n    init: true\n    command: sleep 1000\n"
 
 WRONG = {
-    "misspelt key": (A + "    prots: ['80']\n", "no key `prots`"),
+    "misspelt key": (A + "    prots: ['80']\n", "does not know the key `prots`"),
     "wrong type": (A + "    ports: 80\n", "services.a.ports"),
     "no boolean": (A + "    restart: true\n", "services.a.restart"),
     "no policy": (A + "    restart: sometimes\n", "sometimes"),
@@ -53,7 +53,7 @@ WRONG = {
         + "    ports: ['8000:80']\n"
         + A.partition("\n")[2].replace("a:", "b:", 1)
         + "    ports: ['8000:80']\n",
-        "port 8000 was taken",
+        "port 8000 was in use already",
     ),
     "range too short": (A + "    ports: ['8000-8001:80']\n    deploy: {replicas: 3}\n", "port"),
     "no volume": (A + "    volumes: ['.:relative']\n", "cannot be mounted"),

@@ -229,7 +229,7 @@ def test_no_engine_of_ones_own(own: Own, monkeypatch: pytest.MonkeyPatch) -> Non
     ("words", "expected"),
     [
         (["--exercise", "swarm"], "--target local shows compose"),
-        (["--fresh"], "nothing for --fresh to do"),
+        (["--fresh"], "--fresh has no effect"),
     ],
 )
 def test_what_cannot_be_looked_at_says_so(own: Own, words: list[str], expected: str) -> None:
