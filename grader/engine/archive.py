@@ -1,4 +1,4 @@
-"""Files on their way into a node: an uncompressed tar, regular files and folders only."""
+"""Files for a node: an uncompressed tar with regular files and folders only."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Entry:
 
 
 def entry_of(member: tarfile.TarInfo) -> tuple[str, int, float, int | None]:
-    """The fields of the Entry for a member of what `pack` has made."""
+    """The Entry's fields for a member that `pack` made."""
     return member.name, member.mode, member.mtime, member.size if member.isreg() else None
 
 
 def pack_entries(entries: Sequence[Entry], content: IO[bytes]) -> IO[bytes]:
-    """As `pack`; the files' content comes one after the other. OSError where it ends early."""
+    """Like `pack`, but the files' content follows separately. Raises OSError if it ends early."""
     file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (the caller closes)
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for entry in entries:
@@ -56,10 +56,11 @@ def pack_entries(entries: Sequence[Entry], content: IO[bytes]) -> IO[bytes]:
 
 
 def pack(source: Path | Mapping[str, bytes]) -> IO[bytes]:
-    """The tar, to be read from its beginning; all owned by root, modes cut to rwx bits.
+    """The tar, to be read from its beginning; everything is owned by root, modes are cut to rwx
+    bits.
 
-    Of a folder the regular files and folders; links, devices and the like are left out.
-    Of a mapping {relative path: content}. Raises KitError for a path that leads out.
+    From a folder it takes regular files and folders, without links, devices and the like. It also
+    accepts a mapping {relative path: content}. Raises KitError for a path that leads outside.
     """
     file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (the caller closes)
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -105,7 +106,7 @@ def _pack_mapping(tar: tarfile.TarFile, source: Mapping[str, bytes]) -> None:
 def _member(
     path: Path | PurePosixPath, found: os.stat_result | None, size: int, folder: bool = False
 ) -> tarfile.TarInfo:
-    """`found` is what lies on the disk, None for what is made up here."""
+    """`found` is the file's status on disk, None for generated content."""
     member = tarfile.TarInfo(path.as_posix())
     member.type = tarfile.DIRTYPE if folder else tarfile.REGTYPE
     least = 0o755 if folder else 0o644

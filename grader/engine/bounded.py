@@ -4,10 +4,10 @@
     with commands.within(30):
         chunks, _ = docker.api.get_archive(container, "/etc")
 
-docker-py reads whatever comes for as long as it comes. Here an answer has at most `ANSWER`
-bytes and `VALUES` values, and is there within the client's timeout, all of it. One that is
-streamed has no limit as a whole (its reader has), but no piece of it takes more memory than
-`PIECE`, and inside `commands.within` all of it is there in time.
+docker-py reads without a limit on size or time. Here an answer has at most `ANSWER` bytes and
+`VALUES` values, and all of it must arrive within the client's timeout. A streamed answer has no
+limit as a whole (its reader has one). But no piece of it takes more memory than `PIECE`, and inside
+`commands.within` all of it must arrive in time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BASE = "http+docker://localhost"
 HEADER = 256 * 1024
 ANSWER = 16 * 1024**2
 VALUES = 500_000
-"""Of JSON: a value of two bytes takes a hundred in memory."""
+"""Of JSON: a value of two bytes takes a hundred bytes in memory."""
 PIECE = 8 * 1024**2
 LINE = 1024**2
 """The longest event of a stream."""
@@ -55,18 +55,18 @@ _streamed: ContextVar[bool] = ContextVar("streamed", default=False)
 
 
 class Unanswered(EngineFault, docker.errors.DockerException):
-    """Nothing listens where a node's engine should: not yet, or not any more."""
+    """Nothing listens where a node's engine should be: not yet, or no longer."""
 
 
 class Late(EngineFault, requests.exceptions.ReadTimeout):
-    """An engine that does not answer, or not to the end, within its time."""
+    """An engine that does not answer completely within its time."""
 
 
 def client(connect: Callable[[], socket.socket], timeout: float) -> docker.DockerClient:
     """A client whose connections to its engine are made by `connect`.
 
-    `timeout` in seconds holds for each answer as a whole. Raises what `connect` does,
-    DockerException or RequestException; EngineFault where an answer is beyond all measure.
+    `timeout` in seconds applies to each answer as a whole. Raises what `connect` raises,
+    DockerException or RequestException; EngineFault if an answer exceeds the limits.
     """
     made = docker.DockerClient.__new__(docker.DockerClient)
     made.api = Api(connect, timeout)
@@ -74,7 +74,7 @@ def client(connect: Callable[[], socket.socket], timeout: float) -> docker.Docke
 
 
 class Metered(socket.socket):
-    """A connection that gives `left` bytes more (None: any number) until `deadline`."""
+    """A connection that gives at most `left` more bytes (None: any number) until `deadline`."""
 
     left: int | None = None
     deadline: float | None = None
@@ -95,7 +95,7 @@ class Metered(socket.socket):
         super().settimeout(value)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> int:
-        """All that is read comes this way: HTTP's headers and bodies, frames of an exec."""
+        """Everything is read through this method: HTTP's headers and bodies, frames of an exec."""
         view = memoryview(buffer)
         size = nbytes or view.nbytes
         if self.left is not None:
@@ -160,7 +160,7 @@ class _Pool(urllib3.connectionpool.HTTPConnectionPool):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """As docker-py's own for Unix sockets, with another way to connect."""
+    """Like docker-py's adapter for Unix sockets, with another way to connect."""
 
     def __init__(self, connect: Callable[[], socket.socket], timeout: float) -> None:
         self._how = (connect, timeout)
@@ -330,21 +330,21 @@ class Api(docker.APIClient):
             response.close()
 
     def _wait_for_ever(self, response: Any) -> None:
-        """For what an engine streams: it may say nothing for long. `within` still holds."""
+        """For what an engine streams: it may be silent for a long time. `within` still applies."""
         sampler = _sampler(response)
         if sampler is not None:
             sampler.settimeout(None)
 
 
 def _sampler(response: Any) -> Metered | None:
-    """The connection that an answer comes from; None where it has come."""
+    """The connection that an answer comes from; None when all of it has arrived."""
     source = getattr(getattr(response.raw, "_fp", None), "fp", None)
     sock = getattr(getattr(source, "raw", None), "_sock", None)
     return sock if isinstance(sock, Metered) else None
 
 
 def _pieces(response: Any, source: Iterator[Any]) -> Iterator[Any]:
-    """What `source` makes of the answer, with so much to be read for each piece."""
+    """The pieces that `source` makes of the answer, with a limit on the bytes for each piece."""
     try:
         while True:
             sampler = _sampler(response)
@@ -370,7 +370,7 @@ def _text(content: bytes) -> str:
 
 
 def _value(content: bytes) -> Any:
-    """The JSON of an answer, which is UTF-8 whatever it says that it is."""
+    """The JSON of an answer, always decoded as UTF-8."""
     if sum(map(content.count, (b",", b"[", b"{"))) > VALUES:
         raise _bad(f"an answer of more than {VALUES} values")
     try:

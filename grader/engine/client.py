@@ -1,4 +1,4 @@
-"""A Docker engine, found or started: what it is, and how one connects to it."""
+"""A Docker engine that was found or started: what it is, and how to connect to it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Origin = Literal["option", "environment", "context", "embedded"]
 class Engine:
     """A Docker daemon that answered.
 
-    `url` as in DOCKER_HOST; `isolation` is "userns" where it remaps user namespaces,
-    else "container"; `version` the daemon's; `tls` a folder with ca.pem, cert.pem and
-    key.pem where the URL needs them; `rootless` engines have their networks to themselves.
+    `url` as in DOCKER_HOST; `isolation` is "userns" if it remaps user namespaces, otherwise
+    "container"; `version` is the daemon's; `tls` is a folder with ca.pem, cert.pem and key.pem if
+    the URL needs them; `rootless` engines have their own network.
     """
 
     url: str
@@ -37,13 +37,13 @@ class Engine:
     rootless: bool = False
 
     def client(self, timeout: float = 60) -> docker.DockerClient:
-        """A new client of this engine and no other; `timeout` in seconds per request."""
+        """A new client of exactly this engine; `timeout` in seconds per request."""
         return connect(self.url, timeout, self.tls)
 
     @property
     def local(self) -> bool:
-        """Whether its containers' addresses and its sockets are this machine's own: not so in
-        a virtual machine, far away, or in a user's own network."""
+        """Whether its containers' addresses and its sockets are on this machine: not in a
+        virtual machine, on another computer, or in a user's own network."""
         return (
             sys.platform.startswith("linux")
             and self.url.startswith("unix://")
@@ -53,7 +53,7 @@ class Engine:
 
 
 def connect(url: str, timeout: float, tls: str | None = None) -> docker.DockerClient:
-    """A client of the engine at `url` and no other."""
+    """A client of exactly the engine at `url`."""
     import docker
 
     from grader.engine import bounded, node_socket
@@ -82,7 +82,7 @@ def connect(url: str, timeout: float, tls: str | None = None) -> docker.DockerCl
 
 
 def probe(url: str, origin: Origin, tls: str | None = None, timeout: float = 10) -> Engine | None:
-    """The engine at `url`, or None if nothing there answers as one."""
+    """The engine at `url`, or None if no engine answers there."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 

@@ -1,7 +1,7 @@
-"""What only root can do for the embedded engine: start its dockerd, stop it, clean up after it.
+"""The root part of the embedded engine: starts its dockerd, stops it, cleans up after it.
 
-Called by `embedded`, in this process where the kit is root, else through sudo in one of
-its own (`python -m grader.engine.daemon`).
+`embedded` calls it: in this process if the kit is root, otherwise through sudo in a new process
+(`python -m grader.engine.daemon`).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from grader.files.private import write
 START_SECONDS = 90.0
 STOP_SECONDS = 30
 NEEDED_BYTES = 2 * 1024**3
-"""With less free space than this the engine is not even started."""
+"""With less free space than this the engine is not started."""
 
 
 def start_as_root(where: EnginePaths, owner: tuple[int, int]) -> None:
-    """Start it, whatever state it was in: the caller has found that it does not run."""
+    """Start it, whatever its last state was: the caller has found that it does not run."""
     clean(where)
     _check_space(where)
     with task("Starting the kit's own Docker engine"):
@@ -143,7 +143,7 @@ def stop_as_root(where: EnginePaths) -> None:
 
 
 def clean(where: EnginePaths) -> None:
-    """Take away what an engine that is not running (or hangs) left on the host."""
+    """Remove what an engine that is not running (or hangs) left on the host."""
     state = read_state(where)
     orphans.kill_all(str(where.run), _container_ids(where))
     firewall.down(where.key)
@@ -163,7 +163,7 @@ def _container_ids(where: EnginePaths) -> set[str]:
 
 
 def main() -> int:
-    """What runs as root, called through sudo for a user that is not."""
+    """The entry point as root, called through sudo for a user who is not root."""
     parser = argparse.ArgumentParser(prog="python -m grader.engine.daemon")
     parser.add_argument("action", choices=["start", "stop"])
     parser.add_argument("--home", type=Path, required=True)

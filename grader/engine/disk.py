@@ -1,4 +1,4 @@
-"""A node's disk with a limit: a sparse file with a file system of its own, on a loop device."""
+"""A node's disk with a size limit: a sparse file with its own file system, on a loop device."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from grader.errors import EngineFault
 
 MIB = 1024**2
 SPARE = 512 * MIB
-"""Free space that is promised to no node: results, logs, and what others write meanwhile."""
+"""Free space that is not promised to a node: for results, logs, and what others write meanwhile."""
 
 LEAST = 1 / 16
-"""On a small disk nodes get less than their limit, but at least so much of it."""
+"""On a small disk nodes get less than their limit, but at least this much of it."""
 
 LOWERED = "lowered"
-"""A file beside the disks of a run that has got less."""
+"""A file beside the disks of a run that marks that they got less."""
 
 FULL = 64 * MIB
-"""With less than this free on the machine's disk, what a node writes may be lost."""
+"""With less free space than this on the machine's disk, what a node writes may be lost."""
 
 USED_UP = 0.9
 
@@ -35,7 +35,7 @@ def folder(run_id: str) -> Path:
 
 
 def require(path: Path, needed: int, purpose: str) -> None:
-    """EngineFault if less than `needed` bytes are free where `path` lies."""
+    """Raise EngineFault if less than `needed` bytes are free at `path`."""
     free = shutil.disk_usage(path).free
     if free < needed:
         raise EngineFault(
@@ -53,9 +53,9 @@ def possible() -> bool:
 def reserve(run_id: str, wanted: Mapping[str, int]) -> None:
     """Promise a run's disks their sizes: megabytes, by name.
 
-    A file takes no space until it is used, so what others have been promised counts as taken.
-    Where there is too little, all get the same part of it, and that is said. Raises EngineFault
-    where even that would be too small.
+    A file takes no space until it is used, so what other runs were promised counts as taken. If
+    there is too little space, all disks get the same share of it, and the kit prints this. Raises
+    EngineFault if even that would be too small.
     """
     total = sum(wanted.values()) * MIB
     with locks.alone("disks", LOCK_SECONDS, "reserving disks"):
@@ -80,15 +80,15 @@ def reserve(run_id: str, wanted: Mapping[str, int]) -> None:
 
 
 def free() -> int:
-    """Bytes of the disk of the data directory that are free, and neither promised to a node
-    nor SPARE; negative where more is promised than there is."""
+    """Bytes on the data directory's disk that are free and neither promised to a node nor SPARE;
+    negative if more is promised than there is."""
     home = engine_paths.current().home
     home.mkdir(parents=True, exist_ok=True)
     return shutil.disk_usage(home).free - promised() - SPARE
 
 
 def promised() -> int:
-    """Bytes that the nodes that are there may still write."""
+    """Bytes that the existing nodes may still write."""
     total = 0
     for path in (engine_paths.current().home / "disks").glob("*/*.img"):
         with contextlib.suppress(OSError):
@@ -99,9 +99,11 @@ def promised() -> int:
 
 
 def lost(run_id: str) -> str | None:
-    """Why what the nodes of a run wrote may be lost by the machine's fault; None if it is not.
+    """Why what the nodes of a run wrote may be lost through the machine's fault; None if it is
+    safe.
 
-    Either its own disk is full, or they have used up disks that were smaller than their limit.
+    Either the machine's disk is full, or the nodes have filled disks that were smaller than their
+    limit.
     """
     home = engine_paths.current().home
     left = shutil.disk_usage(home).free if home.is_dir() else FULL
@@ -116,9 +118,9 @@ def lost(run_id: str) -> str | None:
 
 
 def make(run_id: str, name: str, megabytes: int, owner: int) -> str:
-    """Make a disk of a run, its top folder owned by `owner`; the device's path.
+    """Make a disk of a run, with its top folder owned by `owner`; return the device's path.
 
-    Its size is what was reserved for it, else `megabytes` are. Raises EngineFault.
+    Its size is what was reserved for it, otherwise `megabytes`. Raises EngineFault.
     """
     path = folder(run_id) / f"{name}.img"
     if not path.exists():
@@ -128,7 +130,8 @@ def make(run_id: str, name: str, megabytes: int, owner: int) -> str:
 
 
 def make_file_system(path: Path, megabytes: int, owner: int, *, journal: bool = False) -> None:
-    """A new sparse file with ext4 in it, its top folder owned by `owner`. Raises EngineFault."""
+    """Make a sparse file with ext4 in it, with its top folder owned by `owner`. Raises
+    EngineFault."""
     lazy = f"lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner={owner}:{owner}"
     features = "has_journal" if journal else "^has_journal"
     mke2fs: list[str | Path] = ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-O", features]
@@ -141,8 +144,8 @@ NAMELESS = 'mount --bind "$1" "$1" && shift && exec "$@"'
 
 
 def attach(path: Path, *, read_only: bool = False, nameless: bool = False) -> str:
-    """A loop device with the file, which the device itself keeps from writes if `read_only`;
-    `nameless` hides where the file lies."""
+    """A loop device with the file. If `read_only`, the device itself refuses writes; `nameless`
+    hides the file's path."""
     how = ["--read-only"] if read_only else []
     losetup: list[str | Path] = ["losetup", "--find", "--show", *how, path]
     if not nameless:
@@ -152,7 +155,8 @@ def attach(path: Path, *, read_only: bool = False, nameless: bool = False) -> st
 
 
 def run(argv: list[str | Path], good: tuple[int, ...] = (0,)) -> str:
-    """Run a program as root; what it printed. EngineFault if its exit code is not in `good`."""
+    """Run a program as root; return its output. Raises EngineFault if its exit code is not in
+    `good`."""
     words = [str(word) for word in argv]
     done = subprocess.run(
         packages.as_root(words),
@@ -184,5 +188,5 @@ def remove(run_id: str, name: str) -> None:
 
 
 def files(node: str) -> str:
-    """The name of a node's second disk: for the files that are put there to be run."""
+    """The name of a node's second disk: for submitted files."""
     return f"{node}-files"

@@ -1,8 +1,8 @@
-"""What a node's network can reach: decided only here.
+"""What a node's network can reach: this is decided only here.
 
-A sandbox's network has no way out but the class mirror (grader.engine.mirror), which has
-Debian and Python packages. A builder's and that of machines of one's own is an ordinary one.
-Docker Hub is nowhere to be reached, so that every image is one of the set.
+A sandbox's network has no way out except the class mirror (grader.engine.mirror), which has Debian
+and Python packages. The networks of builders and of practice machines are ordinary ones. Docker Hub
+cannot be reached anywhere, so every image is from the set.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ HUB = (
     "production.cloudflare.docker.com",
 )
 SWITCH = "DRYDOCK_MIRROR"
-"""Set to "off" in the environment, sandboxes have an ordinary network."""
+"""If this is "off" in the environment, sandboxes have an ordinary network."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A run's network. `mirror` is the mirror's address in it, "" where the way out is open;
+    """A run's network. `mirror` is the mirror's address in it, "" if the network is open;
     `environment` is added to containers and build steps inside its nodes."""
 
     id: str
@@ -47,8 +47,8 @@ class Network:
 def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Network:
     """The network of a sandbox: closed, with the mirror in it.
 
-    Where there can be no mirror it is an ordinary one, and that is said (once). One that
-    should run and does not is an EngineFault: no one's network opens by accident.
+    If a mirror is not possible, the network is an ordinary one, and the kit prints this (once). If
+    the mirror should run and does not, that is an EngineFault: no network opens by accident.
     """
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
         _say_once(f"Sandboxes have an ordinary network because {SWITCH} is set.")
@@ -74,7 +74,7 @@ def sandbox_network(engine: Engine, client: docker.DockerClient, run: Run) -> Ne
 
 
 def open_network(engine: Engine, client: docker.DockerClient, run: Run) -> Network:
-    """A network of a run whose nodes reach what this machine reaches."""
+    """A network of a run from which nodes reach what this machine reaches."""
     firewall.ensure(engine)
     return Network(uplink_network.make(engine, client, _name(run), run.labels("network")))
 
@@ -84,7 +84,7 @@ def _name(run: Run) -> str:
 
 
 def extra_hosts(*, hub: bool) -> dict[str, str]:
-    """Lines for a node's /etc/hosts; without `hub` Docker Hub's names lead nowhere, at once."""
+    """Lines for a node's /etc/hosts; without `hub`, Docker Hub's names fail at once."""
     return {} if hub else dict.fromkeys(HUB, "127.0.0.1")
 
 

@@ -1,9 +1,8 @@
 """The kit's own engine: a private dockerd with user-namespace remapping.
 
-It has its own data root (under the user's data directory), its own socket and address
-pool, no default bridge, and lives in a mount namespace of its own: so the data root may
-lie under a home directory that others may not enter, and no mount outlives it.
-Started once, found again by later runs.
+It has its own data root (in the user's data directory), socket and address pool, no default bridge,
+and its own mount namespace. So the data root can be in a home directory that others cannot enter,
+and no mount remains when the engine ends. It is started once, and later runs find it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def supported() -> str | None:
-    """Why there can be no embedded engine on this machine; None if there can."""
+    """Why this machine cannot have an embedded engine; None if it can."""
     if not sys.platform.startswith("linux"):
         return "The kit's own engine runs on Linux only."
     if packages.program("dockerd") is None and packages.program("apt-get") is None:
@@ -33,9 +32,9 @@ def supported() -> str | None:
 
 
 def start(where: EnginePaths) -> None:
-    """Install what is missing, replace what is half dead, start; the caller holds the lock.
+    """Install what is missing, clean up a broken engine, and start; the caller holds the lock.
 
-    Raises NoEngine (with what to do) where the user may not, EngineFault where it fails.
+    Raises NoEngine (with a hint) if the user may not, EngineFault if it fails.
     """
     problem = supported()
     if problem is not None:
@@ -67,7 +66,7 @@ def shut_down() -> bool:
 
 
 def stop(where: EnginePaths) -> bool:
-    """Stop the engine and take away all that it left on the host; False if there was nothing.
+    """Stop the engine and remove everything that it left on the host; False if there was nothing.
 
     The image set stays in the data root.
     """

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EnginePaths:
-    """Where the embedded engine of one data directory keeps its things."""
+    """The paths of the embedded engine of one data directory."""
 
     home: Path
 
     @property
     def key(self) -> str:
-        """Tells the engines (and objects) of different data directories apart."""
+        """Distinguishes the engines (and objects) of different data directories."""
         return sha256(str(self.home).encode()).hexdigest()[:8]
 
     @property
     def run(self) -> Path:
-        """Short, because the path of a Unix socket may have only some 100 characters."""
+        """Short, because the path of a Unix socket can have only about 100 characters."""
         return Path("/run") / f"drydock-{self.key}"
 
     @property

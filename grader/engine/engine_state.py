@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class State:
-    """What was started: written by root into the run folder, gone after a reboot."""
+    """The running engine's data: root writes it into the run folder; a reboot removes it."""
 
     pid: int
     started: int
@@ -30,7 +30,7 @@ LOCK_SECONDS = 600
 
 
 HUNG_SECONDS = 20
-"""A busy machine answers late; one that is silent for so long is taken for dead."""
+"""A busy machine answers late. After this long without an answer, an engine counts as dead."""
 
 
 Health = Literal["running", "stopped", "dead", "hung"]
@@ -47,9 +47,9 @@ def read_state(where: EnginePaths) -> State | None:
 
 
 def health(where: EnginePaths, timeout: float | None = None) -> Health:
-    """`stopped`: never started or stopped cleanly; `dead`: its process is gone but what it
-    left is there; `hung`: the process lives and its API does not answer, or someone has removed
-    its data."""
+    """`stopped`: never started, or stopped cleanly; `dead`: its process is gone but left its
+    files; `hung`: the process lives but its API does not answer, or someone has removed its
+    data."""
     state = read_state(where)
     alive = state is not None and orphans.start_time(state.pid) == state.started
     if alive and there(where.data) and answers(where.url, timeout or HUNG_SECONDS):
@@ -60,7 +60,7 @@ def health(where: EnginePaths, timeout: float | None = None) -> Health:
 
 
 def there(path: Path) -> bool:
-    """Whether it is there, as far as one may look."""
+    """Whether the path exists, as far as this user can see."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -90,9 +90,9 @@ REMEDY = (
 
 
 def start_lock(where: EnginePaths) -> FileLock:
-    """Held while the engine is started or stopped: of two first runs one waits for the other.
+    """Held while the engine is started or stopped: if two runs start at once, one waits.
 
-    Raises KitError where the data directory cannot be made.
+    Raises KitError if the data directory cannot be made.
     """
     from filelock import FileLock
 

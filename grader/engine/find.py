@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 EMBEDDED = "embedded"
-"""As an engine option: the kit's own, even if there is another one."""
+"""As an engine option: use the kit's own engine, even if there is another one."""
 
 
 def find(url: str | None = None) -> Engine | None:
-    """An engine that answers: the option's, DOCKER_HOST's, that of a context that was chosen,
-    the kit's own, or the default context's.
+    """Find an engine that answers, in this order: the option's, DOCKER_HOST's, that of a context
+    that the user chose, the kit's own, the default context's.
 
-    The kit's own goes before what only happens to be there (installing Docker's packages
-    starts an engine on some machines): so the kit stays with the one that has its image
-    set. One that does not answer is passed over, save the one that was asked for by `url`
-    ("embedded" asks for the kit's own): then EngineFault.
+    The kit's own engine comes before one that only happens to run (installing Docker's packages
+    starts an engine on some machines), so the kit stays with the engine that has its image set. An
+    engine that does not answer is skipped, unless `url` asks for it ("embedded" asks for the kit's
+    own): then EngineFault is raised.
     """
     if url == EMBEDDED:
         return own()
@@ -55,7 +55,8 @@ def _environments() -> Engine | None:
 
 
 def of_context(*, chosen: bool) -> Engine | None:
-    """The current context's engine, if that is one that someone chose (or not, as asked)."""
+    """The current context's engine, if the user chose that context (or did not, as `chosen`
+    says)."""
     from docker.context import ContextAPI
     from docker.errors import DockerException
 
@@ -80,9 +81,9 @@ def own() -> Engine | None:
 
 
 def ensure(url: str | None = None) -> Engine:
-    """`find`, else start the embedded engine (installing it where the user may, saying so).
+    """Like `find`, but start the embedded engine if none answers (and install it if the user may).
 
-    Raises NoEngine with what to do where that is impossible.
+    Raises NoEngine with a hint if that is impossible.
     """
     engine = find(url)
     if engine is None or (engine.origin == "context" and _rather_embedded()):
@@ -99,8 +100,8 @@ def ensure(url: str | None = None) -> Engine:
 
 
 def _rather_embedded() -> bool:
-    """Whether the kit's own engine worked here before (it is stopped, or the machine was),
-    and no context was chosen: then it is started again rather than exchanged."""
+    """Whether the kit's own engine worked here before (but it or the machine was stopped), and
+    the user chose no context: then it is restarted, not replaced by another engine."""
     where = engine_paths.current()
     used = where.data.is_dir() and any(where.data.iterdir())
     return used and of_context(chosen=True) is None and packages.may_be_root()

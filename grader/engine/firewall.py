@@ -1,10 +1,10 @@
-"""The packet filter's rules for the embedded engine's networks, in chains of its own.
+"""The packet filter's rules for the embedded engine's networks, in its own chains.
 
-Packets are judged by the bridge that they come from, never by the source address that they
-claim: who may send raw packets can claim any. `pools` names the bridges.
+Packets are judged by the bridge that they come from, never by the source address that they claim: a
+program that may send raw packets can claim any address. `pools` names the bridges.
 
-dockerd itself is kept away from the packet filter: when it starts it empties chains that
-another dockerd on the machine (the user's) relies on, and leaves its own ones behind.
+dockerd itself does not use the packet filter. Otherwise, when it starts, it would empty chains that
+another dockerd on the machine (the user's) needs, and it would leave its own ones behind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 IPV6 = Path("/proc/net/if_inet6")
 
 Rules = Mapping[str, Sequence[Sequence[str]]]
-"""Rules in order, by the hook that they hang on."""
+"""Rules in order, by the hook that they belong to."""
 
 TABLES = {"PREROUTING": "raw", "FORWARD": "filter", "INPUT": "filter", "POSTROUTING": "nat"}
 HOOKS = {"iptables": tuple(TABLES), "ip6tables": ("FORWARD", "INPUT")}
@@ -46,20 +46,20 @@ SETTINGS = {
     "ipv6/conf/{}/accept_ra": 0,
     "ipv6/conf/{}/accept_redirects": 0,
 }
-"""Of a bridge, below /proc/sys/net. arp_ignore: no word of this machine's other addresses."""
+"""Settings of a bridge, below /proc/sys/net. arp_ignore: do not reveal this machine's other
+addresses."""
 
 
 def rules(
     pool: str, key: str, *, bridged: bool, optional: Sequence[Sequence[str]] = OPTIONAL
 ) -> Rules:
-    """The IPv4 rules of the engine `key` by hook: PREROUTING for all that comes from a
-    bridge, FORWARD and POSTROUTING for what passes through, INPUT for what is for this
-    machine itself.
+    """The IPv4 rules of the engine `key` by hook: PREROUTING for everything from a bridge, FORWARD
+    and POSTROUTING for what passes through, INPUT for what is sent to this machine.
 
-    Nodes of one sandbox see each other, other sandboxes they do not. The inner networks
-    have no way out, not even to this machine, and are told so at once: they only answer it.
-    The outer ones have a way out, and nothing comes in but answers. `bridged` says whether
-    the packet filter sees what stays on one bridge; `optional` is what the kernel has of
+    Nodes of one sandbox see each other but not other sandboxes. The inner networks have no way out,
+    not even to this machine; such packets are rejected at once. They can only answer this machine.
+    The outer networks have a way out, and nothing but answers comes in. `bridged` says whether the
+    packet filter sees packets that stay on one bridge; `optional` is what the kernel has of
     OPTIONAL.
     """
     closed, open_ = pools.bridges(key, closed=True), pools.bridges(key, closed=False)
@@ -117,7 +117,7 @@ def rules(
 
 
 def rules_ipv6(key: str) -> Rules:
-    """No network of the kit has IPv6, but each bridge has an address of its own accord."""
+    """No network of the kit uses IPv6, but each bridge gets an IPv6 address automatically."""
     closed, open_ = pools.bridges(key, closed=True), pools.bridges(key, closed=False)
     passing = [[way, bridge, "-j", "DROP"] for bridge in (closed, open_) for way in ("-i", "-o")]
     return {
@@ -127,8 +127,8 @@ def rules_ipv6(key: str) -> Rules:
 
 
 def up(key: str, pool: str) -> None:
-    """Put the rules of the engine `key` in place, or exchange them without a moment in which
-    there are none. EngineFault where the machine refuses."""
+    """Install the rules of the engine `key`, or replace them without a moment without rules.
+    Raises EngineFault if the machine refuses."""
     optional = [rule for rule in OPTIONAL if _kernel_has(key, rule)]
     _replace(key, rules(pool, key, bridged=_bridged(), optional=optional))
     if IPV6.is_file():
@@ -138,7 +138,7 @@ def up(key: str, pool: str) -> None:
 
 
 def down(key: str) -> None:
-    """Take them away, if they are there."""
+    """Remove the rules, if they exist."""
     for program, hooks in HOOKS.items():
         for hook in hooks:
             chain, table = _chain(key, hook), TABLES[hook]
@@ -150,8 +150,8 @@ def down(key: str) -> None:
 
 
 def present(key: str) -> bool:
-    """Whether all of them are in force; not so with those of an older version of the kit, or
-    when someone has emptied the packet filter (as the start of some firewalls does)."""
+    """Whether all rules are in force. They are not if they are from an older version of the kit,
+    or if someone has emptied the packet filter (as some firewalls do when they start)."""
     for program, hooks in HOOKS.items():
         if program == "ip6tables" and not IPV6.is_file():
             continue
@@ -171,7 +171,7 @@ def present(key: str) -> bool:
 
 
 def ensure(engine: Engine) -> None:
-    """`up`, where the rules of the kit's own engine are not in force; only root can."""
+    """Call `up` if the rules of the kit's own engine are not in force; only root can."""
     if engine.origin == "embedded" and packages.is_root():
         where = engine_paths.current()
         state = engine_state.read_state(where)
@@ -180,7 +180,8 @@ def ensure(engine: Engine) -> None:
 
 
 def harden(bridge: str) -> None:
-    """Settings of a new bridge that hold whatever the packet filter says; only root can."""
+    """Settings of a new bridge that apply whatever the packet filter does; only root can set
+    them."""
     if not packages.is_root():
         return
     for name, value in SETTINGS.items():
@@ -198,7 +199,7 @@ def _chain(key: str, hook: str) -> str:
 
 
 def _kernel_has(key: str, words: Sequence[str]) -> bool:
-    """Whether a rule with `words` can be made; tried in a chain that nothing leads to."""
+    """Whether a rule with `words` can be made; tried in an unused chain."""
     chain = f"DRYDOCK-{key}-TRY"
     verdict = [] if "-j" in words else ["-j", "DROP"]
     _try("-t", "raw", "-N", chain)
@@ -210,7 +211,7 @@ def _kernel_has(key: str, words: Sequence[str]) -> bool:
 
 
 def _replace(key: str, wanted: Rules, program: str = "iptables") -> None:
-    """Fill the chains, each table in one step, and hang them on their hooks."""
+    """Fill the chains, each table in one step, and connect them to their hooks."""
     lines: list[str] = []
     for table in sorted({TABLES[hook] for hook in wanted}):
         hooks = [hook for hook in wanted if TABLES[hook] == table]

@@ -1,14 +1,13 @@
 """Kernel limits that all nodes share because the kernel charges the host's root.
 
-A user namespace's owner pays for what is used in it, and all nodes belong to the host's root:
-inotify instances (128 by default), pending signals, message queues. Open files and
-asynchronous I/O are counted for the whole machine. Without a look at them a plain container
-uses up what root has, and so what every other sandbox has.
+A user namespace's owner is charged for what is used in it, and all nodes belong to the host's root:
+inotify instances (128 by default), pending signals, message queues. Open files and asynchronous I/O
+are counted for the whole machine. Without these limits, a plain container could use up everything
+that root has, and so everything that the other sandboxes have.
 
-The count of a namespace is one for each of its users, and a node's root can be any of 65536.
-So a limit inside bounds what each of them takes, and what keeps root's own is that the
-machine's limit is out of reach: the memory that these things need is the node's own, limited by
-its cgroup.
+A namespace's count exists for each of its users, and a node's root can become any of 65536 users.
+So a limit inside restricts each user only. Root's own share is safe because the machine's limit is
+out of reach: these resources need memory, and the node's cgroup limits its memory.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ SCRIPT = 'cd /proc/sys/user; for w; do [ ! -e "${w%%=*}" ] || echo "${w#*=}" > "
 
 
 def raise_shared(proc: Path = Path("/proc/sys")) -> None:
-    """Put the machine's own limits out of a node's reach; they are never lowered again."""
+    """Raise the machine's own limits beyond a node's reach; they are never lowered again."""
     for name, least in SHARED.items():
         # An older kernel has not all of them, and /proc/sys may be read-only: `node` still counts.
         with contextlib.suppress(OSError, ValueError):
@@ -70,8 +69,8 @@ def raise_shared(proc: Path = Path("/proc/sys")) -> None:
 
 
 def halve_pending(process: int) -> None:
-    """Leave half of root's pending signals and message queues to others than the engine
-    `process`: a user namespace takes its maker's limits, for all namespaces together."""
+    """Keep half of root's pending signals and message queues free from the engine `process`: a
+    user namespace has its maker's limits, for all namespaces together."""
     import resource
 
     for what in (resource.RLIMIT_SIGPENDING, resource.RLIMIT_MSGQUEUE):
@@ -81,9 +80,9 @@ def halve_pending(process: int) -> None:
 
 
 def limit_node(engine: Engine, process: int) -> None:
-    """Limit the node whose first process on this machine is `process`; raises EngineFault.
+    """Limit the node whose first process on this machine is `process`. Raises EngineFault.
 
-    Nothing is done where the kit is not root on its own engine, or without user namespaces.
+    It does nothing if the kit is not root on its own engine, or without user namespaces.
     """
     # 0: it has ended already, and who waits for it says why.
     if process == 0 or not packages.is_root():

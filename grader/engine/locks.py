@@ -11,7 +11,7 @@ from grader.errors import EngineFault
 
 @contextmanager
 def alone(name: str, seconds: float, doing: str) -> Iterator[None]:
-    """The others wait; EngineFault after `seconds` says what another run has been `doing`."""
+    """Others wait. After `seconds`, EngineFault says what the other run is `doing`."""
     from filelock import FileLock, Timeout
 
     home = paths.data_dir()

@@ -1,6 +1,6 @@
-"""A node: a container of the host's engine that is a Docker engine itself.
+"""A node: a container of the host's engine that is itself a Docker engine.
 
-Sandboxes are made of them; the image set is built on one.
+Sandboxes consist of nodes; the image set is built on one.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ READY_SECONDS = 90.0
 FREEZES = 25
 """How often freezing a node is tried."""
 LOG_KEPT = 20_000
-"""Bytes of a node's log that are shown: its root can fill it."""
+"""How many bytes of a node's log are shown: its root can fill it."""
 
 
 @dataclass
 class SandboxNode:
-    """A running node, seen from the kit (see grader.nodes.node.Node).
+    """A running node, as the kit sees it (see grader.nodes.node.Node).
 
-    `address` is its IPv4 address on the sandbox's network; `socket` where the nested engine
-    listens on this machine, None where the kit reaches it through the host's engine.
+    `address` is its IPv4 address on the sandbox's network. `socket` is where the nested engine
+    listens on this machine, None if the kit reaches it through the host's engine.
     """
 
     name: str
@@ -61,7 +61,7 @@ class SandboxNode:
             reach.relay(self.address, self.open)
 
     def open(self, port: int, timeout: float) -> Socket:
-        """A connection to a port of this node, made from inside of it; raises OSError."""
+        """A connection to a port of this node, made from inside it. Raises OSError."""
         from docker.errors import DockerException
 
         from grader.engine import stdio_transport
@@ -96,7 +96,7 @@ class SandboxNode:
     def dial(self) -> Socket:
         """A connection to the engine in this node.
 
-        Raises EngineFault: `bounded.Unanswered` where no engine listens.
+        Raises EngineFault: `bounded.Unanswered` if no engine listens.
         """
         if self.socket is not None:
             try:
@@ -116,9 +116,10 @@ class SandboxNode:
             raise bounded.Unanswered(f"The node {self.name} does not answer: {error}") from None
 
     def _started_again(self, known: NodeSocket) -> bool:
-        """Whether the host's engine has started the node again: then its engine is a new one, too.
+        """Whether the host's engine has restarted the node: then its nested engine is a new one,
+        too.
 
-        Root of a node can end it, and cannot start it.
+        Root of a node can end it, but cannot start it.
         """
         from docker.errors import DockerException
         from requests.exceptions import RequestException
@@ -135,7 +136,7 @@ class SandboxNode:
 
     @property
     def socket_path(self) -> str | None:
-        """The socket's path for the user's own docker command; the kit never goes by it."""
+        """The socket's path for the user's own docker command; the kit itself never uses it."""
         return self.socket.path if self.socket is not None else None
 
     def run(
@@ -190,7 +191,8 @@ class SandboxNode:
 
     @contextlib.contextmanager
     def cut_off(self) -> Iterator[None]:
-        """Frozen from outside: nothing of it runs or answers, and nothing of it is lost."""
+        """Freeze the node from outside: nothing of it runs or answers, and nothing of it is
+        lost."""
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
@@ -206,7 +208,7 @@ class SandboxNode:
         self.wait_ready()
 
     def log(self, lines: int = 30) -> str:
-        """The end of what the node's engine said."""
+        """The end of the node's engine log."""
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
@@ -217,7 +219,7 @@ class SandboxNode:
         return text.decode("utf-8", errors="replace").strip()
 
     def wait_ready(self, seconds: float | None = None) -> None:
-        """Until the nested engine answers; EngineFault with its log if it does not."""
+        """Wait until the nested engine answers. Raises EngineFault with its log if it does not."""
         from docker.errors import DockerException, NotFound
         from requests.exceptions import RequestException
 
@@ -253,7 +255,7 @@ class SandboxNode:
             pause = min(0.5, pause * 1.5)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         reach.forget(self.address, self.open)
         with self._lock:
             for client in (self._nested, self._outer):
@@ -273,7 +275,7 @@ class SandboxNode:
 
 
 def _freeze(api: Any, container: str) -> None:
-    """Pause a container; where many processes begin just then, the kernel needs several tries."""
+    """Pause a container; if many processes are just starting, the kernel needs several tries."""
     from docker.errors import APIError
 
     for attempt in range(1, FREEZES + 1):

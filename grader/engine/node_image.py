@@ -1,4 +1,4 @@
-"""The image that a sandbox's nodes run: made once per engine, named by what is in it."""
+"""The image that a sandbox's nodes run: made once per engine, named after its contents."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ LABELS = {"drydock.role": "node-image"}
 
 
 def rootfs_tag() -> str:
-    """Name of the image with the packages; follows from recipe.yaml and the architecture."""
+    """Name of the image with the packages, derived from recipe.yaml and the architecture."""
     content = (RECIPE / "recipe.yaml").read_bytes() + platform.machine().encode()
     return f"{ROOTFS}:{sha256(content).hexdigest()[:12]}"
 
 
 def tag() -> str:
-    """Name of the node image; follows from all files of its recipe."""
+    """Name of the node image, derived from all files of its recipe."""
     return _tag(NODE, RECIPE, rootfs_tag())
 
 
@@ -55,7 +55,7 @@ def _tag(name: str, recipe: Path, base: str) -> str:
 
 
 def ensure(engine: Engine) -> str:
-    """The node image's name; builds what of it the engine does not have."""
+    """The node image's name; builds the parts that the engine does not have."""
     with contextlib.closing(engine.client(timeout=600)) as client:
         if not _has(client, tag()):
             with _lock():
@@ -103,7 +103,7 @@ def _recipe() -> dict[str, Any]:
 
 
 def _make_rootfs(client: docker.DockerClient) -> None:
-    """From Debian packages where this machine can; else on top of the upstream image."""
+    """From Debian packages if this machine can; otherwise on top of the upstream image."""
     recipe = _recipe()
     if packages.program("mmdebstrap") is not None or packages.can_install():
         if packages.program("mmdebstrap") is None:
@@ -155,7 +155,7 @@ def _bootstrapped(recipe: dict[str, Any], detail: Any) -> Iterator[Path]:
 
 
 def _rootfs_from_registry(client: docker.DockerClient, recipe: dict[str, Any], detail: Any) -> None:
-    """The only place that asks a registry for the node: machines that have no apt."""
+    """The only place that asks a registry for the node: on machines without apt."""
     from grader.engine.sources import pull
 
     source = pull.choose()

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one node may use; all that runs inside it counts.
+    """What one node may use; everything that runs inside it counts.
 
-    `disk_mb` holds where the kit is root on its own engine, and None means no limit. It is for
-    what the node's engine keeps; a quarter of it comes on top for the submission's folder, which
-    containers may write to.
-    `life_seconds` after its start a node ends by itself, whoever forgot it.
+    `disk_mb` applies if the kit is root on its own engine; None means no limit. It is for the data
+    of the node's engine. In addition, a quarter of it is for the submission's folder, which
+    containers may write to. `life_seconds` after its start a node ends by itself, even if everyone
+    forgot it.
     """
 
     memory_mb: int = 3072
@@ -55,5 +55,5 @@ def limited(engine: Engine | None) -> bool:
 
 
 def promise(engine: Engine | None) -> int | None:
-    """Bytes of disk that a sandbox's node is promised; None where nothing limits it."""
+    """Bytes of disk that a sandbox's node is promised; None without a limit."""
     return sum(LIMITS.disks(["node"]).values()) * disk.MIB if limited(engine) else None

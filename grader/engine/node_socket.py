@@ -1,10 +1,10 @@
-"""The socket of a node's engine, opened on the host without trusting what lies in its folder.
+"""The socket of a node's engine, opened on the host without trusting the contents of its folder.
 
-The folder is a tmpfs of the node's own, a volume of the host's engine, and root of the node
-may put there what it likes: links, pipes, sockets with another program behind them. So the host
-goes down to the folder handle by handle, on ground that only its engine can write; of what lies
-in it nothing but a socket is opened, never a link's target; and who listens there must be the
-engine that listened when the node began.
+The folder is the node's own tmpfs, a volume of the host's engine. Root of the node can put anything
+there: links, pipes, sockets with another program behind them. So the host opens the path to the
+folder step by step, through folders that only its engine can write. Inside the folder it opens only
+a socket, never a link's target. The process that listens there must be the engine that listened
+when the node started.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def volume(run_id: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Process:
-    """A process for good: its number alone is used again by others."""
+    """A process, identified for good: its number alone can be reused by others."""
 
     pid: int
     started: int
@@ -51,8 +51,8 @@ class NodeSocket:
     """Where a node's engine listens, as plain data.
 
     `host` is the host's engine; `path` leads to this socket for the user's own docker command;
-    `mountpoint` is its folder as the host's engine sees it; `uid` what root of the node is on the
-    host; `first` the node's first process; `engine` its engine, None until it was seen.
+    `mountpoint` is its folder as the host's engine sees it; `uid` is the host's user ID of the
+    node's root; `first` is the node's first process; `engine` its engine, None until it was seen.
     """
 
     host: Process
@@ -74,8 +74,8 @@ class NodeSocket:
     def connect(self, timeout: float = 60) -> socket.socket:
         """A connection to the node's engine.
 
-        Raises EngineFault: `bounded.Unanswered` where none listens, another where something
-        else took its place.
+        Raises EngineFault: `bounded.Unanswered` if none listens, another one if something else has
+        replaced it.
         """
         from grader.engine.bounded import Unanswered
 
@@ -110,7 +110,7 @@ class NodeSocket:
         return True
 
     def _folder(self, handles: contextlib.ExitStack) -> int:
-        """A handle of the folder; raises OSError."""
+        """A handle of the folder. Raises OSError."""
 
         def step(name: str, above: int | None, flags: int = os.O_NOFOLLOW) -> int:
             handle = os.open(name, os.O_PATH | os.O_DIRECTORY | flags, dir_fd=above)
@@ -130,7 +130,7 @@ class NodeSocket:
         return folder
 
     def _check(self, made: socket.socket) -> None:
-        """That who listens is the node's engine; it is noted the first time."""
+        """Check that the listening process is the node's engine; the first time, remember it."""
         pid, uid = _peer(made)
         found = Process.of(pid)
         if uid != self.uid or found is None or (self.engine or found) != found:
@@ -147,7 +147,7 @@ class NodeSocket:
 
 
 class Replaced(EngineFault):
-    """Something else than the node's engine is where its socket was."""
+    """Something other than the node's engine is at its socket."""
 
 
 def replaced() -> Replaced:
@@ -159,7 +159,7 @@ def replaced() -> Replaced:
 
 
 def _namespace(process: Process) -> int:
-    """Of its process numbers; raises OSError where it has ended."""
+    """The process's PID namespace. Raises OSError if the process has ended."""
     number = Path(f"/proc/{process.pid}/ns/pid").stat().st_ino
     if Process.of(process.pid) != process:
         raise ProcessLookupError(errno.ESRCH, "the process has ended")
@@ -167,9 +167,9 @@ def _namespace(process: Process) -> int:
 
 
 def below(folder: Path, name: str, timeout: float) -> socket.socket:
-    """A connection to the socket `name` in a folder whose own path can be trusted.
+    """A connection to the socket `name` in a folder with a trusted path.
 
-    Raises OSError where nothing listens, EngineFault where `name` is no socket.
+    Raises OSError if nothing listens, EngineFault if `name` is not a socket.
     """
     if not sys.platform.startswith("linux"):
         return by_path(str(folder / name), timeout)
@@ -181,7 +181,7 @@ def below(folder: Path, name: str, timeout: float) -> socket.socket:
 
 
 def by_path(path: str, timeout: float) -> socket.socket:
-    """A connection to a socket whose path can be trusted, links and all; raises OSError."""
+    """A connection to a socket with a trusted path, including links. Raises OSError."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         made.settimeout(timeout)
@@ -193,7 +193,7 @@ def by_path(path: str, timeout: float) -> socket.socket:
 
 
 def _connect(folder: int, name: str, timeout: float) -> socket.socket:
-    """To the very thing that lies in the folder under that name, if it is a socket there."""
+    """Connect to exactly the entry in the folder with that name, if it is a socket."""
     handle = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=folder)
     try:
         found = os.fstat(handle)
@@ -205,13 +205,13 @@ def _connect(folder: int, name: str, timeout: float) -> socket.socket:
 
 
 def _peer(connected: socket.socket) -> tuple[int, int]:
-    """(process, user) of whoever began to listen at the other end."""
+    """(process, user) of the process that began to listen at the other end."""
     told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _gid = struct.unpack("3i", told)
     return int(pid), int(uid)
 
 
 def listener(path: str) -> Process | None:
-    """The process that listens at a socket of this machine; raises OSError where none does."""
+    """The process that listens at a socket of this machine. Raises OSError if none does."""
     with by_path(path, 10) as connected:
         return Process.of(_peer(connected)[0])

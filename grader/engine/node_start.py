@@ -1,4 +1,4 @@
-"""A node is made: a container of the host's engine, with its disks, network and limits."""
+"""Makes a node: a container of the host's engine, with its disks, network and limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 INSIDE = PurePosixPath("/run/drydock", NAME)
-"""Where the nested engine's second socket lies in the node."""
+"""The path of the nested engine's second socket in the node."""
 
 
 def start_node(
@@ -47,9 +47,9 @@ def start_node(
 ) -> SandboxNode:
     """Start a node of `run`, without waiting for its engine (`wait_ready`).
 
-    `client` is one of the run's engine; `network` from egress; `data` names a
-    volume for its /var/lib/docker (None makes one of its own, which goes with the run);
-    `image_set` a volume from which the node is seeded; `hub` lets it ask Docker Hub.
+    `client` is a client of the run's engine; `network` is from egress; `data` names a volume for
+    its /var/lib/docker (with None it gets its own, which is removed with the run); `image_set` is a
+    volume from which the node is seeded; `hub` lets it use Docker Hub.
     """
     from docker.errors import APIError
     from docker.types import LogConfig
@@ -136,9 +136,9 @@ def _json_strings(environment: Mapping[str, str]) -> str:
 def _give_rights(engine: Engine, host_config: Any) -> None:
     """What a container needs to be an engine: much less than --privileged.
 
-    On an engine that remaps users these rights count inside the user namespace only.
-    Elsewhere it is the ordinary Docker-in-Docker, and root inside is root outside; its
-    cgroup namespace makes the node's own part of the tree the root of what it sees.
+    On an engine that remaps users these rights apply inside the user namespace only. Elsewhere it
+    is ordinary Docker-in-Docker, and root inside is root outside. The cgroup namespace makes the
+    node's own part of the tree the root of what it sees.
     """
     host_config["CapAdd"] = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"]
     host_config["SecurityOpt"] = ["seccomp=unconfined", "apparmor=unconfined"]
@@ -150,7 +150,7 @@ def _give_rights(engine: Engine, host_config: Any) -> None:
 
 
 def _cpus(client: DockerClient) -> float:
-    """An engine refuses more CPUs than it has."""
+    """Limit the CPUs to those that the engine has: it refuses more."""
     return float(client.info()["NCPU"])
 
 
@@ -172,7 +172,7 @@ def _volume(run: Run, client: DockerClient, name: str, has_disk: bool) -> str:
 def _socket_folder(run: Run, client: DockerClient, name: str) -> str | None:
     """A new volume for the nested engine's socket, which only its root and the kit can enter.
 
-    In memory, with room for a socket and little more: root of the node can fill it.
+    It is in memory, with space for little more than a socket, because root of the node can fill it.
     """
     if not (run.engine.local and packages.is_root()):
         return None
@@ -189,7 +189,7 @@ def _socket_folder(run: Run, client: DockerClient, name: str) -> str | None:
 
 
 def _socket(run: Run, name: str, found: Mapping[str, Any]) -> NodeSocket | None:
-    """How the kit gets to the socket of a node that runs; None where only the engine does."""
+    """How the kit reaches the socket of a running node; None if only the engine can."""
     made = attached_socket(run.engine, run.id, name, found)
     if made is None or not made.reachable():
         return None
@@ -200,14 +200,14 @@ def _socket(run: Run, name: str, found: Mapping[str, Any]) -> NodeSocket | None:
 
 
 def _link(run_id: str, name: str) -> Path:
-    """A way to a node's socket folder that is so short that docker commands take it."""
+    """A path to a node's socket folder that is short enough for docker commands."""
     return engine_paths.current().nodes / run_id / name
 
 
 def attached_socket(
     engine: Engine, run_id: str, name: str, found: Mapping[str, Any]
 ) -> NodeSocket | None:
-    """The socket of a node's container, by what the engine says of it; None if it has none."""
+    """The socket of a node's container, from the engine's data; None if it has none."""
     first = Process.of(int(found["State"]["Pid"]))
     host = node_socket.listener(engine.url.removeprefix("unix://"))
     if first is None or host is None:

@@ -1,4 +1,4 @@
-"""Orphans: processes and loop devices of an engine that died; finds and ends them by ID.
+"""Orphans: processes and loop devices of an engine that died; found and ended by ID.
 
 Linux only; everything is read from /proc.
 """
@@ -21,7 +21,7 @@ from grader.waiting import wait_until
 def start_time(pid: int) -> int | None:
     """Clock ticks after boot at which the process started; None if there is none (or a zombie).
 
-    Together with the ID it names one process for good: IDs are used again.
+    Together with the ID this identifies one process for good, because IDs are reused.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -32,7 +32,7 @@ def start_time(pid: int) -> int | None:
 
 
 def end(pid: int, started: int, seconds: float) -> None:
-    """TERM, then KILL after `seconds`, if it is still that process."""
+    """Send TERM, then KILL after `seconds`, if it is still the same process."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if start_time(pid) != started:
             return
@@ -49,7 +49,7 @@ def wait_gone(pid: int, started: int, seconds: float) -> bool:
 
 
 def kill_all(folder: str, containers: Iterable[str]) -> None:
-    """Kill an engine's processes, which run with `folder`, and all in `containers`."""
+    """Kill an engine's processes that run with `folder`, and everything in `containers`."""
     ids = set(containers)
     deadline = time.monotonic() + 20
     quiet = 0
@@ -67,8 +67,8 @@ def kill_all(folder: str, containers: Iterable[str]) -> None:
 
 
 def thaw(pid: int) -> None:
-    """Let a process go on that is frozen (a paused container's, a node without power): where
-    cgroups are of version 1, not even KILL ends one before that."""
+    """Resume a frozen process (of a paused container or a node without power): with cgroups
+    version 1, even KILL does not end a frozen one."""
     try:
         groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
         for line in groups.splitlines():
@@ -116,7 +116,7 @@ LOOP_NAME = slice(56, 120)
 
 
 def loops(place: Path) -> list[str]:
-    """The loop devices whose file is `place` or lies under it (also if it is deleted)."""
+    """The loop devices with a file at or below `place` (also if it is deleted)."""
     files = {(state.st_dev, state.st_ino) for state in _states(place)}
     return [
         f"/dev/{device.parent.name}"
@@ -132,8 +132,8 @@ def _states(place: Path) -> Iterable[os.stat_result]:
 
 
 def _backed_by(device: Path, place: Path, files: set[tuple[int, int]]) -> bool:
-    """Whether a device has one of `files`, or had one at `place`; asked of the device itself,
-    since the kit hides the files' names from /sys (see disk.attach)."""
+    """Whether a device has one of `files`, or had one at `place`. The device itself is asked,
+    because the kit hides the files' names from /sys (see disk.attach)."""
     import fcntl
 
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Distribution packages, and what this machine's apt and pip are told to use."""
+"""Distribution packages, and the settings of this machine's apt and pip."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from grader.console import task
 from grader.errors import EngineFault, NoEngine
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where an ordinary user's PATH may not look: dockerd, losetup, ip."""
+"""Folders that an ordinary user's PATH may not include: dockerd, losetup, ip."""
 
 
 APT_LOCKED = re.compile(r"Could not get lock|Unable to acquire the dpkg|Unable to lock")
-"""What apt and dpkg say when another run of theirs (an automatic upgrade, say) is not done."""
+"""What apt and dpkg print while another run of them (for example an automatic upgrade) is not
+done."""
 
 APT_PATIENCE = 900.0
-"""Seconds for which other runs of apt are awaited."""
+"""How many seconds to wait for other runs of apt."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class AptSource:
 
 
 def program(name: str) -> str | None:
-    """Path of a program, looked for in the administrator's folders as well."""
+    """Path of a program, also searched for in the administrator's folders."""
     return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
 
 
@@ -45,7 +46,7 @@ def is_root() -> bool:
 
 
 def invoking_user() -> tuple[int, int] | None:
-    """(uid, gid) of whom the kit works for: who called sudo, else who runs it; None on Windows."""
+    """(uid, gid) of the kit's user: who called sudo, otherwise who runs it; None on Windows."""
     if not hasattr(os, "geteuid"):
         return None
     sudo_uid, sudo_gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
@@ -55,7 +56,7 @@ def invoking_user() -> tuple[int, int] | None:
 
 
 def may_be_root() -> bool:
-    """Whether commands can be run as root without asking anybody."""
+    """Whether commands can run as root without a password prompt."""
     if is_root():
         return True
     sudo = program("sudo")
@@ -71,7 +72,7 @@ def may_be_root() -> bool:
 
 
 def as_root(argv: Sequence[str]) -> list[str]:
-    """`argv`, put behind a `sudo` that does not ask where the kit is not root itself."""
+    """`argv`, with a `sudo` that does not ask in front of it if the kit is not root itself."""
     command = [program(argv[0]) or argv[0], *argv[1:]]
     if is_root():
         return command
@@ -87,10 +88,9 @@ def can_install() -> bool:
 
 
 def apt_install(packages: Sequence[str], why: str) -> None:
-    """Install distribution packages, saying so; `why` completes the sentence for the user.
+    """Install distribution packages, with a message; `why` completes the sentence for the user.
 
-    Other runs of apt are awaited. Raises NoEngine where the user may not, EngineFault where apt
-    fails.
+    Waits for other runs of apt. Raises NoEngine if the user may not, EngineFault if apt fails.
     """
     names = " ".join(packages)
     by_hand = f"sudo apt-get install --no-install-recommends {names}"
@@ -113,7 +113,7 @@ def apt_install(packages: Sequence[str], why: str) -> None:
 
 
 def run_apt(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
-    """As `run_lines`, again while another run of apt holds what this one needs."""
+    """Like `run_lines`, but try again while another run of apt holds a lock."""
     until = time.monotonic() + APT_PATIENCE
     while True:
         rc, lines = run_lines(argv, detail)
@@ -126,7 +126,7 @@ def run_apt(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
 
 
 def run_lines(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
-    """Run, hand each line to `detail`; exit code and all lines."""
+    """Run a command and pass each line to `detail`; return exit code and all lines."""
     lines: list[str] = []
     with subprocess.Popen(
         argv,
@@ -199,7 +199,7 @@ def _one_line(text: str) -> list[AptSource]:
 
 
 def debian_mirror(etc: Path = Path("/etc/apt"), os_release: Path | None = None) -> str | None:
-    """The mirror from which this machine gets Debian itself; None where it is not a Debian."""
+    """The mirror from which this machine gets Debian itself; None if it is not a Debian."""
     release = os_release_fields(os_release)
     if release.get("ID") != "debian":
         return None
@@ -215,9 +215,9 @@ def debian_mirror(etc: Path = Path("/etc/apt"), os_release: Path | None = None) 
 def suite_sources(
     suite: str, etc: Path = Path("/etc/apt"), os_release: Path | None = None
 ) -> list[list[str]]:
-    """Sources for a Debian `suite` from where this machine gets its own, the best first.
+    """Sources for a Debian `suite` from this machine's own servers, the best first.
 
-    Each is a list of lines for mmdebstrap; [] stands for its own choice.
+    Each is a list of lines for mmdebstrap; [] means its own choice.
     """
     mirror = debian_mirror(etc, os_release)
     if mirror is None:
@@ -256,9 +256,9 @@ def apt_proxies() -> dict[str, str]:
 
 
 def pip_site_config() -> dict[str, str]:
-    """What pip itself is told on this machine: {"index-url": …, "cert": …, …} ({} for nothing).
+    """pip's own settings on this machine: {"index-url": …, "cert": …, …} ({} for none).
 
-    Asked of pip, so that its files and the environment count as they do for pip.
+    pip itself is asked, so its files and the environment count as they do for pip.
     """
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],
@@ -280,7 +280,7 @@ def pip_site_config() -> dict[str, str]:
 
 
 def pip_defaults() -> tuple[str, str]:
-    """The index that pip has built in, and the server of its files (URLs); "" if it hides them."""
+    """pip's built-in index, and the server of its files (URLs); "" if pip does not reveal them."""
     code = (
         "from pip._internal.models.index import PyPI as own;"
         " print(own.simple_url); print('https://' + own.file_storage_domain)"
@@ -293,7 +293,7 @@ def pip_defaults() -> tuple[str, str]:
 
 
 def debian_domain(os_release: Path | None = None) -> str | None:
-    """The domain under which Debian has its own servers, as a Debian says; None elsewhere."""
+    """The domain of Debian's own servers, from a Debian's files; None elsewhere."""
     release = os_release_fields(os_release)
     home = re.fullmatch(r"https?://(?:www\.)?([a-z0-9.-]+)/?", release.get("HOME_URL", ""))
     return home[1] if home and release.get("ID") == "debian" else None

@@ -1,4 +1,5 @@
-"""Which addresses the embedded engine's networks get, and that no packet to them leaves."""
+"""Which addresses the embedded engine's networks get, and that no packet to them leaves the
+machine."""
 
 from __future__ import annotations
 
@@ -23,17 +24,17 @@ CANDIDATES = (
 )
 POOL_PREFIX = 16
 BRIDGE = "ddk"
-"""How the bridges of sandboxes' networks begin on the kit's own engine."""
+"""The prefix of the bridges of sandboxes' networks on the kit's own engine."""
 OUTER_BRIDGE = "ddo"
-"""How those of networks with a way out begin."""
+"""The prefix of the bridges of networks with a way out."""
 HOME = "drydock.home="
-"""The label of an engine that is the kit's; its data directory's key follows."""
+"""The label of the kit's engines; the key of the data directory follows."""
 METRIC = "4294967295"
-"""Worst possible: any real route wins over the kit's blackhole."""
+"""The worst possible metric: every real route has priority over the kit's blackhole."""
 
 
 def first_free(taken: Iterable[str]) -> str:
-    """The first candidate that touches none of the addresses and networks in `taken`."""
+    """The first candidate that overlaps none of the addresses and networks in `taken`."""
     networks = [ipaddress.ip_network(entry, strict=False) for entry in taken]
     for pool in CANDIDATES:
         mine = ipaddress.ip_network(pool)
@@ -58,7 +59,7 @@ def outer(pool: str) -> str:
 
 
 def around(inner: str) -> str:
-    """The pool of which `inner` is the inner half (or all, of an older version's engine)."""
+    """The pool that has `inner` as its inner half (or as all, for an older version's engine)."""
     network = ipaddress.IPv4Network(inner)
     return str(
         network.supernet(new_prefix=POOL_PREFIX) if network.prefixlen > POOL_PREFIX else network
@@ -72,8 +73,8 @@ def outer_networks(pool: str) -> list[str]:
 
 
 def bridges(key: str, *, closed: bool) -> str:
-    """How the packet filter calls the bridges of the engine `key`: those of its networks
-    without a way out, or with one."""
+    """The packet filter's pattern for the bridges of the engine `key`: of its networks without a
+    way out, or with one."""
     return f"{BRIDGE if closed else OUTER_BRIDGE}{key[:6]}+"
 
 
@@ -83,8 +84,8 @@ def bridge(key: str, *, closed: bool) -> str:
 
 
 def home(info: Mapping[str, Any]) -> str | None:
-    """The key of an engine that is the kit's (another data directory's, even), by what it says
-    of itself; else None."""
+    """The key of an engine that is a kit's (also of another data directory), from the engine's
+    data; otherwise None."""
     for label in info.get("Labels") or []:
         if str(label).startswith(HOME):
             return str(label).removeprefix(HOME)
@@ -92,15 +93,15 @@ def home(info: Mapping[str, Any]) -> str | None:
 
 
 def choose() -> str:
-    """A pool that collides with no route, address or name server of this machine."""
+    """A pool that overlaps no route, address or name server of this machine."""
     taken = [route["dst"] for route in _routes() if route["dst"] != "default"]
     return first_free([*taken, *name_servers()])
 
 
 def reserve() -> str:
-    """`choose`, and take it: engines of several users that start at once get different ones.
+    """`choose`, and reserve it: engines of several users that start at once get different pools.
 
-    Until the engine's state is written, `remove_blackhole` is the caller's duty.
+    Until the engine's state is written, the caller must call `remove_blackhole`.
     """
     from filelock import FileLock
 
@@ -111,7 +112,7 @@ def reserve() -> str:
 
 
 def name_servers() -> list[str]:
-    """IPv4 name servers that this machine asks, loopback ones left out."""
+    """IPv4 name servers of this machine, without loopback ones."""
     found: list[str] = []
     for path in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
         if not path.is_file():
@@ -129,7 +130,7 @@ def name_servers() -> list[str]:
 
 
 def default_mtu() -> int:
-    """MTU of the device that the default route uses; 1500 where it cannot be told."""
+    """MTU of the device that the default route uses; 1500 if it is unknown."""
     for route in _routes():
         if route["dst"] == "default":
             path = Path("/sys/class/net") / str(route.get("dev", "")) / "mtu"
@@ -150,7 +151,7 @@ def _routes() -> list[dict[str, str]]:
 
 
 def add_blackhole(pool: str) -> None:
-    """Once a network is gone its addresses would go to the default gateway: end them here."""
+    """Drop packets to the pool: when a network is gone, they would go to the default gateway."""
     _ip("route", "replace", "blackhole", pool, "metric", METRIC)
 
 
@@ -159,7 +160,7 @@ def remove_blackhole(pool: str) -> None:
 
 
 def remove_bridges(pool: str) -> None:
-    """Take away bridges that a killed engine left with addresses of `pool`."""
+    """Remove bridges with addresses of `pool` that a killed engine left."""
     mine = ipaddress.ip_network(pool)
     for route in _routes():
         device = str(route.get("dev", ""))

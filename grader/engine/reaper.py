@@ -1,11 +1,11 @@
 """Runs and their objects: finds every object of a run by its ID and removes it.
 
-A run is one sandbox or one builder. Its file in the data directory is locked as long
-as its process lives; the system lets go of the lock when the process ends, however it
-ends. So a run whose lock is free is dead, and what it left is removed by the next one.
+A run is one sandbox or one builder. Its file in the data directory is locked as long as its process
+lives. The system releases the lock when the process ends, however it ends. So a run whose lock is
+free is dead, and the next run removes its objects.
 
-The exception is a run that is *kept*: its note says so, it outlives its process, and goes
-when someone takes it back and ends it. A run becomes kept only once it is complete.
+The exception is a run that is *kept*: its note says so, and it remains after its process ends,
+until a command takes it back and ends it. A run becomes kept only once it is complete.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 OWNER = ("pid", "process_started")
 LOCK_SECONDS = 60
-"""Another process's reaper holds a kept run's lock for the moment in which it looks at it."""
+"""Another process's reaper holds a kept run's lock for a moment while it checks the run."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A run that outlives the process that made it; `facts` are its maker's."""
+    """A run that remains after the process that made it ends; `facts` belong to that process."""
 
     id: str
     engine: Engine
@@ -49,13 +49,13 @@ class Kept:
 
     @property
     def run(self) -> Run:
-        """For adding to it; it is not owned by this process."""
+        """The run, for adding objects to it; this process does not own it."""
         return Run(self.id, self.engine, "", FileLock(_folder() / f"{self.id}.lock", timeout=0))
 
 
 @dataclass
 class Run:
-    """One sandbox or builder: the owner of all objects that carry its labels."""
+    """One sandbox or builder: the owner of all objects that have its labels."""
 
     id: str
     engine: Engine
@@ -64,7 +64,7 @@ class Run:
 
     @staticmethod
     def begin(engine: Engine, submission: str = "", purpose: str = "sandbox") -> Run:
-        """A new run, owned by this process until `end` or the process's own end."""
+        """A new run, owned by this process until `end` or until the process ends."""
         folder = _folder()
         folder.mkdir(parents=True, exist_ok=True)
         run_id = secrets.token_hex(5)
@@ -81,9 +81,10 @@ class Run:
         return Run(run_id, engine, submission, lock)
 
     def keep(self, purpose: str, facts: Mapping[str, Any]) -> None:
-        """Let it outlive this process: `kept` finds it by its purpose, `take_back` owns it again.
+        """Keep the run after this process ends: `kept` finds it by its purpose, `take_back` owns it
+        again.
 
-        `facts` is plain data for whoever finds it.
+        `facts` is plain data for the process that finds it.
         """
         kept = {"purpose": purpose, "engine": asdict(self.engine), "facts": dict(facts)}
         note = {name: value for name, value in _note(self.id).items() if name not in OWNER}
@@ -106,7 +107,7 @@ class Run:
         self.lock.release()
 
     def abandon(self) -> None:
-        """What could not be removed now is the next `reap`'s, this process's own included."""
+        """Leave what could not be removed now to the next `reap`, also one of this process."""
         if note := _note(self.id):
             _write_note(self.id, {name: v for name, v in note.items() if name not in OWNER})
         self.lock.release()
@@ -117,7 +118,7 @@ def _folder() -> Path:
 
 
 def engine_url(run: str) -> str | None:
-    """The engine on which a run is, None if there is no such run."""
+    """The engine of a run, None if there is no such run."""
     url = _note(run).get("engine")
     return str(url) if url else None
 
@@ -137,9 +138,9 @@ def kept(purpose: str) -> Kept | None:
 
 
 def take_back(one: Kept) -> Run:
-    """Own a kept run again, like one that this process has begun: `end` removes it.
+    """Own a kept run again, as if this process had begun it: `end` removes it.
 
-    Raises EngineFault where another process has it.
+    Raises EngineFault if another process has it.
     """
     run = one.run
     try:
@@ -154,7 +155,7 @@ def take_back(one: Kept) -> Run:
 
 
 def give_up(one: Kept) -> None:
-    """For a kept run whose engine does not run: the engine's next start finds it dead."""
+    """For a kept run whose engine does not run: the engine's next start treats it as dead."""
     take_back(one).lock.release()
     disk.remove_all(one.id)
     shutil.rmtree(engine_paths.current().nodes / one.id, ignore_errors=True)
@@ -165,7 +166,7 @@ def _this_process() -> dict[str, Any]:
 
 
 def _note(run_id: str) -> dict[str, Any]:
-    """What a run's file says; empty where there is none that can be read."""
+    """The contents of a run's file; empty if there is none that can be read."""
     try:
         note = json.loads((_folder() / f"{run_id}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -174,7 +175,8 @@ def _note(run_id: str) -> dict[str, Any]:
 
 
 def _write_note(run_id: str, note: Mapping[str, Any]) -> None:
-    """At once or not at all: a half-written note would make a living swarm a dead run."""
+    """Write completely or not at all: with a half-written note a living swarm would be a dead
+    run."""
     private.write_text(_folder() / f"{run_id}.json", json.dumps(note))
 
 
@@ -220,7 +222,8 @@ def clean_node(client: docker.DockerClient, run_id: str, name: str) -> None:
 
 
 def _insist(action: Any, seconds: float = 20) -> None:
-    """Try until it works or the thing is gone: engines say "in use" for a moment after the end."""
+    """Try until it works or the object is gone: engines report "in use" for a moment after the
+    end."""
     from docker.errors import APIError, NotFound
 
     deadline = time.monotonic() + seconds
@@ -237,7 +240,7 @@ def _insist(action: Any, seconds: float = 20) -> None:
 
 
 def reap(engine: Engine) -> list[str]:
-    """Remove what runs of this data directory left whose process is gone; their IDs."""
+    """Remove the objects of this data directory's runs whose process is gone; return their IDs."""
     dead: list[str] = []
     with contextlib.closing(engine.client()) as client:
         for run_id in _dead_runs():
@@ -250,7 +253,7 @@ def reap(engine: Engine) -> list[str]:
 
 
 def _dead_runs() -> Iterator[str]:
-    """Runs whose lock is free; it is held while the caller removes what is theirs."""
+    """Runs whose lock is free; it is held while the caller removes their objects."""
     for path in sorted(_folder().glob("*.json")):
         if _owned_by_this_process(path.stem) or "kept" in _note(path.stem):
             continue
@@ -274,7 +277,7 @@ def _owned_by_this_process(run_id: str) -> bool:
 
 
 def _unknown_runs(client: docker.DockerClient) -> set[str]:
-    """Runs of this data directory that have objects in the engine and no file any more."""
+    """Runs of this data directory that have objects in the engine but no longer a file."""
     mine = {"label": f"drydock.home={engine_paths.current().key}"}
     found: set[str] = set()
     for thing in [

@@ -28,10 +28,10 @@ NAMES = ("manager1", "worker1", "worker2")
 
 @dataclass
 class Sandbox:
-    """Nodes on a network of their own.
+    """Nodes on their own network.
 
-    Made by `create`, it belongs to this process and goes with it; `attach` gives another
-    process the use of it. As a context manager it is removed at the end (if it is owned).
+    A sandbox from `create` belongs to this process and is removed with it; `attach` lets another
+    process use it. As a context manager it is removed at the end (if it is owned).
     """
 
     id: str
@@ -51,10 +51,10 @@ class Sandbox:
         limits: Limits = LIMITS,
         way_out: bool = False,
     ) -> Sandbox:
-        """Nodes (1 to 3) whose engines answer, seeded from the volume `image_set`.
+        """Nodes (1 to 3) with running engines, seeded from the volume `image_set`.
 
-        With `way_out` they reach what this machine reaches, else the class mirror alone.
-        Removes what dead runs left, first. Raises EngineFault; leaves nothing then.
+        With `way_out` they reach what this machine reaches, otherwise only the class mirror.
+        Objects of dead runs are removed first. Raises EngineFault, and leaves nothing in that case.
         """
         from docker.errors import DockerException
         from requests.exceptions import RequestException
@@ -79,14 +79,14 @@ class Sandbox:
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> Sandbox:
-        """The sandbox that another process described; this one does not own it."""
+        """The sandbox that another process described; this process does not own it."""
         engine = Engine(**description["engine"])
         nodes = [SandboxNode(engine=engine, **fields) for fields in description["nodes"]]
         limits = Limits(**description["limits"])
         return cls(description["id"], engine, nodes, description["submission"], limits)
 
     def describe(self) -> dict[str, Any]:
-        """All that `attach` needs, as plain data."""
+        """Everything that `attach` needs, as plain data."""
         return {
             "id": self.id,
             "engine": asdict(self.engine),
@@ -171,7 +171,7 @@ def _remove(run: reaper.Run) -> None:
 
 @contextlib.contextmanager
 def unbroken(told: str = "Cleaning up, one moment …") -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done, then let it through; `told` is said to it."""
+    """Delay Ctrl-C until the block is done; `told` is printed when it is pressed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -196,10 +196,10 @@ def unbroken(told: str = "Cleaning up, one moment …") -> Iterator[None]:
 def builder(
     engine: Engine, volume: str, limits: Limits = BUILDER_LIMITS, hub: bool = False
 ) -> Iterator[SandboxNode]:
-    """A node whose /var/lib/docker is the volume `volume` (made by the caller), to fill it.
+    """A node with the volume `volume` (made by the caller) as its /var/lib/docker, to fill it.
 
-    Its engine is stopped in good order at the end, so that the volume can seed nodes.
-    With `hub` it may ask Docker Hub.
+    Its engine is stopped cleanly at the end, so that the volume can seed nodes. With `hub` it may
+    use Docker Hub.
     """
     from docker.errors import DockerException
     from requests.exceptions import RequestException

@@ -16,7 +16,7 @@ class Closable(Node, Protocol):
 
 
 class NodesTarget:
-    """What targets of nodes that a sandbox has made share (see grader.nodes.node.Target)."""
+    """The common part of targets with sandbox nodes (see grader.nodes.node.Target)."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class NodesTarget:
 class SandboxTarget(NodesTarget):
     """See grader.nodes.node.Target.
 
-    With `read_only` or `persistent` a sandbox stands for a student's own machines, which is how the
-    treatment of these is tested in seconds.
+    With `read_only` or `persistent` a sandbox represents a student's own machines, so tests of
+    these take seconds.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class SandboxTarget(NodesTarget):
 
     @classmethod
     def attach(cls, description: dict[str, Any]) -> SandboxTarget:
-        """The sandbox that another process made; it is that process's to remove."""
+        """The sandbox that another process made; only that process removes it."""
         return cls(
             Sandbox.attach(description["sandbox"]),
             kind=description["kind"],
@@ -100,7 +100,7 @@ class SandboxTarget(NodesTarget):
         }
 
     def describe_brokered(self, handle: int) -> dict[str, Any]:
-        """For `attach` in a process that has the broker's `handle` and nothing else."""
+        """For `attach` in a process that has only the broker's `handle`."""
         return {
             "kind": self.kind,
             "broker": handle,

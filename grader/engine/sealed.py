@@ -1,12 +1,12 @@
-"""An image set as a file with a file system of its own, which nodes get read-only.
+"""An image set as a file with its own file system, which nodes can only read.
 
-The kit's own engine mounts the file from a loop device that refuses writes, with a superblock
-that is read-only: root of a node has no right over either, whatever it does to the mount that
-it sees. Folder and file are root's, `HOME/engine/images/NAME.img`. The volume's device is a
-link, `/run/drydock-KEY/images/NAME`, because a loop device has another number after each
-restart of the machine; `attach` sees that it leads to this very file before a node is started.
+The kit's own engine mounts the file from a loop device that refuses writes, with a read-only
+superblock. Root of a node has no rights over either, whatever it does to the mount that it sees.
+Folder and file belong to root: `HOME/engine/images/NAME.img`. The volume's device is a link,
+`/run/drydock-KEY/images/NAME`, because a loop device has another number after each restart of the
+machine. Before a node starts, `attach` makes sure that the link leads to this file.
 
-While a set is made its file is writable and has another name; a finished file is never changed.
+While a set is made, its file is writable and has another name; a finished file is never changed.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("losetup", "mke2fs", "e2fsck")
 MOST_BYTES = 16 * 1024**3
-"""The file takes only what is written to it."""
+"""The file uses only as much space as is written to it."""
 NEEDED_BYTES = 4 * 1024**3
 SPARE_BYTES = 1024**3
 BLOCK = 1 << 16
 SEALED = "-sealed"
-"""How the names of finished sets end."""
+"""The ending of the names of finished sets."""
 LOCK_SECONDS = 120
 
 
@@ -53,8 +53,8 @@ def link(name: str, where: EnginePaths | None = None) -> Path:
 
 
 def possible(engine: Engine) -> bool:
-    """Whether sets of this engine can be made as files: it is the kit's own, and the kit may be
-    root here."""
+    """Whether sets of this engine can be files: it is the kit's own engine, and the kit can be
+    root."""
     return (
         engine.url == engine_paths.current().url
         and not packages.missing(PROGRAMS)
@@ -70,20 +70,21 @@ def options(name: str, *, read_only: bool) -> dict[str, str]:
 
 
 def owns(volume: Mapping[str, Any]) -> bool:
-    """Whether the volume, as the engine describes it, is such a file of this data directory."""
+    """Whether the volume, from the engine's data, is such a file of this data directory."""
     device = (volume.get("Options") or {}).get("device", "")
     return bool(device == str(link(str(volume["Name"]))))
 
 
 def lent(volume: Mapping[str, Any]) -> bool:
-    """Whether the volume is a finished file of another data directory, whose engine this is."""
+    """Whether the volume is a finished file of the other data directory that this engine belongs
+    to."""
     options = volume.get("Options") or {}
     finished = options.get("type") == "ext4" and "ro" in str(options.get("o", "")).split(",")
     return finished and not owns(volume)
 
 
 def lender(volume: Mapping[str, Any]) -> Path | None:
-    """The file of a lent volume; None where this user cannot know or read it."""
+    """The file of a lent volume; None if this user cannot know or read it."""
     device = _device(Path(str((volume.get("Options") or {}).get("device", ""))))
     try:
         told = Path("/sys/block", Path(device or "-").name, "loop/backing_file")
@@ -94,9 +95,9 @@ def lender(volume: Mapping[str, Any]) -> Path | None:
 
 
 def ready(client: docker.DockerClient, name: str) -> None:
-    """To be called before a container is given the volume `name`: its device is there, then.
+    """Call this before a container gets the volume `name`: it makes sure that its device exists.
 
-    Takes a millisecond. Raises EngineFault if the volume is gone, or its file.
+    Takes a millisecond. Raises EngineFault if the volume or its file is gone.
     """
     from docker.errors import NotFound
 
@@ -114,10 +115,10 @@ def ready(client: docker.DockerClient, name: str) -> None:
 
 
 def attach(name: str, *, read_only: bool) -> None:
-    """Let the link lead to a loop device with the file, whatever was there before.
+    """Make the link lead to a loop device with the file, whatever was there before.
 
-    Several processes may do this at once, and one that is killed leaves nothing that the next
-    would not use. Raises EngineFault.
+    Several processes may do this at once. If one is killed, the next one can use what it left.
+    Raises EngineFault.
     """
     path = file(name)
     if _leads_to(_device(link(name)), path, read_only=read_only):
@@ -143,15 +144,15 @@ def attach(name: str, *, read_only: bool) -> None:
 
 
 def attach_all(where: EnginePaths) -> None:
-    """What only root can do, done when root starts the engine: for users who are not."""
+    """The root part, done when root starts the engine: for users who are not root."""
     for path in sorted(folder(where).glob(f"*{SEALED}.img")):
         _attach(path, link(path.stem, where), read_only=True)
         _hold(path.stem, where)
 
 
 def _hold(name: str, where: EnginePaths) -> None:
-    """Keep it mounted as long as the engine lives: else what the kernel has read of it would go
-    with each last node, and the next one would take longer to start."""
+    """Keep the file mounted as long as the engine lives: otherwise the kernel's cache of it
+    would be lost with the last node, and the next node would start more slowly."""
     _let_go(name, where)
     point = _held(name, where)
     # Without this it is slower, and nothing else.
@@ -172,7 +173,8 @@ def _held(name: str, where: EnginePaths) -> Path:
 
 
 def _inside(where: EnginePaths) -> list[str | Path]:
-    """Before a command that is to see the engine's mounts. EngineFault if it does not run."""
+    """The prefix of a command that must see the engine's mounts. Raises EngineFault if it does
+    not run."""
     state = engine_state.read_state(where)
     if state is None or orphans.start_time(state.pid) != state.started:
         raise EngineFault("The engine does not run.")
@@ -195,9 +197,9 @@ def _device(link: Path) -> str | None:
 
 
 def _leads_to(device: str | None, path: Path, *, read_only: bool) -> bool:
-    """Whether the loop device is the file's, of this kind, and stays when it is not in use.
+    """Whether the loop device has this file, is of this kind, and stays when it is not in use.
 
-    The kernel adds "(deleted)" to the name of a file that another one has replaced.
+    The kernel adds "(deleted)" to the name of a file that was replaced.
     """
     wanted = {
         "loop/backing_file": str(path),
@@ -217,7 +219,8 @@ def _leads_to(device: str | None, path: Path, *, read_only: bool) -> bool:
 
 
 def begin(name: str, owner: int) -> None:
-    """Make the file `name` to fill, or go on with what is there; its top folder is `owner`'s."""
+    """Make the file `name` to fill, or continue with an existing one; `owner` owns its top
+    folder."""
     path = file(name)
     if not path.exists():
         disk.run(["mkdir", "-p", path.parent])
@@ -232,14 +235,16 @@ def begin(name: str, owner: int) -> None:
 
 
 def take_up(finished: str, name: str) -> None:
-    """A kit was killed between finishing a set and noting it: go on with its file as `name`."""
+    """Continue with the file as `name` after a kit was killed between finishing a set and
+    recording it."""
     if file(finished).exists() and not file(name).exists():
         _detach(finished)
         disk.run(["mv", "-fT", file(finished), file(name)])
 
 
 def finish(name: str, finished: str) -> None:
-    """The file `name`, mounted nowhere any more, becomes `finished`: from now on it is read."""
+    """Rename the file `name`, which is no longer mounted, to `finished`: from now on it is only
+    read."""
     path = file(name)
     _detach(name)
     disk.run(["e2fsck", "-f", "-p", path], good=(0, 1))
@@ -259,7 +264,7 @@ def remove(name: str) -> None:
 
 
 def sweep(prefix: str, keep: Iterable[str]) -> None:
-    """Remove files of sets that a kit which was killed could not remove."""
+    """Remove files of sets that a killed kit could not remove."""
     names = set(keep)
     for path in folder().glob(f"{prefix}*.img"):
         if path.stem not in names:
@@ -274,9 +279,9 @@ def _detach(name: str) -> None:
 
 
 def identity(path: Path) -> str:
-    """What changes with every write to a set's file. Takes no time.
+    """A value that changes with every write to a set's file. Takes almost no time.
 
-    The kernel sets a file's ctime, and there is no call to set it back.
+    The kernel sets a file's ctime, and no call can set it back.
     """
     try:
         found = path.stat()
@@ -286,9 +291,9 @@ def identity(path: Path) -> str:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of all blocks of a set's file that are not empty, with their places.
+    """The SHA-256 of all non-empty blocks of a set's file, with their positions.
 
-    Takes some seconds. The same whether empty blocks are holes in the file or not.
+    Takes some seconds. The result does not depend on whether empty blocks are holes in the file.
     Raises EngineFault.
     """
     found = sha256()

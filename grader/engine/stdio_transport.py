@@ -1,8 +1,8 @@
-"""Connections into a node where its socket cannot be opened: through the host's engine.
+"""Connections into a node through the host's engine, for nodes whose socket cannot be opened.
 
-Each is an exec of `docker system dial-stdio` in the node, whose standard streams are a
-connection to the node's engine. Works wherever the host's engine does: Docker Desktop's
-virtual machine, users who are not root, engines far away.
+Each is an exec of `docker system dial-stdio` in the node; its standard streams are a connection to
+the node's engine. It works wherever the host's engine does: in Docker Desktop's virtual machine,
+for users who are not root, with remote engines.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def stream(outer: docker.DockerClient, container: str, argv: Sequence[str] = DIA
 def tcp(
     outer: docker.DockerClient, container: str, address: str, port: int, timeout: float
 ) -> socket.socket:
-    """A TCP connection as the node sees it; OSError where there is none within `timeout` s."""
+    """A TCP connection as the node sees it. Raises OSError if there is none within `timeout` s."""
     made = stream(outer, container, ["drydock-connect", address, str(port)])
     made.settimeout(timeout)
     try:

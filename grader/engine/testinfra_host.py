@@ -1,10 +1,10 @@
-"""testinfra in a container, over the Engine API and with a time-out.
+"""testinfra in a container, over the Engine API and with a timeout.
 
     host = container_host(node.docker, "machine")
     host.package("nginx").is_installed  # True
 
-testinfra's own `docker` backend starts the docker CLI for each command, knows one daemon per
-process, and waits for ever.
+testinfra's own `docker` backend starts the docker CLI for each command, uses one daemon per
+process, and has no timeout.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from grader.errors import EngineFault
 from grader.nodes import commands
 
 SECONDS = 60
-"""The most that one command may take."""
+"""The longest time for one command, in seconds."""
 
 MAX_OUTPUT = 4_000_000
-"""Bytes of output that a command may have; one that prints more is ended."""
+"""Bytes of output that a command may have; a command that prints more is ended."""
 
 TIMED_OUT = 124
-"""Exit code of a command that was ended, as `timeout` has it."""
+"""Exit code of a command that was ended, the same as that of `timeout`."""
 
 
 class ContainerBackend(BaseBackend):  # type: ignore[misc]  # testinfra has no types
@@ -43,7 +43,8 @@ class ContainerBackend(BaseBackend):  # type: ignore[misc]  # testinfra has no t
         super().__init__(container)
 
     def run(self, command: str, *args: str, **_kwargs: Any) -> CommandResult:
-        """Run by the container's `/bin/sh`; exit code 124 and a word on stderr at the time-out."""
+        """Run by the container's `/bin/sh`; exit code 124 and a message on stderr after the
+        timeout."""
         said = self.get_command(command, *args)
         rc, out, err = execute(
             self.client,
@@ -57,7 +58,8 @@ class ContainerBackend(BaseBackend):  # type: ignore[misc]  # testinfra has no t
 def container_host(
     client: docker.DockerClient, container: str, seconds: float = SECONDS
 ) -> testinfra.host.Host:
-    """The container as a testinfra host; not cached: a new container of that name is a new host."""
+    """The container as a testinfra host; not cached, because a new container of that name is a
+    new host."""
     return testinfra.host.Host(ContainerBackend(client, container, seconds))
 
 
@@ -66,8 +68,8 @@ def execute(
 ) -> tuple[int, bytes, bytes]:
     """Exit code, standard output and standard error of a command in a container.
 
-    Returns after `seconds` at the latest, with exit code 124 if the command has not ended by
-    then. EngineFault if the container is not running or the engine does not answer.
+    Returns after at most `seconds`, with exit code 124 if the command has not ended by then. Raises
+    EngineFault if the container is not running or the engine does not answer.
     """
     try:
         exec_id, stream = commands.start(client, container, argv)

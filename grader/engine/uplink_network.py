@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 BRIDGE_NAME = "com.docker.network.bridge.name"
-"""The driver's option; the packet filter knows the kit's own networks by it."""
+"""The driver's option; the packet filter recognises the kit's own networks by it."""
 
 
 def options(engine: Engine, info: Mapping[str, Any], *, closed: bool) -> dict[str, str]:
-    """Options of the bridge driver, for a network without a way out or with one; `info` is what
-    the engine says of itself."""
+    """Options of the bridge driver, for a network without a way out or with one; `info` is the
+    engine's data about itself."""
     if not engine.local:
         return {}
     # Larger packets than the way out takes would be lost silently.
@@ -32,10 +32,10 @@ def options(engine: Engine, info: Mapping[str, Any], *, closed: bool) -> dict[st
 
 
 def make(engine: Engine, client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> str:
-    """A network from which the world can be reached as from this machine; its ID.
+    """A network with the same way out as this machine; returns its ID.
 
-    The kit's own engine hands out addresses without a way out by itself, so one of the
-    others is chosen here. Raises EngineFault where none is free.
+    The kit's own engine by default assigns addresses without a way out, so this function chooses
+    one of the others. Raises EngineFault if none is free.
     """
     from docker.errors import APIError
     from docker.types import IPAMConfig, IPAMPool
@@ -68,7 +68,7 @@ def make(engine: Engine, client: docker.DockerClient, name: str, labels: Mapping
 
 
 def _pool(info: Mapping[str, Any]) -> str | None:
-    """All addresses of an engine that is the kit's; else None."""
+    """All addresses of an engine that is a kit's; otherwise None."""
     if pools.home(info) is None:
         return None
     bases = [str(pool["Base"]) for pool in info.get("DefaultAddressPools") or []]

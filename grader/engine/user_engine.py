@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 HERE = "127.0.0.1"
 LOOKS = ("GET", "HEAD")
-"""What changes nothing: all else of the Engine API makes, starts, stops or removes."""
+"""Requests that change nothing; all others of the Engine API make, start, stop or remove
+something."""
 
 REMEDY = (
     "Start it (Docker Desktop; or on Linux: sudo systemctl start docker) until `docker ps` works. "
@@ -36,10 +37,10 @@ REMEDY = (
 
 
 def find_personal(url: str | None = None) -> Engine:
-    """The engine of the option, of DOCKER_HOST, or of the current context; started is none.
+    """The engine of the option, of DOCKER_HOST, or of the current context. It starts no engine.
 
-    NoEngine, with what to do, where none answers: another one than the student's would show
-    something else.
+    Raises NoEngine, with a hint, if none answers: any other engine would show something else than
+    the student's.
     """
     if url is not None:
         found = find.find(url)
@@ -58,7 +59,7 @@ def find_personal(url: str | None = None) -> Engine:
 
 
 def looking(engine: Engine, refuse: Callable[[], NoReturn]) -> docker.DockerClient:
-    """A client that asks and changes nothing: instead of any other request, `refuse` is called."""
+    """A client that only reads: for any other request it calls `refuse` instead."""
     client = engine.client()
     api: Any = client.api
     ask = api.request
@@ -73,10 +74,10 @@ def looking(engine: Engine, refuse: Callable[[], NoReturn]) -> docker.DockerClie
 
 
 def address(engine: Engine) -> str:
-    """Where the ports answer that its containers publish: an IPv4 address.
+    """The IPv4 address at which the ports that its containers publish answer.
 
-    Docker Desktop and rootless engines publish on this computer, too. NoEngine if the engine's
-    host has no address.
+    Docker Desktop and rootless engines publish on this computer, too. Raises NoEngine if the
+    engine's host has no address.
     """
     if engine.url.startswith(("unix://", "npipe://")):
         return _of_node(engine.url.removeprefix("unix://")) or HERE
@@ -88,7 +89,7 @@ def address(engine: Engine) -> str:
 
 
 def _of_node(path: str) -> str | None:
-    """The address of the kit's own node (`swarm up`) whose engine has that socket."""
+    """The address of the kit's own node (`swarm up`) that has an engine at that socket."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 

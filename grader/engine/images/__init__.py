@@ -32,16 +32,16 @@ def find(engine: Engine) -> ImageSet | None:
 
 
 def ensure(engine: Engine) -> ImageSet:
-    """The set of this kit's version, unchanged; made if it is not there (minutes, with progress).
+    """The set of this kit's version, unchanged; made if it does not exist (minutes, with progress).
 
-    A build that was cut short goes on where it was. Raises EngineFault or NoEngine where
-    it cannot be made.
+    An interrupted build continues where it stopped. Raises EngineFault or NoEngine if the set
+    cannot be made.
     """
     return _unchanged(engine, find(engine)) or build(engine)
 
 
 def _unchanged(engine: Engine, found: ImageSet | None) -> ImageSet | None:
-    """The set, if it is what was made; else it is said that it is not, and removed."""
+    """The set, if it is unchanged; otherwise the kit reports it and removes it."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -63,7 +63,7 @@ def _unchanged(engine: Engine, found: ImageSet | None) -> ImageSet | None:
 
 
 def locked() -> contextlib.AbstractContextManager[None]:
-    """One at a time makes sets; whoever comes second waits."""
+    """One process at a time makes sets; a second one waits."""
     return locks.alone("images", LOCK_SECONDS, "making the image set")
 
 
@@ -74,11 +74,11 @@ def build(
     fresh: bool = False,
     again: bool = False,
 ) -> ImageSet:
-    """Make the set, or what of it is missing.
+    """Make the set, or the missing part of it.
 
-    `source` as pull.choose gives it; `fresh` throws away what there is of this version;
-    `again` looks at a complete set, too: the machine's configuration may have changed,
-    or a registry have become known.
+    `source` is from pull.choose; `fresh` discards what this version already has; `again` also
+    checks a complete set: the machine's configuration may have changed, or a registry may be
+    available now.
     """
     from docker.errors import DockerException
     from requests.exceptions import RequestException

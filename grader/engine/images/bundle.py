@@ -40,7 +40,7 @@ CHUNK = 1 << 20
 
 
 def save(engine: Engine, image_set: ImageSet, path: Path) -> None:
-    """Write the bundle of a complete set; `path` is there only if that worked."""
+    """Write the bundle of a complete set; `path` exists only if that worked."""
     if problem := sets.changed(engine, image_set):
         raise KitError(problem, remedy="First: python -m grader images build")
     entries = catalogue.load()
@@ -99,23 +99,24 @@ def _write(
 
 
 def load(engine: Engine, path: Path) -> ImageSet:
-    """Make the set from a bundle; asks no registry and no mirror.
+    """Make the set from a bundle, without a registry or a mirror.
 
-    Raises KitError if the file is none, is damaged, or belongs to another version of the kit.
+    Raises KitError if the file is not a bundle, is damaged, or belongs to another version of the
+    kit.
     """
     with _opened(path) as (bundle, manifest), locked():
         return _load(engine, bundle, manifest, path)
 
 
 def ids(path: Path) -> dict[str, str]:
-    """{tag: ID} of a bundle's images; KitError as `load`."""
+    """{tag: ID} of a bundle's images. Raises KitError like `load`."""
     with _opened(path) as (_, manifest):
         return {tag: image["id"] for image in manifest["images"].values() for tag in image["tags"]}
 
 
 @contextlib.contextmanager
 def stream(path: Path) -> Iterator[Iterator[bytes]]:
-    """A bundle's images as `docker save` wrote them; KitError as `load`."""
+    """A bundle's images as `docker save` wrote them. Raises KitError like `load`."""
     with _opened(path) as (bundle, manifest):
         yield _read(bundle, IMAGES, manifest["sha256"], path)
 
@@ -194,7 +195,8 @@ def _load(
 
 
 def _read(bundle: zipfile.ZipFile, name: str, digest: str, path: Path) -> Iterator[bytes]:
-    """The member's content; KitError at its end if it is not what was saved."""
+    """The member's content. Raises KitError at its end if the content differs from what was
+    saved."""
     found = sha256()
     with bundle.open(name) as member:
         while chunk := member.read(CHUNK):

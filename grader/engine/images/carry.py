@@ -1,8 +1,8 @@
-"""Images of a set that an older kit has made, taken over into a new one.
+"""Takes the images of a set that an older kit made over into a new set.
 
-Nodes could write to such a set. So its files are not copied: its engine gives the images out, and
-the new one compares each layer with the checksum in the image's configuration, and that with its
-ID, which the set's marker lists and no node could reach.
+Nodes could write to such a set, so its files are not copied. Its engine exports the images, and the
+new engine compares each layer with the checksum in the image's configuration. It compares the
+configuration with the image's ID, which the set's marker lists and no node could change.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def over(engine: Engine, old: ImageSet, node: SandboxNode, detail: Callable[[str], None]) -> None:
-    """Load the old set's images into the builder `node`; what is not as it was is left out, said
-    so, and is built then."""
+    """Load the old set's images into the builder `node`. A changed image is reported and left
+    out; it is built later."""
     detail("reusing the images of an older version of the kit")
     known = {image["id"] for image in old.images.values()}
     try:

@@ -1,6 +1,6 @@
-"""The catalogue: which images the set has, how each is made, and the set's version.
+"""The catalogue: the images of the set, how each is made, and the set's version.
 
-Everything here follows from the files under templates/images and costs milliseconds.
+Everything here is computed from the files under templates/images, in milliseconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from grader.errors import KitError
 
 FOLDER = paths.TEMPLATES / "images"
 NOT_OURS = ("node", "mirror")
-"""The node's and the mirror's image lie beside the recipes and are no part of the set."""
+"""The node's and the mirror's image are beside the recipes but are not part of the set."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Catalogue:
         return tuple(tag for image in self.images for tag in image.tags)
 
     def all_names(self, tags: Iterable[str]) -> tuple[str, ...]:
-        """All names of the images that are named: a lab allows one, a student writes another."""
+        """All names of the given images: a lab may allow one name and a student write another."""
         wanted = set(tags)
         return tuple(t for image in self.images if wanted & {*image.tags} for t in image.tags)
 
@@ -80,7 +80,8 @@ class Catalogue:
         }
 
     def digest(self, image: Image, site: str) -> str:
-        """What the image is made from, parents and site configuration included."""
+        """A hash of everything that the image is made from, including parents and site
+        configuration."""
         found = sha256()
         for name, content in self.recipe(image.recipe).items():
             found.update(name.encode() + b"\0" + content + b"\0")
@@ -93,7 +94,7 @@ class Catalogue:
 
 
 def _read(folder: Path) -> dict[str, bytes]:
-    """All files of the set; texts have Unix line ends whatever the checkout has."""
+    """All files of the set; texts have Unix line ends on every system."""
     found: dict[str, bytes] = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
@@ -106,7 +107,7 @@ def _read(folder: Path) -> dict[str, bytes]:
 
 
 def load(folder: Path | None = None) -> Catalogue:
-    """Read catalogue.yaml and the recipes beside it; KitError if they do not fit together."""
+    """Read catalogue.yaml and the recipes beside it. Raises KitError if they do not match."""
     import yaml
 
     folder = folder or FOLDER

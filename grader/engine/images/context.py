@@ -22,11 +22,11 @@ def build(
     labels: Mapping[str, str],
     detail: Callable[[str], None],
 ) -> str:
-    """Build a context with the engine's classic builder; the new image's ID.
+    """Build a context with the engine's classic builder; return the new image's ID.
 
-    The classic one needs nothing but the API, builds on the set's own images without asking
-    a registry, and its cache is the images themselves: what was built is not built again.
-    Raises EngineFault with the end of the output.
+    The classic builder needs only the API and builds on the set's own images without asking a
+    registry. Its cache is the images themselves, so nothing is built twice. Raises EngineFault with
+    the end of the output.
     """
     lines: list[str] = []
     found = ""

@@ -1,4 +1,4 @@
-"""Images of the set on their way out, in the form of `docker save`."""
+"""Exports images of the set, in the form of `docker save`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNK = 1 << 20
 
 @contextlib.contextmanager
 def stream(engine: Engine, image_set: ImageSet, tags: Sequence[str]) -> Iterator[Iterator[bytes]]:
-    """One tar with the images that `tags` name; EngineFault where they cannot be read."""
+    """One tar with the images that `tags` name. Raises EngineFault if they cannot be read."""
     try:
         with opened(engine, image_set) as nested:
             yield several(nested, tags)
@@ -43,7 +43,8 @@ def opened(engine: Engine, image_set: ImageSet) -> Iterator[DockerClient]:
 
 
 def several(client: DockerClient, tags: Sequence[str]) -> Iterator[bytes]:
-    """Each layer is in it once: docker-py only asks for one image."""
+    """One tar with several images in which each layer exists once: docker-py asks for one image
+    only."""
     api: Any = client.api
     answer = api._get(api._url("/images/get"), params={"names": list(tags)}, stream=True)
     chunks: Iterator[bytes] = api._stream_raw_result(answer, CHUNK, False)

@@ -1,4 +1,4 @@
-"""Fill an image set's volume: what is missing or out of date is pulled or built."""
+"""Fills an image set's volume: pulls or builds what is missing or out of date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from grader.engine.node import SandboxNode
 
 AT_ONCE = 2
-"""Builds at the same time: unpacking and downloading take turns well on two cores."""
+"""Builds at the same time: on two cores, unpacking and downloading alternate well."""
 
 RECIPE = "drydock.recipe"
 ORIGIN = "drydock.origin"
@@ -34,7 +34,7 @@ SECONDS = 900
 
 @dataclass
 class Work:
-    """One filling of a volume. `node` is the builder, `host` a client of the host's engine."""
+    """Fills one volume. `node` is the builder, `host` a client of the host's engine."""
 
     catalogue: Catalogue
     site: Site
@@ -48,8 +48,8 @@ class Work:
     def run(self) -> dict[str, dict[str, str]]:
         """Make all images, parents first; {name: {"id", "origin", "recipe"}}.
 
-        Raises the first EngineFault after those under way have ended; what was made stays,
-        and is found again by the next run.
+        Raises the first EngineFault after the running builds have ended. Finished images stay, and
+        the next run finds them.
         """
         waiting = list(self.catalogue.images)
         running: dict[Future[dict[str, str]], Image] = {}
@@ -99,7 +99,7 @@ class Work:
         return found
 
     def _present(self, client: DockerClient, image: Image) -> dict[str, str] | None:
-        """The image as it is there already, if it is what is wanted."""
+        """The existing image, if it is the wanted one."""
         try:
             inspected = client.images.get(image.tag).attrs
         except ImageNotFound:
@@ -166,7 +166,7 @@ class Work:
         files: Mapping[str, bytes],
         labels: Mapping[str, str],
     ) -> str:
-        """Debian from packages, with the recipe's and this machine's configuration on top."""
+        """Debian from packages, with the recipe's and this machine's configuration added."""
         settings = {
             name.removeprefix("files/"): content
             for name, content in files.items()
@@ -210,7 +210,7 @@ class Work:
 
 
 def _tidy(client: DockerClient, catalogue: Catalogue) -> None:
-    """Leave the catalogue's images alone in the builder's engine (which no one else uses)."""
+    """Keep only the catalogue's images in the builder's engine (which no one else uses)."""
     for container in client.api.containers(all=True):
         client.api.remove_container(container["Id"], v=True, force=True)
     wanted = set(catalogue.tags)

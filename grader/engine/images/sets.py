@@ -1,14 +1,14 @@
-"""Where image sets are: what nodes are seeded from, and a marker that says it is complete.
+"""Where image sets are: the volumes that nodes read, and a marker that a set is complete.
 
 A set is the /var/lib/docker of an engine that has the images. It is made in the volume
-`drydock-images-VERSION-content`; nodes get `drydock-images-VERSION-sealed`, in which no node can
-write. On the kit's own engine that is a file with a file system of its own (see `sealed`) and
-takes the other's place; elsewhere a read-only view of it, which an engine that remaps users locks
-for its containers. An empty volume beside it, made last, is the marker: its labels list the
-images, so that one request of a millisecond tells all about a set.
+`drydock-images-VERSION-content`. Nodes get `drydock-images-VERSION-sealed`, in which no node can
+write. On the kit's own engine this is a file with its own file system (see `sealed`), which
+replaces the first volume. On other engines it is a read-only view of the first volume, which an
+engine that remaps users locks for its containers. An empty volume beside it, made last, is the
+marker: its labels list the images, so one request of a millisecond returns everything about a set.
 
-Sets of older kits, in the volume `drydock-images-VERSION`, could be written to by nodes: none is
-seeded from them any more, but for their images to be carried over (see `carry`).
+Nodes could write to sets of older kits, in the volume `drydock-images-VERSION`. No node uses them
+any more; the kit only takes their images over (see `carry`).
 """
 
 from __future__ import annotations
@@ -49,12 +49,11 @@ PROTECTION: Mapping[Kind, str] = {
 class ImageSet:
     """A complete set. `images`: {name in the catalogue: {"id", "origin", "recipe"}}.
 
-    `origin` is "built" or "pulled REFERENCE@DIGEST"; `recipe` the hash of what it was made
-    from; `site` the hash of the machine's configuration in the images. `volume` is what nodes
-    are seeded from. `kind` says what keeps nodes from changing it: "file" a read-only file
-    system, "lent" that of another data directory's kit, "view" a read-only mount, "open"
-    nothing. `identity` changes with every write to it, and is cheap to look at; `content` is
-    the SHA-256 of all of it.
+    `origin` is "built" or "pulled REFERENCE@DIGEST"; `recipe` the hash of what it was made from;
+    `site` the hash of the machine's configuration in the images. `volume` is what nodes are seeded
+    from. `kind` says what prevents nodes from changing it: "file" a read-only file system, "lent"
+    that of another data directory's kit, "view" a read-only mount, "open" nothing. `identity`
+    changes with every write to it and is quick to read; `content` is the SHA-256 of all of it.
     """
 
     volume: str
@@ -83,7 +82,7 @@ def sealed_name(version: str) -> str:
 
 
 def complete(client: docker.DockerClient, version: str) -> ImageSet | None:
-    """The complete set of this version from which nodes may be seeded, or None; one request."""
+    """The complete set of this version for seeding nodes, or None; one request."""
     for found in complete_sets(client, volume_name(version)):
         if found.version == version and found.kind != "open":
             return found
@@ -91,7 +90,7 @@ def complete(client: docker.DockerClient, version: str) -> ImageSet | None:
 
 
 def complete_sets(client: docker.DockerClient, name: str | None = None) -> list[ImageSet]:
-    """All complete sets of the engine (whose volumes' names have `name` in them), newest first."""
+    """All complete sets of the engine (with `name` in their volumes' names), newest first."""
     volumes = _volumes(client, name)
     names = {volume["Name"]: volume for volume in volumes}
     found: list[tuple[str, ImageSet]] = []
@@ -139,10 +138,10 @@ def _volumes(client: docker.DockerClient, name: str | None = None) -> list[dict[
 
 
 def make_volume(engine: Engine, client: docker.DockerClient, version: str) -> str:
-    """The volume to fill; what a build that was cut short left in it stays.
+    """The volume to fill; what an interrupted build left in it stays.
 
-    Where it is a file, a complete set stays beside it until `seal`; else it is in that set, which
-    is not complete any more then.
+    If it is a file, a complete set stays beside it until `seal`. Otherwise it is in the volume of
+    that set, which then is no longer complete.
     """
     name, labels = content_name(version), {ROLE: SET, "drydock.version": version}
     options: dict[str, str] = {}
@@ -162,7 +161,7 @@ def make_volume(engine: Engine, client: docker.DockerClient, version: str) -> st
 
 
 def seal(engine: Engine, client: docker.DockerClient, made: ImageSet) -> ImageSet:
-    """The last step: from now on nodes are seeded from it. `made.volume` is make_volume's."""
+    """The last step: from now on nodes are seeded from the set. `made.volume` is make_volume's."""
     version = made.version
     name = sealed_name(version)
     content = client.api.inspect_volume(made.volume)
@@ -186,7 +185,7 @@ def seal(engine: Engine, client: docker.DockerClient, made: ImageSet) -> ImageSe
 
 
 def adopt(client: docker.DockerClient, image_set: ImageSet) -> None:
-    """Note a set whose file another kit has made and this engine's kit has in its place."""
+    """Record a set whose file another kit has made, after this engine's kit has put it in place."""
     name = image_set.volume
     labels = {ROLE: SET, "drydock.version": image_set.version}
     options = sealed.options(name, read_only=True)
@@ -261,8 +260,8 @@ def remove_others(client: docker.DockerClient, version: str) -> None:
 
 
 def sources(engine: Engine, client: docker.DockerClient, version: str) -> Iterator[ImageSet]:
-    """Sets to begin from, the best first: complete ones that are what they were, else what was
-    begun for another version."""
+    """Sets to begin from, the best first: complete and unchanged ones, otherwise an unfinished
+    set of another version."""
     found = complete_sets(client)
     found.sort(key=lambda one: (one.version != version, one.kind == "open"))
     for one in found:
@@ -281,7 +280,7 @@ def sources(engine: Engine, client: docker.DockerClient, version: str) -> Iterat
 
 
 def refuse_change_in_use(client: docker.DockerClient, version: str) -> None:
-    """KitError if containers use the set of this version."""
+    """Raise KitError if containers use the set of this version."""
     users = client.api.containers(all=True, filters={"volume": sealed_name(version)})
     if users:
         raise KitError(
@@ -293,10 +292,11 @@ def refuse_change_in_use(client: docker.DockerClient, version: str) -> None:
 
 
 def changed(engine: Engine, image_set: ImageSet, *, thorough: bool = False) -> str | None:
-    """What is wrong with the set, a sentence for people; None if it is what was made.
+    """What is wrong with the set, as a sentence; None if it is unchanged.
 
-    Its identity is looked at. Only where that is another one (the data directory was copied,
-    say), or if `thorough`, all of it is read, which takes some seconds. Raises EngineFault.
+    It compares the set's identity. Only if that differs (for example because the data directory was
+    copied), or if `thorough`, it reads all of the set, which takes some seconds. Raises
+    EngineFault.
     """
     if image_set.kind == "open":
         return "The image set was made by a version of the kit that let sandboxes write to it."
@@ -315,8 +315,8 @@ def changed(engine: Engine, image_set: ImageSet, *, thorough: bool = False) -> s
 
 
 def comparable(engine: Engine, image_set: ImageSet) -> bool:
-    """Whether this user can say if the set is what was made: the file of a kit with another data
-    directory may be for its owner alone to read."""
+    """Whether this user can compare the set: the file of a kit with another data directory may
+    be readable by its owner only."""
     return image_set.kind != "lent" or _file(engine, image_set) is not None
 
 
@@ -349,7 +349,7 @@ DIGEST = (
 
 
 def _look(engine: Engine, volume: str, command: str) -> str:
-    """The first word that a command says in the volume."""
+    """The first word that a command in the volume prints."""
     with contextlib.closing(engine.client()) as client:
         node_image.ensure(engine)
         script = f"set -eu; cd /seed; {command}"
@@ -362,7 +362,7 @@ def _look(engine: Engine, volume: str, command: str) -> str:
 
 
 def prepare(engine: Engine, client: docker.DockerClient, version: str, source: str | None) -> None:
-    """Fill the volume from the volume `source`, once; a copy that was cut short is redone."""
+    """Fill the volume from the volume `source`, once; an interrupted copy is redone."""
     binds = {content_name(version): {"bind": "/to", "mode": "rw"}}
     if source is not None:
         binds[source] = {"bind": "/from", "mode": "ro"}
@@ -384,7 +384,7 @@ def _run(
     binds: Mapping[str, Mapping[str, str]],
     purpose: str,
 ) -> str:
-    """Run a shell script in a container that sees only the volumes; what it printed."""
+    """Run a shell script in a container that sees only the volumes; return its output."""
     run = reaper.Run.begin(engine, purpose=purpose)
     try:
         for volume in binds:

@@ -27,7 +27,7 @@ class Finding:
 
 
 def verify(engine: Engine, image_set: ImageSet) -> Iterator[Finding]:
-    """Look at each image of the set in a sandbox seeded from it, in the catalogue's order."""
+    """Check each image of the set in a sandbox seeded from it, in the catalogue's order."""
     entries = catalogue.load()
     with (
         Sandbox.create(engine, image_set=image_set.volume) as sandbox,
@@ -54,7 +54,7 @@ def _problem(client: DockerClient, image: Image, image_set: ImageSet) -> str | N
 
 
 def _smoke(client: DockerClient, image: Image) -> str | None:
-    """Run the catalogue's command; its entry point is left out, as it may want settings."""
+    """Run the catalogue's command without the entry point, which may need settings."""
     if not image.smoke:
         return None
     try:

@@ -1,8 +1,8 @@
-"""The class mirror: the only thing that a sandbox can reach.
+"""The class mirror: the only server that a sandbox can reach.
 
-A container that stands for the servers of Debian and Python packages and keeps what it has
-fetched. It has a network with a way out and one leg in the network of each sandbox, which has
-none. Started with the first sandbox, found again by later runs; its cache, a volume, stays.
+It is a container that replaces the servers of Debian and Python packages and stores what it has
+fetched. It has one network with a way out and is connected to the network of each sandbox, which
+has none. The first sandbox starts it, and later runs find it. Its cache, a volume, stays.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The mirror's configuration files, rendered from what it stands for; pure functions.
+"""The mirror's configuration files, rendered from the servers that it replaces; pure functions.
 
-nginx answers for the origins and refuses all else; dnsmasq gives sandboxes their names and
-says of every other name that there is none.
+nginx answers for the origins and refuses everything else. dnsmasq gives sandboxes the origins'
+names and says that every other name does not exist.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ FETCH = """\
 
 
 def nginx(origins: Origins, bundle: str, size: str = "10g") -> str:
-    """nginx.conf. `bundle` is the file of certificates that it trusts, `size` the cache's as
-    nginx writes it."""
+    """nginx.conf. `bundle` is the file of trusted certificates, `size` the cache's size in
+    nginx's notation."""
     text = HTTP % {"size": size, "bundle": bundle, "health": HEALTH_PORT}
     ports = {origin.port for origin in origins.served} | {port for _, port in origins.proxies}
     for port in sorted(ports | {80}):
@@ -200,7 +200,7 @@ def _location(origin: Origin, wanted: str, fresh: str) -> str:
 
 
 def _rewrites(here: list[Origin], origins: Origins) -> Iterator[str]:
-    """Links of index pages lead back to the mirror."""
+    """Change the links of index pages so that they lead to the mirror."""
     if not any(origin.kind == "index" for origin in here):
         return
     yield "        sub_filter_once off;\n"
@@ -210,7 +210,8 @@ def _rewrites(here: list[Origin], origins: Origins) -> Iterator[str]:
 
 
 def _stream(origins: Origins) -> str:
-    """Servers that the images' apt asks over TLS: passed through unread, by the name asked for."""
+    """Servers that the images' apt contacts over TLS: passed through unread, by the requested
+    name."""
     if not origins.encrypted:
         return ""
     text = "stream {\n    resolver 127.0.0.11 valid=60s ipv6=off;\n    proxy_connect_timeout 10s;\n"
@@ -228,7 +229,8 @@ def _stream(origins: Origins) -> str:
 
 
 def dnsmasq(origins: Origins) -> str:
-    """dnsmasq's configuration: each name is the mirror's address in the network of who asks."""
+    """dnsmasq's configuration: each name is the mirror's address in the network of the sandbox
+    that asks."""
     lines = [
         "user=nobody",
         "no-resolv",

@@ -1,4 +1,4 @@
-"""The running mirror: found or started, joined to sandboxes, removed."""
+"""The running mirror: found or started, connected to sandboxes, removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from grader.engine.client import Engine
 LOCK_SECONDS = 600
 OLD_SECONDS = 24 * 3600
-"""Older than this, and used by no one, it is recreated: with today's settings."""
+"""A mirror that is older than this and not in use is recreated with the current settings."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Leg:
 def ensure(engine: Engine) -> str:
     """The running mirror's container ID; started if it does not run.
 
-    A look of milliseconds if it does. Raises EngineFault, and origins.Unusable where this
-    machine's packages come in a way that a mirror cannot stand for.
+    Takes milliseconds if it does. Raises EngineFault; raises origins.Unusable if a mirror does not
+    support this machine's package sources.
     """
     with contextlib.closing(engine.client()) as client:
         found = making.find(client)
@@ -52,7 +52,7 @@ def ensure(engine: Engine) -> str:
 
 
 def attach(engine: Engine, network: str) -> Leg:
-    """Let the mirror into a sandbox's network (an ID); it is started if need be."""
+    """Connect the mirror to a sandbox's network (an ID); start it if necessary."""
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
@@ -78,7 +78,7 @@ def attach(engine: Engine, network: str) -> Leg:
 
 
 def detach(client: docker.DockerClient, network: str) -> None:
-    """Take the mirror out of a network, which could not be removed with it."""
+    """Disconnect the mirror from a network, which otherwise could not be removed."""
     from docker.errors import APIError
 
     for found in client.api.containers(
@@ -91,7 +91,7 @@ def detach(client: docker.DockerClient, network: str) -> None:
 def remove(engine: Engine, *, idle: bool = False) -> bool:
     """Remove container and network; the cache stays. False if there was none.
 
-    With `idle` only if no sandbox uses it.
+    With `idle`, only if no sandbox uses it.
     """
     with _lock(), contextlib.closing(engine.client()) as client:
         found = making.find(client)
@@ -101,7 +101,7 @@ def remove(engine: Engine, *, idle: bool = False) -> bool:
 
 
 def remove_cache(engine: Engine) -> None:
-    """Remove the mirror and what it has kept."""
+    """Remove the mirror and its cache."""
     from docker.errors import NotFound
 
     with _lock(), contextlib.closing(engine.client()) as client:
@@ -130,12 +130,12 @@ def _usable(found: Mapping[str, Any]) -> bool:
 
 
 def _used(found: Mapping[str, Any]) -> bool:
-    """Whether it has a leg in a sandbox, beside its own network."""
+    """Whether it is connected to a sandbox, in addition to its own network."""
     return len(found["NetworkSettings"]["Networks"]) > 1
 
 
 def _others(client: docker.DockerClient) -> str:
-    """The one that another data directory's run is making."""
+    """The mirror that another data directory's run is making."""
 
     def usable() -> Mapping[str, Any] | None:
         found = making.find(client)

@@ -1,4 +1,5 @@
-"""Which servers an index of Python packages links to: files may lie elsewhere than the index."""
+"""Which servers an index of Python packages links to: files can be on another server than the
+index."""
 
 from __future__ import annotations
 
@@ -15,10 +16,11 @@ PAGE_BYTES = 8_000_000
 
 
 def servers(index: str, bundle: Path | None) -> set[str]:
-    """{"https://host:port", …} that the index's pages link to, as one of them says (pip's own).
+    """The servers ("https://host:port") that the index's pages link to, taken from one of them
+    (pip's own).
 
-    `bundle` has the certificates that are trusted. Empty where the index does not answer:
-    files on the index's own server can be had all the same.
+    `bundle` has the trusted certificates. Empty if the index does not answer: files on the index's
+    own server still work.
     """
     parts = urlsplit(index)
     url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/pip/"

@@ -29,11 +29,11 @@ LOGS = {"max-size": "20m", "max-file": "2"}
 
 
 class Taken(Exception):
-    """A run of another data directory has made it in the same moment."""
+    """A run of another data directory has made it at the same moment."""
 
 
 def find(client: docker.DockerClient) -> dict[str, Any] | None:
-    """What the engine says of the container, running or not; None if there is none."""
+    """The engine's data about the container, running or not; None if there is none."""
     from docker.errors import NotFound
 
     try:
@@ -58,7 +58,7 @@ def remove(client: docker.DockerClient) -> bool:
 
 
 def make(engine: Engine, client: docker.DockerClient) -> str:
-    """A new one in place of whatever there is; the caller holds the lock."""
+    """Make a new mirror that replaces an existing one; the caller holds the lock."""
     from docker.errors import APIError, DockerException
     from docker.types import LogConfig
     from requests.exceptions import RequestException

@@ -1,6 +1,6 @@
-"""The servers that the mirror serves: those of this machine's apt and pip.
+"""The servers that the mirror replaces: those of this machine's apt and pip.
 
-Everything is read from apt's and pip's own configuration; nothing else is passed on.
+Everything is read from apt's and pip's own configuration; the mirror serves nothing else.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ PATH = re.compile(r"(/[A-Za-z0-9._~+-]+)*")
 
 
 class Unusable(Exception):
-    """The mirror cannot stand for this machine's configuration; says why, in a sentence."""
+    """The mirror does not support this machine's configuration; the message says why, in a
+    sentence."""
 
 
 @dataclass(frozen=True)
 class Public:
-    """Where distribution and pip look if no one tells them, as their own files say (URLs).
+    """The servers that distribution and pip use by default, from their own files (URLs).
 
-    `security` are the names of one folder. Empty where nothing here says it.
+    `security` are the names of one folder. Empty if this machine does not say.
     """
 
     debian: str = ""
@@ -40,10 +41,10 @@ class Public:
 
 @dataclass(frozen=True)
 class Origin:
-    """One folder of one server, as sandboxes name it, and where it really comes from.
+    """One folder of one server: its name in sandboxes, and its real source.
 
-    Sandboxes ask `http://name:port` for paths below `path` ("" or "/a/b"); the mirror
-    fetches `upstream` plus what follows, through the proxy `parent` if there is one.
+    Sandboxes ask `http://name:port` for paths below `path` ("" or "/a/b"). The mirror fetches
+    `upstream` plus the rest of the path, through the proxy `parent` if there is one.
     """
 
     kind: Kind
@@ -57,11 +58,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Origins:
-    """All of them. `encrypted` are "host:port" that sandboxes' apt asks over TLS: passed through
-    unread. `proxies` are (name, port) of proxies that the images' apt has in its settings.
-    `pip` is the environment by which pip finds the mirror. `rewrites` are (as linked to in
-    index pages, as sandboxes reach it). `bundle` has the certificates that this machine trusts.
-    """
+    """All of them. `encrypted` are "host:port" that sandboxes' apt contacts over TLS: passed
+    through unread. `proxies` are (name, port) of proxies in the settings of the images' apt.
+    `pip` is the environment with which pip finds the mirror. `rewrites` are (link in index
+    pages, address for sandboxes). `bundle` has the certificates that this machine trusts."""
 
     served: tuple[Origin, ...]
     encrypted: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Origins:
 
 
 def read() -> Origins:
-    """This machine's, asked of apt and pip. Raises Unusable."""
+    """Read this machine's origins from apt and pip. Raises Unusable."""
     from grader.engine.mirror import links
 
     security = ""
@@ -107,7 +107,7 @@ def read() -> Origins:
 
 
 def read_public() -> Public:
-    """What this machine's distribution and its pip have built in."""
+    """The defaults of this machine's distribution and pip."""
     index, files = packages.pip_defaults()
     domain = packages.debian_domain()
     if domain is None:
@@ -204,7 +204,7 @@ def _origin(
 
 
 def _once(served: list[Origin]) -> list[Origin]:
-    """The first of those that a sandbox could not tell apart."""
+    """Only the first of several origins that a sandbox could not distinguish."""
     found: dict[tuple[Kind, str, int, str], Origin] = {}
     for origin in served:
         found.setdefault((origin.kind, origin.name, origin.port, origin.path), origin)
@@ -250,7 +250,7 @@ def _server(url: str) -> str:
 
 
 def _plain_port(url: str) -> int:
-    """Where sandboxes reach it, without TLS: the port itself, unless that is TLS's own."""
+    """The port where sandboxes reach it without TLS: the same port, unless it is TLS's own."""
     port = int(_server(url).rsplit(":", 1)[1])
     return 80 if port == PORTS["https"] else port
 

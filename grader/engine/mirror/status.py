@@ -19,7 +19,7 @@ OUTSIDE = ("MISS", "EXPIRED", "REVALIDATED", "BYPASS", "STALE")
 
 @dataclass(frozen=True)
 class Status:
-    """What a person may want to know. Requests are those that the log still has."""
+    """The mirror's data for a person. Requests are those that are still in the log."""
 
     running: bool
     cache_bytes: int
@@ -31,7 +31,7 @@ class Status:
 
 
 def look(engine: Engine) -> Status:
-    """How it is, without starting it."""
+    """Its state, without starting it."""
     with contextlib.closing(engine.client()) as client:
         found = making.find(client)
         size = 0

@@ -1,4 +1,4 @@
-"""Debian itself, from the distribution's packages, where no registry is asked."""
+"""Makes a Debian from the distribution's packages, without a registry."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What this machine's apt and pip are told, for the images: mirror, proxy, authorities.
+"""The settings of this machine's apt and pip for the images: mirror, proxy, authorities.
 
-So a student's ordinary `RUN apt-get install` and `RUN pip install` work where the machine's
-do. Nothing secret goes in (an image may be handed on), and nothing that means only something
-on the machine itself (its loopback, its files).
+So a student's ordinary `RUN apt-get install` and `RUN pip install` work where the machine's do. The
+images get no secrets (an image may be passed on) and nothing that works only on this machine (its
+loopback, its files).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Site:
 
 
 def read() -> Site:
-    """This machine's configuration; asks pip, so it takes some tenths of a second."""
+    """This machine's configuration; takes some tenths of a second, because it asks pip."""
     files: dict[str, bytes] = {}
     pip = packages.pip_site_config()
     own = own_authorities()
@@ -69,7 +69,8 @@ def own_authorities(
     bundle: Path | None = None,
     anchors: Path = Path("/etc/pki/ca-trust/source/anchors"),
 ) -> list[str]:
-    """Certificates (PEM) that this machine trusts and its distribution does not ship, sorted."""
+    """Certificates (PEM), sorted, that this machine trusts and its distribution does not
+    include."""
     if not distribution.is_dir():
         # Not a Debian: there is nothing to compare with, but a place for one's own.
         paths = sorted(anchors.glob("*")) if anchors.is_dir() else []
@@ -112,7 +113,8 @@ def _apt(https_mirror: bool) -> Iterator[str]:
 
 
 def _mirrors() -> dict[str, str]:
-    """Where this machine gets Debian and its security fixes, as far as it says."""
+    """The servers of Debian and its security updates, as far as this machine's settings name
+    them."""
     found: dict[str, str] = {}
     mirror = packages.debian_mirror()
     if mirror is not None and reachable_from_container(mirror):
@@ -128,7 +130,7 @@ def _mirrors() -> dict[str, str]:
 
 
 def reachable_from_container(url: str) -> bool:
-    """Whether a URL makes sense in an image: no file, no loopback, no password in it."""
+    """Whether a URL works in an image: no file, no loopback, no password in it."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or parts.username or parts.password:
         return False

@@ -1,14 +1,14 @@
-"""Images from a registry instead of recipes, where the user says that one may be asked.
+"""Images from a registry instead of recipes, if the user allows it.
 
-No one is asked by default: a lab machine often has no way out, a look that fails takes long,
-and what is built from recipes is the same everywhere. A registry is asked
+By default the kit asks no registry: a lab machine often has no internet access, a failed attempt
+takes long, and what is built from recipes is the same everywhere. It asks a registry
 
 * if one is named: `--registry HOST` or DRYDOCK_REGISTRY;
 * if Docker Hub is allowed: `--pull` or DRYDOCK_PULL=1;
-* if the machine cannot build at all, as it has neither apt nor mmdebstrap (macOS, Windows).
+* if the machine cannot build at all, because it has neither apt nor mmdebstrap (macOS, Windows).
 
-The host's engine pulls, with the proxies, mirrors and credentials that it has; the image is
-then handed over to the nested engine, and goes from the host's if it was not there before.
+The host's engine pulls, with its proxies, mirrors and credentials. The image is then copied to the
+nested engine, and removed from the host's engine if it was not there before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HUB = "docker.io"
 
 @dataclass
 class Source:
-    """Where images come from; `registry` None means the recipes alone."""
+    """Where images come from; `registry` None means only the recipes."""
 
     registry: str | None = None
     _silent: bool = False
@@ -40,11 +40,11 @@ class Source:
 
     @property
     def asks(self) -> bool:
-        """Whether a registry is to be asked (and has answered so far)."""
+        """Whether to ask a registry (and it has answered so far)."""
         return self.registry is not None and not self._silent
 
     def give_up(self, reason: str) -> None:
-        """The registry does not answer: from now on the recipes are used, said once."""
+        """The registry does not answer: from now on use the recipes. A message says so once."""
         with self._lock:
             if not self._silent:
                 say(f"The registry {self.registry} does not answer ({reason}): building instead.")
@@ -52,7 +52,7 @@ class Source:
 
 
 def choose(registry: str | None = None, pull: bool = False) -> Source:
-    """The source that options, environment and machine ask for; see the module's docstring."""
+    """The source that options, environment and machine require; see the module's docstring."""
     named = registry or os.environ.get("DRYDOCK_REGISTRY")
     if named:
         return Source(named.removeprefix("https://").removeprefix("http://").rstrip("/"))
@@ -86,9 +86,9 @@ def fetch(
     nested: DockerClient,
     detail: Callable[[str], None],
 ) -> tuple[str, str] | None:
-    """Bring an upstream image into the nested engine: (its name there, reference@digest).
+    """Copy an upstream image into the nested engine: (its name there, reference@digest).
 
-    None where the registry does not have it or does not answer (which is said once).
+    None if the registry does not have it or does not answer (a message says so once).
     """
     from docker.errors import ImageLoadError
 
