@@ -4,8 +4,8 @@
     machines.up(print)
     [node.name for node in machines.nodes()]  # ['manager1', 'worker1', 'worker2']
 
-Providers make and find machines (containers, vagrant, hosts); joining, status and env work over
-`grader.nodes.node.Node` and know none of them.
+Providers make and find machines (containers, vagrant, hosts). joining, status and env work over
+`grader.nodes.node.Node` and do not depend on a provider.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KINDS = ("containers", "vagrant", "hosts")
 
 
 def provider(kind: str, **options: Any) -> Provider:
-    """The provider of that kind; `options` as in `Options`. KitError if there is none."""
+    """The provider of that kind; `options` as in `Options`. Raises KitError if there is none."""
     if kind not in KINDS:
         raise KitError(f"There is no provider {kind!r}.", remedy=f"There are: {', '.join(KINDS)}.")
     name = f"{__name__}.{kind}"

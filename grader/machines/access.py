@@ -1,4 +1,4 @@
-"""How to log in to a machine: data of Vagrant or a list of hosts, as OpenSSH's own file."""
+"""How to log in to a machine: data from Vagrant or a list of hosts, as OpenSSH's own file."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 CONNECT_SECONDS = 30
-"""What one attempt to connect may take; an emulated machine under load needs most of it."""
+"""Time for one attempt to connect; an emulated machine under load needs most of it."""
 
 ALIVE_SECONDS = 10
 ALIVE_COUNT = 6
-"""A connection that is silent for so many times so many seconds is given up."""
+"""The interval and the number of unanswered checks after which a connection is closed."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """`host` and `port` are where SSH answers; `address` is the IPv4 address in the nodes' own
-    network, under which they know each other. `known_hosts` is a file with the host's keys.
-    """
+    """`host` and `port` are where SSH answers. `address` is the IPv4 address in the nodes' own
+    network, where they reach each other. `known_hosts` is a file with the host's keys."""
 
     name: str
     host: str
@@ -39,17 +38,17 @@ class Access:
 
 
 def multiplexed() -> bool:
-    """Whether one connection can serve many commands: OpenSSH for Windows does not do that."""
+    """Whether one connection can serve many commands: OpenSSH for Windows cannot do that."""
     return os.name == "posix"
 
 
 def write_config(
     file: Path, machines: Iterable[Access], sockets: Path | None = None, prefix: str = ""
 ) -> None:
-    """An ssh_config for these machines, under `prefix` and name; host keys are always checked.
+    """Write an ssh_config for these machines, as `prefix` plus name; host keys are always checked.
 
-    With `sockets` (a folder with a short path) commands share the connection whose socket is
-    there. Only its owner can read the file.
+    With `sockets` (a folder with a short path) commands share the connection with its socket there.
+    Only the owner can read the file.
     """
     blocks = [_block(machine, sockets, prefix) for machine in machines]
     file.touch(mode=0o600)

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 LIFE_HOURS = 24
 LAST_WORD = 60
-"""Seconds that a node needs to be worth starting."""
+"""A node with less remaining time than this is not started."""
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What the engine says of a node's container; `found` is empty where there is none."""
+    """The engine's data about a node's container; `found` is empty if there is none."""
 
     running: bool
     found: Mapping[str, Any]
 
 
 def look(engine: Engine, kept: reaper.Kept) -> dict[str, State]:
-    """How each node of the kept run is, by name. Raises docker's errors."""
+    """The state of each node of the kept run, by name. Raises docker's errors."""
     from docker.errors import NotFound
 
     states: dict[str, State] = {}
@@ -52,7 +52,7 @@ def look(engine: Engine, kept: reaper.Kept) -> dict[str, State]:
 def attached(
     engine: Engine, kept: reaper.Kept, states: Mapping[str, State]
 ) -> Iterator[SandboxNode]:
-    """Those nodes that run, to be used by this process."""
+    """The nodes that run, for use by this process."""
     for name, state in states.items():
         if not state.running:
             continue
@@ -68,7 +68,8 @@ def attached(
 
 
 def replace(engine: Engine, kept: reaper.Kept, names: Sequence[str]) -> None:
-    """New nodes for those that ended, beside the living ones; none of them stays if one fails."""
+    """Make new nodes for those that ended, beside the running ones; if one fails, none of them
+    stays."""
     from grader.engine import egress, images, node_image
 
     image_set = images.ensure(engine)

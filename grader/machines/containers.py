@@ -1,8 +1,8 @@
 """Three nodes as containers of this computer's own engine: no virtual machine, up in seconds.
 
-They are sandbox nodes on a kept run: they outlive the command that made them, and go with
-`down`, with their time (`LIFE_HOURS`), or with their engine. There is one such trio per data
-directory.
+They are sandbox nodes on a kept run. They remain after the command that made them, until `down`,
+until their time (`LIFE_HOURS`) is over, or until their engine ends. There is one such group of
+three per data directory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def open_provider(options: Options) -> Containers:
 
 
 def refuse_loss() -> None:
-    """KitError if nodes run on the kit's own engine: they would not survive its stop."""
+    """Raise KitError if nodes run on the kit's own engine: they would be lost when it stops."""
     kept = reaper.kept(PURPOSE)
     if kept is None or kept.engine.origin != "embedded":
         return
@@ -249,5 +249,5 @@ class Containers:
 
 
 def _option(engine: Engine) -> str:
-    """How `find.ensure` is asked for that engine."""
+    """The engine option for `find.ensure` that leads to that engine."""
     return find.EMBEDDED if engine.origin == "embedded" else engine.url

@@ -10,9 +10,8 @@ from grader.machines.access import Access
 
 @dataclass(frozen=True)
 class Known:
-    """`pattern` is looked for in what was said; {name}, {host}, {port}, {user}, {identity} and
-    {known_hosts} are filled in.
-    """
+    """A message that is explained: `pattern` is searched for in it. {name}, {host}, {port},
+    {user}, {identity} and {known_hosts} are replaced."""
 
     pattern: str
     what: str

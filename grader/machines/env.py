@@ -1,6 +1,6 @@
 """The commands that connect a shell's docker to one of the machines.
 
-What `docker-machine env` used to print. Pure functions of their arguments.
+The same as `docker-machine env` printed. The functions are pure.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 SHELLS = ("bash", "fish", "powershell", "cmd")
-"""`bash` stands for all that know `export`: zsh, dash, ksh."""
+"""`bash` stands for all shells with `export`: zsh, dash, ksh."""
 
 OVERRIDING = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT")
-"""They would send docker elsewhere, or make it speak TLS."""
+"""Variables that would send docker elsewhere, or make it use TLS."""
 
 
 def guess(environment: Mapping[str, str] | None = None, windows: bool | None = None) -> str:
-    """The shell that the user most likely types in."""
+    """The shell that the user most likely uses."""
     env = os.environ if environment is None else environment
     shell = PurePath(env.get("SHELL", "").replace("\\", "/")).name.removesuffix(".exe")
     if shell:  # on Windows, too: Git Bash
@@ -30,14 +30,15 @@ def guess(environment: Mapping[str, str] | None = None, windows: bool | None = N
 
 
 def script(shell: str, docker_host: str, command: str) -> str:
-    """Lines that set DOCKER_HOST; `command` is what printed them, for the comment at the end."""
+    """Lines that set DOCKER_HOST; `command`, which printed them, is named in the comment at the
+    end."""
     lines = [_unset(shell, name) for name in OVERRIDING]
     lines.append(_set(shell, "DOCKER_HOST", docker_host))
     return "\n".join([*lines, _how(shell, command)]) + "\n"
 
 
 def undo(shell: str, command: str) -> str:
-    """Lines that unset all that `script` sets."""
+    """Lines that unset everything that `script` sets."""
     lines = [_unset(shell, name) for name in ("DOCKER_HOST", *OVERRIDING)]
     return "\n".join([*lines, _how(shell, command)]) + "\n"
 
@@ -63,7 +64,7 @@ def _unset(shell: str, name: str) -> str:
 
 
 def _how(shell: str, command: str) -> str:
-    """The comment that says how the lines come to effect."""
+    """The comment that says how to apply the lines."""
     return {
         "fish": f"# Run this to have it in your shell: {command} | source",
         "powershell": f"# Run this to have it in your shell: {command} | Out-String | "

@@ -12,14 +12,14 @@ from grader.machines.hosts_file import Host
 SCAN_SECONDS = 10
 
 Ask = Callable[[str], bool]
-"""Shows a question, and whether the answer was yes."""
+"""Shows a question; returns whether the answer was yes."""
 
 
 def make_known(host: Host, file: Path, ask: Ask | None) -> None:
-    """See that `file` (a known_hosts) has the host's keys under its name in the list.
+    """Make sure that `file` (a known_hosts) has the host's keys, under its name in the list.
 
-    They come from the list of hosts, from one's own known_hosts, or from the host itself, if
-    `ask` says yes to their fingerprints. KitError where no one can be asked or the answer is no.
+    They come from the list of hosts, from the user's own known_hosts, or from the host itself, if
+    `ask` confirms their fingerprints. Raises KitError if no one can be asked or the answer is no.
     """
     keys = [host.host_key] if host.host_key else _own(host)
     if not keys and file.is_file():
@@ -41,7 +41,7 @@ def make_known(host: Host, file: Path, ask: Ask | None) -> None:
 
 
 def _own(host: Host) -> list[str]:
-    """Keys of the host in one's own known_hosts."""
+    """Keys of the host in the user's own known_hosts."""
     own = Path.home() / ".ssh" / "known_hosts"
     if not own.is_file():
         return []
@@ -52,7 +52,7 @@ def _own(host: Host) -> list[str]:
 
 
 def _shown(host: Host) -> list[str]:
-    """Keys that the host shows to anybody."""
+    """Keys that the host presents."""
     said = _run(["ssh-keyscan", "-T", str(SCAN_SECONDS), "-p", str(host.port), host.host])
     rows = [line.split() for line in said.splitlines()]
     return [" ".join(row[1:3]) for row in rows if len(row) >= 3 and not row[0].startswith("#")]

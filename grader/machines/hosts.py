@@ -34,7 +34,7 @@ class Hosts:
         self.file = file
 
     def up(self, progress: Progress) -> None:
-        """Look whether all can be used; asks for host keys that are new."""
+        """Check whether all hosts can be used; asks about new host keys."""
         from grader.machines import link
 
         hosts = hosts_file.read(self.file)
@@ -69,7 +69,7 @@ class Hosts:
         ]
 
     def machines(self) -> list[Access | Absent]:
-        """Every host of the list; those whose key is not known are absent."""
+        """Every host of the list; a host without a known key is absent."""
         from grader.machines.target import Absent
 
         found: list[Access | Absent] = []
@@ -93,7 +93,7 @@ class Hosts:
         return []
 
     def down(self) -> None:
-        """Nothing of them is the kit's; it forgets how to get there."""
+        """Forget how to connect to the hosts. The kit owns nothing on them."""
         for host in hosts_file.read(self.file):
             ssh_files.forget(KIND, host.name)
 
@@ -115,7 +115,7 @@ class Hosts:
 
 
 def access(host: Host) -> Access:
-    """How a host is logged in to; its keys are known already. KitError for unknown names."""
+    """How to log in to a host with known keys. Raises KitError for unknown names."""
     return Access(
         name=host.name,
         host=host.host,

@@ -1,6 +1,6 @@
 """hosts.yaml: the user's own machines over SSH: cloud VMs, the PCs of a lab.
 
-    user: student                  # what holds for all that do not say otherwise
+    user: student                  # for all hosts without their own value
     key: ~/.ssh/id_ed25519
     hosts:
       manager1: 203.0.113.11       # where SSH answers
@@ -9,7 +9,7 @@
         address: 10.0.0.12         # the machines' own network, if that is another one
         host_key: ssh-ed25519 AAAA…
 
-The first is the one that the swarm is made on.
+The swarm is created on the first host.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 @dataclass(frozen=True)
 class Host:
-    """`address` is None where it is that of `host`; `host_key` as in a .pub file, or None."""
+    """`address` is None if it is the address of `host`; `host_key` as in a .pub file, or None."""
 
     name: str
     host: str
@@ -44,7 +44,7 @@ class Host:
     host_key: str | None
 
     def resolved(self) -> str:
-        """The IPv4 address in the machines' own network. KitError if the name is unknown."""
+        """The IPv4 address in the machines' own network. Raises KitError if the name is unknown."""
         if self.address is not None:
             return self.address
         try:

@@ -1,7 +1,7 @@
 """Forms one swarm of nodes: the first is the manager, the others are workers. Safe to repeat.
 
-What is typed on a node is in vagrant/provision/swarm.sh, as with `SWARM=1 vagrant up`; here is
-only what is said when and where: a token can only be handed on by someone who speaks to both.
+vagrant/provision/swarm.sh has the commands for a node, as with `SWARM=1 vagrant up`. This module
+decides when and where it runs: only a program that talks to both nodes can pass a token on.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 SCRIPT = paths.KIT / "vagrant" / "provision" / "swarm.sh"
 MANAGER = "manager1"
 SECONDS = 300
-"""For one call of the script: emulated machines are slow, and it waits for the engine itself."""
+"""For one call of the script: emulated machines are slow, and the script waits for the engine."""
 FORGET_SECONDS = 40
-"""After so long a manager has noticed that a node which was replaced is down."""
+"""After this time a manager has noticed that a replaced node is down."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A node that is not in the swarm, and what it said."""
+    """A node that is not in the swarm, and its error message."""
 
     node: str
     what: str
 
 
 class _Refused(Exception):
-    """The script ended with an error; the message is its own."""
+    """The script ended with an error; the message is the script's."""
 
 
 def join(nodes: Sequence[Node], progress: Progress, pause: float = 2.0) -> list[Failure]:
-    """Form the swarm, or take in who is not in it yet; the nodes that failed.
+    """Form the swarm, or add nodes that are not in it yet; return the nodes that failed.
 
-    One that fails does not keep the others out. `pause` in seconds is how long the script
-    waits before it asks an engine again that is not ready.
+    A node that fails does not stop the others. `pause` in seconds is how long the script waits
+    before it asks an unready engine again.
     """
     manager = next((node for node in nodes if node.name == MANAGER), nodes[0])
     workers = [node for node in nodes if node is not manager]
@@ -87,7 +87,7 @@ def join(nodes: Sequence[Node], progress: Progress, pause: float = 2.0) -> list[
 
 
 class _Once:
-    """Asks once, whoever needs the answer first."""
+    """Asks once, for whichever caller needs the answer first."""
 
     def __init__(self, ask: Callable[[], str]) -> None:
         self._ask = ask
@@ -102,7 +102,7 @@ class _Once:
 
 
 def _ids(nodes: Sequence[Node]) -> set[str]:
-    """The members that these nodes are now."""
+    """The IDs of these nodes as members now."""
 
     def own(node: Node) -> str:
         return str((node.docker.api.info().get("Swarm") or {}).get("NodeID") or "")
@@ -114,9 +114,9 @@ def _ids(nodes: Sequence[Node]) -> set[str]:
 def _tidy(
     manager: Node, present: set[str], progress: Progress, pause: float, *, wait: bool
 ) -> None:
-    """Let the managers forget nodes that were replaced by one of the same name.
+    """Make the managers forget nodes that were replaced by one of the same name.
 
-    With `wait` some were replaced just now: managers notice late that a node is down.
+    With `wait`, some were replaced just now: managers notice late that a node is down.
     """
     deadline = time.monotonic() + (FORGET_SECONDS if wait else 0)
     while names := _replaced(manager, present):
@@ -129,7 +129,7 @@ def _tidy(
 
 
 def _replaced(manager: Node, present: set[str]) -> list[str]:
-    """Host names of members of which a former one is still listed."""
+    """Host names of members with a former member of the same name in the list."""
     try:
         listed = manager.docker.api.nodes()
     except (DockerException, RequestException) as error:
@@ -143,7 +143,7 @@ def _replaced(manager: Node, present: set[str]) -> list[str]:
 
 
 def _script(node: Node, pause: float, *words: str) -> str:
-    """What the script answers on a node. Raises KitError or _Refused."""
+    """The script's answer on a node. Raises KitError or _Refused."""
     # Line ends of a Windows checkout would break it. Nothing of it stays on the node.
     script = SCRIPT.read_text(encoding="utf-8").replace("\r\n", "\n")
     done = node.run(
@@ -159,7 +159,7 @@ def _script(node: Node, pause: float, *words: str) -> str:
 
 
 def _found(answer: str, pattern: str) -> str:
-    """The line of an answer that is one; docker may have warned before it."""
+    """The matching line of an answer; docker may have printed warnings before it."""
     for line in reversed(answer.splitlines()):
         if re.fullmatch(pattern, line.strip()):
             return line.strip()

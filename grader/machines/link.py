@@ -1,9 +1,9 @@
 """One SSH connection to one machine: commands, files, and its Docker engine's API go through it.
 
-OpenSSH does the work. On POSIX a first `ssh` stays open as the connection's master, and all
-others are channels of it; on Windows, where OpenSSH cannot do that, each is a connection of
-its own. The master runs `cat` on the machine with a pipe from us: however this process ends,
-the pipe closes, and the connection ends with it.
+OpenSSH does the work. On POSIX a first `ssh` stays open as the connection's master, and all others
+are channels of it. OpenSSH on Windows cannot do that, so there each is a separate connection. The
+master runs `cat` on the machine with a pipe from this process. However this process ends, the pipe
+closes, and the connection ends with it.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 READY_SECONDS = 60
-"""How long a login may take, the connecting included."""
+"""Time for a login, including connecting."""
 
 GRACE = 20
-"""Seconds beyond its own limit after which a command's connection is given up."""
+"""How many seconds after its own limit a command's connection is given up."""
 
 OLDEST = (20, 10)
-"""The oldest engine that the checks were tried on."""
+"""The oldest engine that the checks were tested with."""
 
 ENGINE_SOCKET = "/var/run/docker.sock"
 GREETING = "drydock-ready"
 # No one is there to type a password: who needs one to become root stays who they are.
 HELLO = f"echo {GREETING} $(id -u) $(sudo -n id -u 2>/dev/null || echo no) && exec cat"
 MAX_OUTPUT = 4_000_000
-"""Bytes that are kept of what a command says."""
+"""The limit for a command's stored output, in bytes."""
 
 
 class Unreachable(EngineFault):
-    """A machine that cannot be logged in to, or whose engine cannot be used."""
+    """A machine where a login fails, or with an engine that cannot be used."""
 
 
 class Link:
-    """See the module's docstring. Opened by its first use; `close` ends it.
+    """See the module's docstring. It opens at its first use; `close` ends it.
 
-    Threads may share one. Everything raises `Unreachable`, with a remedy where one is known.
+    Threads may share one. Every method raises `Unreachable`, with a hint if one is known.
     """
 
     def __init__(self, machine: access.Access) -> None:
@@ -74,7 +74,7 @@ class Link:
         return self._place() / "config"
 
     def open(self) -> None:
-        """Log in, unless that was done and still holds."""
+        """Log in, unless the connection is still open."""
         with self._lock:
             if self._master is not None and self._master.poll() is None:
                 return
@@ -93,7 +93,7 @@ class Link:
                 atexit.unregister(self.close)
 
     def drop(self) -> None:
-        """End the connection alone: the machine goes down, or has been down."""
+        """Only end the connection: the machine shuts down, or was down."""
         with self._lock:
             master, self._master = self._master, None
             if master is not None:
@@ -180,7 +180,7 @@ class Link:
         err: Kept | None,
         stdin: IO[bytes] | None,
     ) -> int | None:
-        """The exit code of a command whose output goes to `out`, errors to `err` or there, too."""
+        """The exit code of a command. Output goes to `out`, errors go to `err` or also to `out`."""
         self.open()
         began = time.monotonic()
         line = shlex.join([*self._rights, *words])
@@ -231,7 +231,7 @@ class Link:
 
     @property
     def docker(self) -> DockerClient:
-        """A client of the machine's engine; connections that broke are recreated by it."""
+        """A client of the machine's engine; it recreates broken connections."""
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
@@ -254,7 +254,8 @@ class Link:
         return bounded.client(lambda: self.stream("docker system dial-stdio"), timeout)
 
     def _no_engine(self) -> Unreachable:
-        """Why the engine's API cannot be used: the docker CLI on the machine says it in words."""
+        """Why the engine's API cannot be used, from the message of the docker CLI on the
+        machine."""
         said = subprocess.run(
             self.argv("docker version --format '{{.Server.Version}}'"),
             stdin=subprocess.DEVNULL,
@@ -272,12 +273,12 @@ class Link:
         return Unreachable(what, remedy=remedy)
 
     def stream(self, command: str) -> socket.socket:
-        """A socket whose other end is the standard streams of a command on the machine."""
+        """A socket with its other end at the standard streams of a command on the machine."""
         self.open()
         return pipes.through(self.argv(command))
 
     def tcp(self, port: int, timeout: float) -> socket.socket:
-        """A TCP connection to a port of `address` as the machine sees it; raises OSError."""
+        """A TCP connection to a port of `address` as the machine sees it. Raises OSError."""
         self.open()
         place = f"{self.machine.address}:{port}"
         made = pipes.through(["ssh", "-F", str(self.config), "-W", place, self.machine.name])
@@ -288,16 +289,16 @@ class Link:
 def _remote(
     argv: Sequence[str], timeout: float, cwd: str, env: Mapping[str, str] | None
 ) -> list[str]:
-    """A program in a folder, with variables, and within a time.
+    """A program in a folder, with variables and a time limit.
 
-    `timeout` ends the program with all that stays in its process group.
+    After `timeout` the program and everything in its process group is ended.
     """
     variables = [f"{name}={value}" for name, value in (env or {}).items()]
     return ["env", "-C", cwd, *variables, "timeout", "-s", "KILL", f"{timeout:g}", *argv]
 
 
 def check(link: Link) -> KitError | None:
-    """What keeps this machine from being used, or None: it is logged in and its engine asked."""
+    """Why this machine cannot be used, or None: logs in and asks its engine."""
     try:
         version = str(link.docker.version()["Version"])
     except KitError as error:
@@ -308,7 +309,7 @@ def check(link: Link) -> KitError | None:
 
 
 def too_old(name: str, version: str) -> KitError | None:
-    """Whether an engine of that version is one the checks do not know."""
+    """Whether an engine of that version is older than the checks support."""
     found = re.match(r"(\d+)\.(\d+)", version)
     if found is None or (int(found[1]), int(found[2])) >= OLDEST:
         return None

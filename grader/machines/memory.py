@@ -20,7 +20,7 @@ WAIT_SECONDS = 1800
 
 @dataclass(frozen=True)
 class Remembered:
-    """A provider whose machines were brought up, and with what."""
+    """A provider with machines that were brought up, and its options."""
 
     kind: str
     hosts_file: str | None = None
@@ -48,7 +48,7 @@ def forget() -> None:
 
 @contextlib.contextmanager
 def changing() -> Iterator[None]:
-    """Held while machines are brought up, joined or removed: whoever comes second waits."""
+    """Held while machines are brought up, joined or removed: a second process waits."""
     from filelock import FileLock, Timeout
 
     home = paths.data_dir()

@@ -1,4 +1,4 @@
-"""A local program's standard streams: read with limits, ended, or made one socket."""
+"""A local program's standard streams: read with limits, closed, or combined into one socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from grader.nodes.commands import Kept
 
 
 def first_line(process: subprocess.Popen[bytes], seconds: float) -> str:
-    """The first line of a process's output; empty where it ends or `seconds` pass before."""
+    """The first line of a process's output; empty if the output ends or `seconds` pass before
+    it."""
     assert process.stdout is not None
     lines: list[bytes] = []
     reader = threading.Thread(
@@ -38,7 +39,7 @@ def drain(source: IO[bytes] | None) -> None:
 
 
 def end(process: subprocess.Popen[Any]) -> None:
-    """The process is gone when this returns; one that has just ended keeps its exit code."""
+    """End the process before this returns; a process that has just ended keeps its exit code."""
     with contextlib.suppress(OSError):
         if process.stdin is not None:
             process.stdin.close()
@@ -50,7 +51,7 @@ def end(process: subprocess.Popen[Any]) -> None:
 
 
 def through(argv: Sequence[str]) -> socket.socket:
-    """A socket whose other end is a local program's standard streams."""
+    """A socket with its other end at a local program's standard streams."""
     process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE,

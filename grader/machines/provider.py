@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 UP = "nox -s swarm -- up"
 
 Progress = Callable[[str], None]
-"""Takes a line for the user, each time something begins or has been found."""
+"""Called with a line for the user whenever something begins or is found."""
 
 Shell = list[str] | Callable[[], int]
-"""A command to run in the foreground on this terminal; or a function that does all of it and
+"""A command to run in the foreground on this terminal; or a function that does everything and
 returns the exit code."""
 
 
@@ -36,16 +36,16 @@ class Provider(Protocol):
     kind: str
 
     def up(self, progress: Progress) -> None:
-        """Have all machines run and their engines answer; says what it does, changes nothing
-        where all is well."""
+        """Start all machines and wait until their engines answer. Prints what it does, and
+        changes nothing if all machines already run."""
         ...
 
     def nodes(self) -> list[Node]:
-        """The machines that run, the first manager first. KitError where there are none."""
+        """The machines that run, the first manager first. Raises KitError if there are none."""
         ...
 
     def target(self, nodes: int, *, read_only: bool) -> Target:
-        """The first `nodes` of them, as a place for checks; see `grader.nodes.node.Target`."""
+        """The first `nodes` machines as a target for checks; see `grader.nodes.node.Target`."""
         ...
 
     def missing(self) -> Mapping[str, str]:
@@ -53,22 +53,22 @@ class Provider(Protocol):
         ...
 
     def remarks(self) -> list[str]:
-        """What else whoever uses the machines should know, a sentence each."""
+        """Other things that a user of the machines should know, one sentence each."""
         ...
 
     def down(self) -> None:
-        """Remove the machines (or let go of them, where they are not the kit's to remove)."""
+        """Remove the machines (or only disconnect from them, if they do not belong to the kit)."""
         ...
 
     def shell(self, name: str, command: Sequence[str]) -> Shell:
-        """A login on a machine; or one command there, in the words of its argv.
+        """A login on a machine; or one command there, as its argv.
 
-        Uses this process's terminal where standard input and output are one.
+        Uses this process's terminal if standard input and output are one.
         """
         ...
 
     def docker_host(self, name: str) -> str:
-        """DOCKER_HOST for a docker command on this computer that speaks to that machine."""
+        """DOCKER_HOST for a docker command on this computer that uses that machine."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Lasting SSH files: the ssh_config for people's own `ssh` and `docker`."""
+"""Permanent SSH files: the ssh_config for the user's own `ssh` and `docker`."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from grader.machines.access import Access
 from grader.machines.provider import Shell, no_such
 
 PREFIX = "drydock-"
-"""Before the machines' names, so that they are in no one's way in one's own ssh_config."""
+"""The prefix of the machines' names, so that they do not conflict with names in the user's
+ssh_config."""
 
 
 def folder(kind: str) -> Path:
-    """Where the files of a provider's machines are; only their owner can look into it."""
+    """The folder with the files of a provider's machines; only the owner can read it."""
     found = engine_paths.current().home / "ssh" / kind
     found.mkdir(mode=0o700, parents=True, exist_ok=True)
     return found
 
 
 def forget(kind: str, name: str) -> None:
-    """Let go of the host keys of a machine that is no more."""
+    """Forget the host keys of a machine that no longer exists."""
     (folder(kind) / f"{name}.known_hosts").unlink(missing_ok=True)
 
 
 def config(kind: str, machines: Sequence[Access]) -> Path:
-    """The ssh_config of a provider's machines, each as `drydock-NAME`; written again."""
+    """Write the ssh_config of a provider's machines, each as `drydock-NAME`."""
     file = folder(kind) / "config"
     access.write_config(file, machines, prefix=PREFIX)
     return file
 
 
 def shell(kind: str, machine: Access, command: Sequence[str]) -> Shell:
-    """The local `ssh` for a login, or for one command there."""
+    """The local `ssh` for a login, or for one command on the machine."""
     file = folder(kind) / f"{machine.name}.config"
     access.write_config(file, [machine], prefix=PREFIX)
     words = ["ssh", "-F", str(file), PREFIX + machine.name]
@@ -43,7 +44,7 @@ def shell(kind: str, machine: Access, command: Sequence[str]) -> Shell:
 
 
 def docker_host(kind: str, machines: Sequence[Access], name: str) -> str:
-    """ssh://drydock-NAME: what DOCKER_HOST wants; see `include`."""
+    """ssh://drydock-NAME: the value for DOCKER_HOST; see `include`."""
     names = [machine.name for machine in machines]
     if name not in names:
         raise no_such(name, names)
@@ -52,7 +53,7 @@ def docker_host(kind: str, machines: Sequence[Access], name: str) -> str:
 
 
 def include(kind: str) -> str:
-    """The line for one's own ~/.ssh/config by which `docker` finds the machines."""
+    """The line for the user's ~/.ssh/config with which `docker` finds the machines."""
     return f'Include "{(folder(kind) / "config").as_posix()}"'
 
 

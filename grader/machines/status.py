@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Said:
-    """What one node answered: `info`, members (of managers), and its clock beside ours."""
+    """One node's answer: `info`, members (of managers), and its clock compared with ours."""
 
     info: Mapping[str, Any]
     members: list[Mapping[str, Any]] | None
@@ -48,7 +48,8 @@ class _Said:
 def look(
     nodes: Sequence[Node], missing: Mapping[str, str] | None = None, remarks: Sequence[str] = ()
 ) -> Status:
-    """Ask all nodes at the same time; one that is dead hides no other. Raises nothing of theirs."""
+    """Ask all nodes at the same time. A node that does not answer does not hide others. Never
+    raises a node's errors."""
     from grader.machines.status_problems import problems
 
     said = together(nodes, _ask, LOOK_SECONDS)
@@ -90,7 +91,8 @@ def _ask(node: Node) -> _Said:
 
 
 def _clock(api: Any) -> Clock | None:
-    """A node's clock beside this computer's: the answer was made somewhere in the round trip."""
+    """A node's clock compared with this computer's: the answer was made at some time in the
+    round trip."""
     began, started = time.time(), time.monotonic()
     try:
         told = _moment(str(api.info().get("SystemTime") or ""))
@@ -116,7 +118,8 @@ def _moment(text: str) -> float | None:
 def _members(
     said: Mapping[str, _Said | Exception],
 ) -> tuple[dict[str, Mapping[str, Any]] | None, bool]:
-    """The swarm as its first manager lists it, by ID; and whether no manager could."""
+    """The swarm's members by ID, as its first manager lists them; and whether no manager
+    answered."""
     answered = [s for s in said.values() if isinstance(s, _Said)]
     listed = next((s.members for s in answered if s.members is not None), None)
     if listed is None:

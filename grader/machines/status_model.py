@@ -1,4 +1,4 @@
-"""The state of a swarm as data: nodes, problems, and the ways between nodes."""
+"""The state of a swarm as data: nodes, problems, and the connections between nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 LOOK_SECONDS = 20
-"""A node that has said nothing for so long does not answer; the others are not held up."""
+"""A node that is silent for this long counts as not answering; the others are not delayed."""
 
 
 Role = Literal["leader", "manager", "worker", "none", ""]
@@ -31,8 +31,8 @@ Passage = Literal["open", "free", "blocked", "unknown"]
 class Way:
     """A port of `dest` as seen from `source`.
 
-    `open`: it answers (or, by UDP, packets arrive at a node of a swarm); `free`: packets arrive
-    and no one listens, as before there is a swarm; `blocked`: they do not arrive.
+    `open`: it answers (or, for UDP, packets arrive at a node of a swarm). `free`: packets arrive
+    and no program listens, as before there is a swarm. `blocked`: packets do not arrive.
     """
 
     port: str
@@ -43,10 +43,10 @@ class Way:
 
 @dataclass(frozen=True)
 class Mesh:
-    """Whether a published port answers at each node, by its service's name.
+    """Whether a published port answers at each node, with its service's name.
 
-    `state`: `no swarm`, `nothing published`, `no running task`, `no ip_vs` (in the kernel of a
-    node where it does not answer), `asked`.
+    `state`: `no swarm`, `nothing published`, `no running task`, `no ip_vs` (in the kernel of a node
+    where it does not answer), `asked`.
     """
 
     state: Literal["no swarm", "nothing published", "no running task", "no ip_vs", "asked"] = (
@@ -59,7 +59,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Clock:
-    """How far a node's clock is ahead of the first node's, in seconds, give or take."""
+    """How far a node's clock is ahead of the first node's, in seconds, with the uncertainty."""
 
     ahead: float
     uncertainty: float
@@ -67,10 +67,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """One machine. What is not known is empty.
+    """One machine. Unknown values are empty.
 
-    `trouble` says why it does not answer; `state` is its engine's own word on its swarm
-    (inactive, pending, active, locked, error); `membership` is the managers' (ready, down,
+    `trouble` says why it does not answer. `state` is the engine's own report about its swarm
+    (inactive, pending, active, locked, error). `membership` is the managers' report (ready, down,
     unknown, disconnected; `stranger` if they do not know it).
     """
 
@@ -98,7 +98,7 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, a sentence, and what to do."""
+    """What is wrong, as a sentence, and what to do."""
 
     what: str
     remedy: str
@@ -106,7 +106,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Status:
-    """All that was found. `former` are members of the swarm that are no machine of these."""
+    """Everything that was found. `former` are members of the swarm that are not among these
+    machines."""
 
     nodes: list[NodeStatus]
     ways: list[Way] = field(default_factory=list)
@@ -120,7 +121,7 @@ class Status:
 def together(
     nodes: Sequence[Node], ask: Callable[[Node], T], seconds: float
 ) -> dict[str, T | Exception]:
-    """What each node answers to `ask`, or the exception; TimeoutError after `seconds`."""
+    """Each node's answer to `ask`, or the exception; TimeoutError after `seconds`."""
     answers: dict[str, T | Exception] = {}
 
     def one(node: Node) -> None:

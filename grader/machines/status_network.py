@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from grader.nodes.node import Node
 
 EXCHANGE_SECONDS = 5
-"""A packet that has not come within this time, though sent five times a second, is blocked: if
-all nodes listened at the same time."""
+"""If all nodes listened at the same time, a packet that does not arrive within this time,
+although it was sent five times a second, is blocked."""
 PROMPT_SECONDS = 1.5
-"""Nodes that begin to listen within this time do so together."""
+"""Nodes that begin to listen within this time listen together."""
 MOST_SECONDS = 60
 MESH_SECONDS = 4
 
@@ -37,10 +37,10 @@ PURPOSES = {
 
 
 def ways(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> list[Way]:
-    """All ports between nodes that answer: each node listens and knocks at the same time.
+    """Test all ports between nodes that answer: each node listens and sends at the same time.
 
-    Slow nodes begin seconds after each other, and one has ended before another knocks. Where one
-    was slow and something did not arrive, all of them listen again, for longer by that much.
+    Slow nodes begin seconds after each other, and one may end before another sends. If a node was
+    slow and something did not arrive, all nodes listen again, longer by that time.
     """
     if len(nodes) < 2:
         return []
@@ -54,7 +54,8 @@ def ways(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> list[Way]:
 def _round(
     nodes: Sequence[Node], known: Mapping[str, NodeStatus], seconds: int
 ) -> tuple[list[Way], float]:
-    """What arrives while all nodes listen for `seconds`; by how much the slowest took longer."""
+    """What arrives while all nodes listen for `seconds`, and how much longer the slowest node
+    took."""
     from grader.machines.status_model import together
 
     managers = {n.name for n in nodes if known[n.name].role in ("leader", "manager")}
@@ -138,7 +139,7 @@ def _passage(
 
 
 def mesh(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> Mesh:
-    """Ask one published TCP port at every node of the swarm."""
+    """Send requests to one published TCP port at every node of the swarm."""
     from grader.machines.status_model import together
 
     members = [node for node in nodes if known[node.name].in_swarm]
@@ -157,7 +158,7 @@ def mesh(nodes: Sequence[Node], known: Mapping[str, NodeStatus]) -> Mesh:
 
 
 def _published(node: Node) -> Mesh:
-    """The first published TCP port whose service runs, as a manager lists them."""
+    """The first published TCP port with a running service, as a manager lists them."""
     api: Any = node.docker.api
     state: Literal["nothing published", "no running task"] = "nothing published"
     services = sorted(api.services(), key=lambda service: str(service["Spec"]["Name"]))
@@ -174,7 +175,7 @@ def _published(node: Node) -> Mesh:
 
 
 def _answers(address: str, port: int) -> bool:
-    """Whether something is said back: an engine listens at ports of a dead mesh as well."""
+    """Whether any data comes back: an engine listens even at ports of a mesh that does not work."""
     try:
         with reach.connect(address, port, MESH_SECONDS) as wire_end:
             wire_end.settimeout(MESH_SECONDS)

@@ -10,12 +10,12 @@ from grader.machines.status_network import PORTS, PURPOSES
 
 JOIN = "nox -s swarm -- join"
 CLOCK_SECONDS = 1.0
-"""Certificates and logs of a swarm do not mind less."""
+"""A smaller difference does not matter for a swarm's certificates and logs."""
 
 
 def problems(status: Status) -> list[Problem]:
-    """In the order in which they are best seen to. A node without a swarm is none, as long as
-    no other is in one."""
+    """The problems, in the order in which to fix them. A node without a swarm is not a problem
+    as long as no other node is in one."""
     return [
         *(found for node in status.nodes for found in _of_node(node, status)),
         *_of_swarm(status),

@@ -1,4 +1,4 @@
-"""A status on the terminal. The words say everything; colour only repeats it."""
+"""A status on the terminal. The words contain everything; colour only repeats it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from grader.reports import text
 from grader.reports.lines import Lines
 
 MATRIX_NODES = 4
-"""With more columns a matrix is wider than 80 characters: then only what is blocked is listed."""
+"""With more columns a matrix is wider than 80 characters: then only blocked connections are
+listed."""
 
 
 def render(status: Status, console: Console | None = None) -> None:
@@ -118,7 +119,7 @@ def _clock(clock: Clock | None) -> str:
 
 
 def _between(ways: Sequence[Way]) -> str:
-    """The ways from one node to another, in a cell: the worst is what is said."""
+    """The connections from one node to another in one cell, which shows the worst."""
     for state in ("blocked", "unknown"):
         ports = [way.port for way in ways if way.state == state]
         if ports:

@@ -1,7 +1,7 @@
 """A user's own machines as a target: virtual machines of Vagrant, hosts over SSH.
 
-They are there before grading and after it. What differs between them is how they are found
-(grader.machines) and how their power is cut.
+They exist before grading and after it. They differ in how they are found (grader.machines) and in
+how their power is cut.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from grader.nodes.cleanup import Cleanup
 from grader.nodes.node import Completed, Node
 
 BACK_SECONDS = 600
-"""How long a machine may take to start until its engine answers."""
+"""Time for a machine to start until its engine answers."""
 
 Power = Callable[[str, bool], None]
 """(name, on): cut a machine's power, or start it again."""
@@ -85,7 +85,7 @@ class Remote:
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
-        """Its power is cut, and it is started again."""
+        """Cut the machine's power in the block, and start it again afterwards."""
         if self._power is None:
             from grader.checks import cannot_show
 
@@ -99,7 +99,7 @@ class Remote:
             self.wait_ready()
 
     def wait_ready(self, seconds: float = BACK_SECONDS) -> None:
-        """Until its engine answers again; EngineFault if it does not."""
+        """Wait until its engine answers again. Raises EngineFault if it does not."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -121,7 +121,8 @@ class Remote:
 
 
 class Absent:
-    """A machine that cannot be used: whoever asks it hears why, and may still ask the others."""
+    """A machine that cannot be used: every use raises the reason, but the other machines still
+    work."""
 
     def __init__(self, name: str, error: KitError) -> None:
         self.name = name
@@ -135,10 +136,10 @@ class Absent:
 
 
 class MachinesTarget:
-    """See grader.nodes.node.Target. `machines` are found in that order; the first manages.
+    """See grader.nodes.node.Target. `machines` are in their order; the first is the manager.
 
-    `power` cuts and gives power, where someone can. `slow` is how many times longer than on an
-    ordinary computer things take there; None: measure it.
+    `power` cuts and restores power, if that is possible. `slow` is the factor by which everything
+    takes longer than on an ordinary computer; None: measure it.
     """
 
     persistent = True
@@ -167,7 +168,7 @@ class MachinesTarget:
         return [node for node in self.nodes if isinstance(node, Remote)]
 
     def _open(self) -> None:
-        """Log in everywhere at once; machines where that fails are absent from now on."""
+        """Log in to all machines at once; those where that fails are absent from now on."""
 
         def opened(node: Any) -> Any:
             if isinstance(node, Absent):
@@ -188,7 +189,7 @@ class MachinesTarget:
 
     @classmethod
     def attach(cls, description: dict[str, Any], power: Power | None) -> MachinesTarget:
-        """The machines that another process found, over connections of this one's own."""
+        """The machines that another process found, over this process's own connections."""
         machines: list[Access | Absent] = []
         for told in description["machines"]:
             if "absent" in told:
@@ -253,14 +254,14 @@ COUNTING = (
     " echo $(($(date +%s%N) - began))"
 )
 USUAL_SECONDS = 0.03
-"""What the shell of an ordinary computer needs at most for COUNTING."""
+"""The longest time that the shell of an ordinary computer needs for COUNTING."""
 MOST_TIMEOUT_FACTOR = 8.0
 
 
 def slowness(node: Node) -> float:
-    """How many times slower than an ordinary computer a node counts; from 1.0 to 8.0.
+    """The factor by which a node counts slower than an ordinary computer; from 1.0 to 8.0.
 
-    Emulated processors are that much slower in all they do.
+    Emulated processors are slower by that factor in everything.
     """
     told = node.run(["sh", "-c", COUNTING], timeout=60).out.strip()
     seconds = int(told) / 1e9 if told.isdigit() else USUAL_SECONDS

@@ -1,4 +1,4 @@
-"""A shell or a command in a container, on this terminal: what `docker exec -it` does."""
+"""A shell or a command in a container, on this terminal, like `docker exec -it`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ HOME = "/root"
 
 
 def interactive() -> bool:
-    """Whether someone sits at this process."""
+    """Whether a person uses this process's terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def enter(engine: Engine, container: str, command: list[str]) -> Shell:
-    """By the docker command line where there is one, which also knows Windows' terminals."""
+    """Use the docker command line if it is installed; it also supports Windows' terminals."""
     argv = command or list(LOGIN)
     docker = shutil.which("docker")
     if docker is not None:
@@ -89,7 +89,7 @@ def _without_terminal(client: Any, container: str, argv: list[str]) -> int:
 
 
 def _feed(stream: Any) -> None:
-    """From now on pass what is typed (or piped in) on."""
+    """From now on pass on what is typed (or piped in)."""
 
     def feed() -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -101,7 +101,8 @@ def _feed(stream: Any) -> None:
 
 
 def _with_terminal(client: Any, container: str, argv: list[str]) -> int:
-    """POSIX only. All keys go to the program, Ctrl-C too; the window's size follows."""
+    """POSIX only. All keys go to the program, including Ctrl-C; it also follows the window's
+    size."""
     from grader.nodes import commands
 
     made = client.api.exec_create(
@@ -126,7 +127,7 @@ def _with_terminal(client: Any, container: str, argv: list[str]) -> int:
 
 @contextlib.contextmanager
 def _raw(resized: Callable[[], None]) -> Iterator[None]:
-    """The terminal in raw mode, and as it was afterwards, whatever happens."""
+    """Switch the terminal to raw mode, and restore it afterwards in every case."""
     if sys.platform == "win32":
         raise AssertionError("no raw terminals here")
     import signal

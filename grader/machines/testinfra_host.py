@@ -1,4 +1,4 @@
-"""testinfra on a machine, over its one SSH connection; its own `ssh` backend waits for ever."""
+"""testinfra on a machine, over its one SSH connection; testinfra's own `ssh` has no timeout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class LinkBackend(BaseBackend):  # type: ignore[misc]  # testinfra has no types
         super().__init__(link.machine.name)
 
     def run(self, command: str, *args: str, **_kwargs: Any) -> CommandResult:
-        """Run by the machine's `/bin/sh`, as root where that is allowed; 124 at the time-out."""
+        """Run by the machine's `/bin/sh`, as root if that is allowed; exit code 124 after the
+        timeout."""
         said = self.get_command(command, *args)
         rc, out, err = self.link.execute(["/bin/sh", "-c", said], seconds=self.seconds)
         return self.result(TIMED_OUT if rc is None else rc, self.encode(said), out, err)

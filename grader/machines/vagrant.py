@@ -49,7 +49,7 @@ class Vagrant:
         return [Remote(Link(machine), power) for machine in self.machines()]
 
     def machines(self) -> list[Access]:
-        """The running machines, in the order of nodes.yaml. KitError if there are none."""
+        """The running machines, in the order of nodes.yaml. Raises KitError if there are none."""
         running = [name for name, state in self._known().items() if state == "running"]
         if not running:
             raise none_there()
@@ -133,14 +133,15 @@ def _quiet(_line: str) -> None:
 
 
 def access(name: str) -> Access:
-    """How one running machine is logged in to."""
+    """How to log in to one running machine."""
     return accesses(name)[0]
 
 
 def accesses(*names: str, told: Mapping[str, Mapping[str, str]] | None = None) -> list[Access]:
-    """How running machines are logged in to, with the host keys that Vagrant's way showed.
+    """How to log in to running machines, with host keys that were read over Vagrant's own
+    connection.
 
-    `told` is what Vagrant said of machines already.
+    `told` is what Vagrant already reported about machines.
     """
     if told is None or not set(names) <= set(told):
         told = vagrantcli.ssh_configs(*names)
@@ -167,9 +168,9 @@ def _access(name: str, told: Mapping[str, str]) -> Access:
 
 
 def _known_hosts(name: str, told: Mapping[str, str]) -> Path:
-    """A file with the machine's host keys, asked for once, over the connection Vagrant trusts.
+    """A file with the machine's host keys, read once over the connection that Vagrant trusts.
 
-    A machine that was recreated has new ones; Vagrant's own ID of it tells.
+    A recreated machine has new keys; it is recognised by Vagrant's ID of it.
     """
     file = ssh_files.folder(KIND) / f"{name}.known_hosts"
     mark = f"# {_identity(name, told)}"
@@ -203,7 +204,7 @@ def _known_hosts(name: str, told: Mapping[str, str]) -> Path:
 
 
 def _identity(name: str, told: Mapping[str, str]) -> str:
-    """Vagrant's ID of the machine, from the folder that holds its key; else the address."""
+    """Vagrant's ID of the machine, from the folder with its key; otherwise the address."""
     import os
 
     dotfile = Path(os.environ.get("VAGRANT_DOTFILE_PATH") or paths.KIT / ".vagrant")

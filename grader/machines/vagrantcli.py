@@ -18,12 +18,12 @@ ASK_SECONDS = 120
 KEPT_LINES = 60
 BUSY = "another process is already executing|locked by another|LockedError|because it is locked"
 BUSY_SECONDS = 20
-"""As a rule another `vagrant` only looks at a machine, too, and is done in a moment."""
+"""Usually another `vagrant` process only reads, too, and ends in a moment."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """`pattern` is looked for in what vagrant said."""
+    """An error that is explained: `pattern` is searched for in vagrant's output."""
 
     pattern: str
     what: str
@@ -103,7 +103,7 @@ TROUBLES = (
 
 
 def environment() -> dict[str, str]:
-    """Vagrant asks no server for news: in class there may be none."""
+    """The environment for Vagrant. It does not look for updates, because a class may be offline."""
     return {
         **os.environ,
         "VAGRANT_CHECKPOINT_DISABLE": "1",
@@ -124,7 +124,8 @@ def program() -> str:
 
 
 def ask(*words: str, seconds: float = ASK_SECONDS) -> str:
-    """What `vagrant WORDS` prints; KitError where it fails, for other reasons than a short wait."""
+    """The output of `vagrant WORDS`. Raises KitError if it fails and waiting a moment does not
+    help."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         done = _run(words, seconds)
@@ -153,9 +154,9 @@ def _run(words: Sequence[str], seconds: float) -> subprocess.CompletedProcess[st
 
 
 def act(*words: str, progress: Progress, extra: dict[str, str] | None = None) -> None:
-    """Run `vagrant WORDS`, telling each of its lines; KitError where it fails.
+    """Run `vagrant WORDS` and print each of its lines. Raises KitError if it fails.
 
-    On Ctrl-C vagrant is told, too, and ends in its own good order.
+    On Ctrl-C vagrant receives it, too, and ends cleanly.
     """
     process = subprocess.Popen(
         [program(), *words],
@@ -185,7 +186,7 @@ def act(*words: str, progress: Progress, extra: dict[str, str] | None = None) ->
 
 
 def cleaned(line: str) -> str:
-    """A line without control characters; empty for the many that only count percents."""
+    """A line without control characters; empty for the many lines that only show a percentage."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).split("\r")[-1].rstrip()
     return "" if re.match(r"\s*(Progress: )?\d+%", text) or text.startswith("Progress:") else text
 
@@ -203,7 +204,7 @@ def explain(words: Sequence[str], said: str) -> KitError:
 
 
 def states() -> dict[str, str]:
-    """The state of each machine by name, such as "running"."""
+    """The state of each machine by name, for example "running"."""
     rows = (line.split(",", 3) for line in ask("status", "--machine-readable").splitlines())
     return {row[1]: row[3] for row in rows if len(row) == 4 and row[1] and row[2] == "state"}
 
@@ -211,8 +212,8 @@ def states() -> dict[str, str]:
 def ssh_configs(*names: str) -> dict[str, dict[str, str]]:
     """How Vagrant logs in to running machines: HostName, Port, User, IdentityFile, … by name.
 
-    In one question: each start of Vagrant takes seconds. Without names it is about all machines,
-    and a KitError if one of them does not run.
+    It asks once, because each start of Vagrant takes seconds. Without names it asks about all
+    machines, and raises KitError if one of them does not run.
     """
     return parse_configs(ask("ssh-config", *names))
 

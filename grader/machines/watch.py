@@ -2,8 +2,8 @@
 
     trace, updated = record(find(machines.nodes(), "web"), Wishes(), show)
 
-Works over nodes of any provider, as joining and status do. Nodes that do not answer are left
-out, as long as a manager does.
+Works over nodes of any provider, like joining and status. Nodes that do not answer are left out, as
+long as a manager answers.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 STATUS = "nox -s swarm -- status"
 PAUSE = 0.5
-"""Seconds from one state shown to the next."""
+"""Seconds between two states on the screen."""
 STOPPING_SECONDS = 12
-"""After an update so long it is waited for tasks that were told to stop; docker gives them 10."""
+"""How long to wait after an update for tasks that were told to stop; docker gives them 10 s."""
 AFTERWARDS = 1.0
 SLOW = 0.5
-"""Seconds between two requests where each takes a way that is dear (through SSH, or an engine)."""
+"""Seconds between two requests if each is expensive (through SSH, or through an engine)."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A service, and the nodes that know of it: one that manages first.
+    """A service, and the nodes that know it; the first one is a manager.
 
-    `port` is where it is published (None: nowhere), `asked` the nodes there to send requests to.
+    `port` is where it is published (None: nowhere), `asked` the nodes that get requests there.
     """
 
     service: str
@@ -55,7 +55,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Wishes:
-    """How long: until Ctrl-C, and before that until an update ended or some seconds are over."""
+    """How long to record: until Ctrl-C, or earlier, until an update ended or some seconds have
+    passed."""
 
     title: str = ""
     until_updated: bool = False
@@ -63,9 +64,9 @@ class Wishes:
 
 
 def find(nodes: Sequence[Node], service: str, port: int | None = None) -> Found:
-    """Where to look and whom to ask. KitError if there is no swarm, or no such service.
+    """Find the service and the nodes to ask. Raises KitError without a swarm or such a service.
 
-    `port` takes the place of the one that the service publishes; 0: send no requests.
+    `port` replaces the one that the service publishes; 0: send no requests.
     """
     said = together(nodes, lambda node: node.docker.api.info(), LOOK_SECONDS)
     infos = {name: info for name, info in said.items() if not isinstance(info, Exception)}
@@ -97,9 +98,10 @@ def find(nodes: Sequence[Node], service: str, port: int | None = None) -> Found:
 
 
 def record(found: Found, wishes: Wishes, show: Callable[[Trace], None]) -> tuple[Trace, bool]:
-    """What happens to it, with marks and proofs; and whether an update ended.
+    """Record what happens to the service, with marks and proofs; also returns whether an update
+    ended.
 
-    Ends by Ctrl-C, too. `show` is given what is known so far, twice a second.
+    Ctrl-C ends it, too. `show` receives what is known so far, twice a second.
     """
     by_name = {node.name: node for node in found.nodes}
     slow = any(reach.relayed(by_name[name].address) for name in found.asked)
@@ -118,7 +120,7 @@ def record(found: Found, wishes: Wishes, show: Callable[[Trace], None]) -> tuple
 
 @contextlib.contextmanager
 def _ended_calmly(recorder: Recorder) -> Iterator[None]:
-    """It records in the block; who presses Ctrl-C twice then loses nothing of it."""
+    """Record in the block; pressing Ctrl-C twice then loses nothing of the recording."""
     recorder.__enter__()
     try:
         yield
@@ -128,7 +130,7 @@ def _ended_calmly(recorder: Recorder) -> Iterator[None]:
 
 
 def _follow(recorder: Recorder, wishes: Wishes, show: Callable[[Trace], None]) -> None:
-    """Returns when the recording is to end."""
+    """Return when the recording must end."""
     settled: float | None = None
     while wishes.seconds is None or recorder.now() < wishes.seconds:
         show(recorder.trace)
@@ -144,7 +146,7 @@ def _follow(recorder: Recorder, wishes: Wishes, show: Callable[[Trace], None]) -
 
 
 def _stopping(recorder: Recorder) -> bool:
-    """Whether a task is told to stop and has not; it must be seen."""
+    """Whether a task was told to stop and has not stopped; the recording must include its end."""
     return any(
         task.down() and not task.gone() for tasks in recorder.tasks().values() for task in tasks
     )
@@ -153,7 +155,7 @@ def _stopping(recorder: Recorder) -> bool:
 def _manager(
     nodes: Sequence[Node], swarms: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Node, list[dict[str, Any]]]:
-    """The node to ask, the leader if it is one of these, and all members as it lists them."""
+    """The node to ask (the leader, if it is one of these), and all members that it lists."""
     managers = [node for node in nodes if swarms.get(node.name, {}).get("ControlAvailable")]
     said = together(managers, lambda node: node.docker.api.nodes(), LOOK_SECONDS)
     listed = [
@@ -180,7 +182,7 @@ def _manager(
 
 
 def _service(manager: Node, name: str) -> dict[str, Any]:
-    """The service as the engine tells it; KitError naming those that there are."""
+    """The service from the engine. Raises KitError that names the existing ones."""
     api: Any = manager.docker.api
     try:
         try:
@@ -203,7 +205,7 @@ def _service(manager: Node, name: str) -> dict[str, Any]:
 
 
 def _published(service: Mapping[str, Any]) -> tuple[int | None, str]:
-    """The first TCP port, those of the routing mesh before a host's own; and its mode."""
+    """The first TCP port and its mode; ports of the routing mesh come before ports in host mode."""
     ports = (service.get("Endpoint") or {}).get("Ports")
     ports = ports or (service["Spec"].get("EndpointSpec") or {}).get("Ports") or []
     found = sorted(
@@ -223,7 +225,7 @@ def _with_tasks(
     nodes: Sequence[Node],
     swarms: Mapping[str, Mapping[str, Any]],
 ) -> list[Node]:
-    """The nodes that have a task; elsewhere a port in host mode is closed, and that is right."""
+    """The nodes that have a task; on others a port in host mode is correctly closed."""
     api: Any = manager.docker.api
     tasks = api.tasks(filters={"service": service["ID"], "desired-state": "running"})
     busy = {str(task.get("NodeID") or "") for task in tasks}

@@ -13,7 +13,7 @@ from grader.modules.rollout.trace import Trace
 from grader.reports.text import visible
 
 RATE_SECONDS = 2.0
-"""Requests a second are counted over so long."""
+"""Requests per second are counted over this time."""
 LATE_SECONDS = 3.0
 AT_LEAST_EVERY = 10.0
 """Seconds after which a line is written even if nothing changed."""
@@ -47,7 +47,7 @@ def shown() -> Iterator[Callable[[Trace], None]]:
 
 
 class Lines:
-    """The line for what is known; `clock` gives seconds."""
+    """The line for the present state; `clock` gives seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ class Lines:
         return visible("  ".join(part for part in parts if part))
 
     def changed(self, trace: Trace) -> str | None:
-        """The line, if it says something new, or the last one is long ago."""
+        """The line, if it contains something new, or if the last one is old."""
         failing = _failed_lately(trace) > 0
         now = f"{self._late(trace)[:5]} {tasks(trace)} {failing}"
         if now == self._before and trace.seconds - self._written < AT_LEAST_EVERY:
@@ -70,7 +70,7 @@ class Lines:
         return self.line(trace)
 
     def _late(self, trace: Trace) -> str:
-        """Nothing is known of the present while the manager does not answer."""
+        """The present state is unknown while the manager does not answer."""
         if trace.looks != self._looks:
             self._looks, self._looked = trace.looks, self._clock()
         late = self._clock() - self._looked
@@ -103,7 +103,7 @@ def tasks(trace: Trace) -> str:
 
 
 def _state(trace: Trace) -> str:
-    """The engine's word on an update; one that ended before the recording says nothing."""
+    """The engine's status of an update; one that ended before the recording is left out."""
     states = [status.state for status in trace.statuses]
     if not states or (len(states) == 1 and states[0] not in ("updating", "rollback_started")):
         return ""
@@ -111,7 +111,7 @@ def _state(trace: Trace) -> str:
 
 
 def requests(trace: Trace) -> str:
-    """`59/s answered, 1/s failed (12 in all)`; empty where none are sent."""
+    """`59/s answered, 1/s failed (12 in all)`; empty if none are sent."""
     if not trace.requests:
         return ""
     seconds = min(RATE_SECONDS, max(trace.seconds, 0.1))
@@ -131,7 +131,8 @@ def _failed_lately(trace: Trace) -> int:
 
 
 def _lately(trace: Trace, *, ok: bool) -> int:
-    """How many requests ended in the last seconds; one that is waited for was sent long ago."""
+    """How many requests ended in the last seconds; a request that is still open was sent long
+    ago."""
     since = trace.seconds - RATE_SECONDS
     count = 0
     for each in trace.requests:
