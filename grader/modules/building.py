@@ -16,9 +16,9 @@ from grader.vetting.dockerfile import Vetted, vet
 def vetted(
     folder: Path, allowed: Collection[str], arguments: Mapping[str, str] | None = None
 ) -> Vetted:
-    """The folder's Dockerfile; ends the check if it may not be built.
+    """The folder's Dockerfile; ends the check if it must not be built.
 
-    `allowed` are all names of the images that it may use, `arguments` those of the build.
+    `allowed` are all names of the images that it may use, `arguments` the build's arguments.
     """
     found = vet(text_of(folder, "Dockerfile"), allowed, arguments)
     if found.problems:
@@ -33,7 +33,7 @@ def vetted(
 
 
 def seconds_of(lab: Any, target: Any) -> float:
-    """How long one build may take."""
+    """The time limit for one build."""
     return float(lab.limits["build_seconds"] * target.timeout_factor)
 
 
@@ -45,7 +45,8 @@ def build(
     seconds: float,
     arguments: Mapping[str, str] | None = None,
 ) -> Build:
-    """Build the folder `context` of the node; a mirror that is down is no one's fault."""
+    """Build the folder `context` of the node; a mirror that is down is never the student's
+    fault."""
     keep = lab.limits["output_kb"] * 1000
     made = build_image(node, context, tag, seconds=seconds, arguments=arguments, keep=keep)
     blame_the_network(node, made.done)

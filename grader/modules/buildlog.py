@@ -23,7 +23,7 @@ _INSTALLED = re.compile(
 
 @dataclass
 class Step:
-    """A step: its name with the instruction, whether it came from the cache, what it printed."""
+    """A step: its name with the instruction, whether it came from the cache, its output."""
 
     name: str
     cached: bool = False
@@ -31,7 +31,7 @@ class Step:
 
     @property
     def installs(self) -> bool:
-        """Whether packages were fetched or installed in it just now."""
+        """Whether this step fetched or installed packages now."""
         if self.cached:
             return False
         manager = _MANAGER.search(self.name)
@@ -41,7 +41,7 @@ class Step:
 
 
 def read(text: str) -> list[Step]:
-    """The steps in the order in which they began. Those whose beginning is missing have no name."""
+    """The steps in the order in which they began. A step without its beginning has no name."""
     steps: dict[str, Step] = {}
     for line in text.splitlines():
         if found := _NAME.fullmatch(line.rstrip()):

@@ -5,10 +5,10 @@
     [c.name for c in counter.containers("web")]
     # ['counter-web-1', 'counter-web-2', 'counter-web-3']
 
-Commands go through the compose CLI on the node, where a compose file finds the node's files
-and nothing else. Project name, files, `.env` and environment are fixed, so that nothing that is
-submitted can point the CLI elsewhere, and nothing of the machine's environment gets into it. What
-came of a command is asked of the Engine API.
+Commands run with the compose CLI on the node, where a compose file finds only the node's files.
+Project name, files, `.env` and environment are fixed. So a submission cannot direct the CLI to
+other files, and gets nothing of the machine's environment. The Engine API shows the result of a
+command.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NETWORK = "com.docker.compose.network"
 VOLUME = "com.docker.compose.volume"
 
 NO_FILE = "/dev/null"
-"""A file of variables that has none."""
+"""A file of variables that is empty."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Named:
 
 
 class ComposeProject:
-    """See the module's docstring. `folder` is the project's on the node: paths in the files count
-    from there. `files` and `env_file` are paths from there, or whole ones.
+    """See the module's docstring. `folder` is the project's folder on the node. `files`, `env_file`
+    and paths in the files are relative to it, or absolute.
 
     Without an `env_file` there are no variables.
 
-    Each command returns as `Completed`, whatever came of it, after `timeout` seconds at most.
+    Each command returns as `Completed`, whatever its result, after at most `timeout` seconds.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ComposeProject:
         self.env_file = str(PurePosixPath(folder, env_file)) if env_file else NO_FILE
 
     def up(self, *arguments: str, timeout: float = 300) -> Completed:
-        """`docker compose up -d …`: builds what is missing, pulls nothing that is there."""
+        """`docker compose up -d …`: builds what is missing, and pulls no image that exists."""
         return self.run("up", "-d", *arguments, timeout=timeout)
 
     def down(self, *arguments: str, timeout: float = 90) -> Completed:
@@ -83,7 +83,7 @@ class ComposeProject:
         return self.run("rm", "--stop", "--force", *services, timeout=timeout)
 
     def run(self, *arguments: str, timeout: float) -> Completed:
-        """Any compose command of this project."""
+        """Run any compose command of this project."""
         return confined(self.node, self.command(*arguments), timeout=timeout, cwd=self.folder)
 
     def command(self, *arguments: str) -> list[str]:
@@ -95,7 +95,8 @@ class ComposeProject:
         ]  # fmt: skip
 
     def containers(self, *services: str) -> list[Container]:
-        """The project's containers now, ended ones too; of the given services only, if any."""
+        """The project's containers now, including ended ones; only of the given services, if
+        any."""
         found = containers(self.node, self.name)
         return [c for c in found if not services or c.service in services]
 

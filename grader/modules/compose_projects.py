@@ -1,10 +1,10 @@
-"""Compose projects that someone else started on an engine, found by the labels Compose gives.
+"""Compose projects that someone else started on an engine, found by Compose's labels.
 
     found = projects(node)
     [(p.name, p.folder, p.running) for p in found]  # [('counter', '/home/ada/lab4/counter', 2)]
     started_from(found, Path("/home/ada/lab4/counter"), "counter").name  # 'counter'
 
-Where no project runs from that folder, `NotRunning` says why.
+If no project runs from that folder, `NotRunning` says why.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FOLDER = "com.docker.compose.project.working_dir"
 class OwnProject:
     """A project: the folder it was started from ("" if unknown), its containers' states by name.
 
-    `made` is when its newest container was made, in seconds since 1970.
+    `made` is the creation time of its newest container, in seconds since 1970.
     """
 
     name: str
@@ -52,7 +52,7 @@ class OwnProject:
 
 
 class NotRunning(Exception):
-    """There is no project to look at: what was expected, what was found, what to do."""
+    """There is no project to check: what was expected, what was found, what to do."""
 
     def __init__(self, reason: str, *, expected: str, actual: str, hint: str) -> None:
         super().__init__(reason)
@@ -90,9 +90,9 @@ def states(client: docker.DockerClient) -> list[tuple[str, str, str]]:
 
 
 def started_from(found: Sequence[OwnProject], folder: Path, name: str) -> OwnProject:
-    """The one running project that was started from `folder`; NotRunning says why there is none.
+    """The one running project that was started from `folder`. Raises NotRunning, with the reason.
 
-    `name` is how the project is called unless its owner says otherwise.
+    `name` is the project's default name.
     """
     up = f"`docker compose up -d` in {folder}"
     expected = f"containers that {up} has started"
@@ -131,7 +131,7 @@ def started_from(found: Sequence[OwnProject], folder: Path, name: str) -> OwnPro
 
 
 def same_folder(told: str, folder: Path) -> bool:
-    """Whether a label names this folder, through links, and in WSL's words or Windows'."""
+    """Whether a label names this folder, also through links, and in WSL's or Windows' notation."""
     if not told:
         return False
     with contextlib.suppress(OSError, ValueError):

@@ -2,8 +2,8 @@
 
     confined(node, ["docker", "compose", "version"], timeout=60, cwd="/").ok  # True
 
-It runs on the node, which is the sandbox's: nothing of a submission is ever given to a program
-on the machine that grades. See grader.vetting.environment.
+It runs on the sandbox's node: no program on the grading machine ever receives anything of a
+submission. See grader.vetting.environment.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def confined(
     node: Node, argv: Sequence[str], *, timeout: float, cwd: str, keep: int = 64_000
 ) -> Completed:
-    """As `Node.run`, with the fixed environment and no variable of the node beside it.
+    """Like `Node.run`, with the fixed environment and no variable of the node.
 
-    What comes back tells the command as it was given.
+    The result names the command as it was given.
     """
     command = environment.argv(list(argv), cwd)
     done = node.run(command, timeout=timeout, cwd=cwd, keep=keep)

@@ -4,7 +4,7 @@
     web.service, web.running, web.host_ports(5000)  # ('web', True, [9001])
     redis.networks  # {'counter_default': '172.18.0.2'}
 
-Containers that have ended are in the list, too.
+The list includes containers that have ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 
 LOG_BYTES = 200_000
-"""How much of a container's log is kept: its end."""
+"""How many bytes of a container's log are kept, from its end."""
 
 MAX_EVENTS = 20_000
 EVENTS_SECONDS = 60
@@ -33,7 +33,7 @@ EVENTS_SECONDS = 60
 
 @dataclass(frozen=True)
 class Published:
-    """A port of the container that the node answers for."""
+    """A port of the container that is published on the node."""
 
     host_ip: str
     host_port: int
@@ -42,13 +42,14 @@ class Published:
 
     @property
     def only_inside(self) -> bool:
-        """Published for programs on the node itself, as by `127.0.0.1:9000:5000`."""
+        """Only for programs on the node itself, for example with `127.0.0.1:9000:5000`."""
         return self.host_ip.startswith("127.") or self.host_ip == "::1"
 
 
 @dataclass(frozen=True)
 class Mount:
-    """What lies at `path` in the container; `name` is the volume's, empty for a bind mount."""
+    """What is mounted at `path` in the container; `name` is the volume's, empty for a bind
+    mount."""
 
     kind: str
     name: str
@@ -62,7 +63,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Container:
-    """What the Engine API said of one container at one moment; `data` is its whole answer."""
+    """The Engine API's data about one container at one moment; `data` is the whole answer."""
 
     data: dict[str, Any]
 
@@ -76,7 +77,7 @@ class Container:
 
     @property
     def service(self) -> str:
-        """The service of the compose project, empty if it is none's."""
+        """The service of the compose project, empty if it belongs to none."""
         return str((self._config.get("Labels") or {}).get(SERVICE, ""))
 
     @property
@@ -90,12 +91,12 @@ class Container:
 
     @property
     def image(self) -> str:
-        """The image as the container was asked for: `redis:7`."""
+        """The requested image of the container: `redis:7`."""
         return str(self._config.get("Image", ""))
 
     @property
     def running(self) -> bool:
-        """Running for good: one that waits for its next restart is not."""
+        """Running; a container that waits for its next restart is not."""
         return bool(self._state.get("Running")) and not self._state.get("Restarting")
 
     @property
@@ -115,7 +116,7 @@ class Container:
 
     @property
     def restart_policy(self) -> str:
-        """`always`, `unless-stopped` or `on-failure`; empty where it stays ended."""
+        """`always`, `unless-stopped` or `on-failure`; empty if it is not restarted."""
         policy = (self.data.get("HostConfig") or {}).get("RestartPolicy") or {}
         name = str(policy.get("Name") or "")
         return "" if name == "no" else name
@@ -126,12 +127,12 @@ class Container:
 
     @property
     def pid(self) -> int:
-        """The first process's number, as the node counts; 0 if there is none."""
+        """The first process's number on the node; 0 if there is none."""
         return int(self._state.get("Pid", 0))
 
     @property
     def started_at(self) -> str:
-        """RFC 3339 with nanoseconds, in UTC, so that two of one engine compare as text."""
+        """RFC 3339 with nanoseconds, in UTC, so two times of one engine can be compared as text."""
         return str(self._state.get("StartedAt", ""))
 
     @property
@@ -147,7 +148,8 @@ class Container:
 
     @property
     def published(self) -> list[Published]:
-        """IPv4 ports, in a stable order; `::` says the same of IPv6 once more."""
+        """IPv4 ports, in a stable order; entries for `::` are left out, because they only repeat
+        them."""
         found = {
             Published(str(b.get("HostIp", "")), int(b["HostPort"]), int(port), protocol)
             for key, bindings in (self._network.get("Ports") or {}).items()
@@ -168,7 +170,7 @@ class Container:
         return {name: str(n.get("IPAddress", "")) for name, n in sorted(joined.items())}
 
     def names_in(self, network: str) -> list[str]:
-        """Under which names the other containers of a network find it."""
+        """The names under which the other containers of a network find it."""
         joined = (self._network.get("Networks") or {}).get(network) or {}
         return [*(joined.get("Aliases") or []), *(joined.get("DNSNames") or [])]
 
@@ -211,7 +213,7 @@ class Container:
 
 
 def containers(node: Node, project: str | None = None) -> list[Container]:
-    """All containers, of a compose project if one is named, ended ones too; by service and
+    """All containers, or those of one compose project, including ended ones; by service and
     number."""
     from docker.errors import NotFound
 
@@ -252,10 +254,10 @@ class Event:
 
 
 def events(node: Node, since: float, until: float) -> list[Event]:
-    """What the engine remembers of containers between two moments (seconds since 1970).
+    """The engine's events about containers between two moments (seconds since 1970).
 
-    It remembers the last few hundred events, among them three for each run of a health check.
-    EngineFault if it tells of more than an engine remembers.
+    The engine remembers the last few hundred events, including three for each run of a health
+    check. Raises EngineFault if the answer has more events than an engine remembers.
     """
     api: Any = node.docker.api  # Its types know whole seconds only; the engine knows fractions.
     with commands.within(EVENTS_SECONDS):

@@ -1,11 +1,12 @@
-"""One HTTP request and its answer on one connection, within limits that no server can stretch.
+"""One HTTP request and its answer on one connection, within limits that no server can extend.
 
-The address and the port are the caller's; nothing that a server sends changes where the grader
-connects to. The time limit counts for the whole exchange, not for each read: connecting, sending,
-headers and body. Headers and body are limited in bytes, the body also after decompression.
+The caller chooses address and port; nothing that a server sends changes where the grader connects
+to. The time limit applies to the whole exchange, not to each read: connecting, sending, headers and
+body. Headers and body are limited in bytes, the body also after decompression.
 
-The answer is read here, line by line and each byte once: http.client gives the headers to the email
-package, which lets the server choose a codec, and h11 takes seconds for one line of blanks.
+This module reads the answer itself, line by line and each byte once. http.client passes the headers
+to the email package, which lets the server choose a codec, and h11 takes seconds for one line of
+blanks.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from typing import Any, BinaryIO
 from grader.nodes import reach
 
 MAX_HEAD = 64 * 1024
-"""Bytes of all that comes before the body, `100 Continue` included."""
+"""Bytes of everything before the body, including `100 Continue`."""
 
 MAX_HEADERS = 100
 """Lines of headers."""
 
 MAX_BODY = 1_000_000
-"""Bytes of an answer's body that are read, and that it may have once it is decompressed."""
+"""The limit for an answer's body in bytes, before and after decompression."""
 
 MAX_CHUNKS = 20_000
-"""Chunks of a body that are read: each one costs time."""
+"""The limit for chunks of a body: each one takes time."""
 
 OURS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
-"""Errors of a socket that tell of the grader's own machine, not of the server."""
+"""Errors of a socket that come from the grader's own machine, not from the server."""
 
 _COMPRESSED = {"gzip": 31, "x-gzip": 31, "deflate": zlib.MAX_WBITS}
 """How zlib knows the encodings that are decompressed; others, and several, are left as they are."""
@@ -66,7 +67,7 @@ _CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;|$)")
 
 
 class NotHTTP(Exception):
-    """What came is not an HTTP answer, or one with more headers than are read."""
+    """The answer is not HTTP, or has too many headers."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,11 @@ def exchange(
     body: bytes = b"",
     most: int = MAX_BODY,
 ) -> Answer:
-    """Send a request and read its answer, the body cut at `most` bytes.
+    """Send a request and read its answer, with the body cut at `most` bytes.
 
-    `target` is a path with its query, in ASCII. Raises OSError (TimeoutError where the whole takes
-    more than `timeout` seconds), NotHTTP, ValueError for a target or header that cannot be sent,
-    and what the openers of `grader.nodes.reach` raise.
+    `target` is a path with its query, in ASCII. Raises OSError (TimeoutError if everything together
+    takes more than `timeout` seconds), NotHTTP, ValueError for a target or header that cannot be
+    sent, and whatever the openers of `grader.nodes.reach` raise.
     """
     deadline = time.monotonic() + timeout
     named = {"Host": address if port == 80 else f"{address}:{port}", "Connection": "close"}
@@ -124,7 +125,7 @@ def exchange(
 
 
 class _Arriving(io.RawIOBase):
-    """What comes over a connection until a deadline; `left`: how many bytes it may still be."""
+    """The data from a connection until a deadline; `left`: how many more bytes it may have."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection
@@ -144,7 +145,7 @@ class _Arriving(io.RawIOBase):
 
 
 def _head(reader: BinaryIO) -> tuple[int, dict[str, str]]:
-    """Status and headers; several of one name become one, as lists."""
+    """Status and headers; several headers of one name become one list."""
     found = _STATUS.match(_line(reader))
     if found is None or found[1] == b"101":
         raise NotHTTP("no status line, or a switch to another protocol")
@@ -167,7 +168,7 @@ def _head(reader: BinaryIO) -> tuple[int, dict[str, str]]:
 
 
 def _body(reader: BinaryIO, status: int, headers: Mapping[str, str], most: int) -> bytes:
-    """The body's first `most` bytes; ConnectionResetError where it ends before its end."""
+    """The body's first `most` bytes. Raises ConnectionResetError if it is incomplete."""
     if status in (204, 304):
         return b""
     if (coding := headers.get("transfer-encoding")) is not None:
@@ -219,7 +220,7 @@ def _exactly(reader: BinaryIO, size: int) -> bytes:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until then; TimeoutError where there are none."""
+    """Seconds until then. Raises TimeoutError if there are none."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError(errno.ETIMEDOUT, "the answer did not end in time")
@@ -227,7 +228,7 @@ def _left(deadline: float) -> float:
 
 
 def _decompressed(raw: bytes, encoding: str, most: int) -> bytes:
-    """The body as it was before one compression; what cannot be decompressed stays as it is."""
+    """The body without one compression; a body that cannot be decompressed stays as it is."""
     bits = _COMPRESSED.get(encoding.strip().lower())
     if bits is None:
         return raw

@@ -31,7 +31,7 @@ SECOND = 1_000_000_000
 
 @dataclass(frozen=True)
 class Build:
-    """What came of a build: its output, and the image if there is one."""
+    """The result of a build: its output, and the image if there is one."""
 
     done: Completed
     image: Image | None
@@ -64,36 +64,37 @@ class Image:
 
     @property
     def healthcheck(self) -> dict[str, Any]:
-        """The HEALTHCHECK as the engine has it (`Test`, `Interval`, …), empty if there is none."""
+        """The engine's data about the HEALTHCHECK (`Test`, `Interval`, …), empty if there is
+        none."""
         said = dict((self.data.get("Config") or {}).get("Healthcheck") or {})
         return {} if said.get("Test", ["NONE"])[:1] == ["NONE"] else said
 
     @property
     def exposed(self) -> list[str]:
-        """What EXPOSE says: `['80/tcp']`."""
+        """The ports of EXPOSE: `['80/tcp']`."""
         return sorted((self.data.get("Config") or {}).get("ExposedPorts") or {})
 
     @property
     def labels(self) -> dict[str, str]:
-        """What LABEL says."""
+        """The labels of LABEL."""
         return dict((self.data.get("Config") or {}).get("Labels") or {})
 
     @property
     def environment(self) -> dict[str, str]:
-        """What ENV says."""
+        """The variables of ENV."""
         said = (self.data.get("Config") or {}).get("Env") or []
         return dict(entry.split("=", 1) for entry in said if "=" in entry)
 
     @property
     def size(self) -> int:
-        """Bytes of all its layers, those of the image it builds on among them."""
+        """Bytes of all its layers, including those of its base image."""
         return int(self.data["Size"])
 
     @property
     def layers(self) -> dict[str, str]:
-        """Its layers from the bottom to the top: digest, and folder on the node.
+        """Its layers from bottom to top: digest, and folder on the node.
 
-        EngineFault where the engine keeps layers in another way than as folders.
+        Raises EngineFault if the engine does not store layers as folders.
         """
         driver = (self.data.get("GraphDriver") or {}).get("Data") or {}
         if "UpperDir" not in driver:
@@ -102,10 +103,10 @@ class Image:
         return dict(zip(self.data["RootFS"]["Layers"], reversed(folders), strict=True))
 
     def left_in_layers(self, base: str | None, *folders: str) -> list[str]:
-        """Files below `folders` in any layer that lies on the image `base` (None: on nothing).
+        """Files below `folders` in any layer above the image `base` (None: in all layers).
 
-        Also those that a later layer hides: they are shipped with the image all the same.
-        Paths from the image's root, each once. EngineFault as for `layers`.
+        This includes files that a later layer hides, because the image still contains them. Paths
+        from the image's root, each once. Raises EngineFault like `layers`.
         """
         below = len(Image(self.node, base).data["RootFS"]["Layers"]) if base else 0
         layers = list(self.layers.values())[below:]
@@ -128,7 +129,7 @@ class Image:
         )
 
     def run(self, argv: Sequence[str], *, seconds: float) -> Completed:
-        """`docker run --rm IMAGE ARGV…`, without a network and ended after `seconds`."""
+        """`docker run --rm IMAGE ARGV…`, without a network, ended after `seconds`."""
         name = f"run-{secrets.token_hex(4)}"
         options = [
             "--rm",
@@ -166,8 +167,8 @@ def build_image(
 ) -> Build:
     """`docker build` of the folder `context` on the node, ended after `seconds`.
 
-    `arguments` are given as `--build-arg`. Nothing is pulled but what the Dockerfile names and the
-    node does not have: vet it before, with the same arguments.
+    `arguments` are passed as `--build-arg`. Only images that the Dockerfile names and the node does
+    not have are pulled, so vet it first, with the same arguments.
     """
     given = [word for k, v in (arguments or {}).items() for word in ("--build-arg", f"{k}={v}")]
     named = ["--file", "Dockerfile", "--tag", tag]
@@ -182,7 +183,7 @@ def build_image(
 
 
 class WillNotStart(Exception):
-    """The engine cannot start a container of this image; `reason` is what it says."""
+    """The engine cannot start a container of this image; `reason` is the engine's message."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -191,14 +192,15 @@ class WillNotStart(Exception):
 
 @dataclass(frozen=True)
 class Stopped:
-    """How a container ended when it was asked to: after how long, with which exit code."""
+    """How a container ended when it was told to stop: after how many seconds, with which exit
+    code."""
 
     seconds: float
     exit_code: int
 
     @property
     def killed(self) -> bool:
-        """It did not end by itself: the engine had to kill it."""
+        """It did not end by itself, so the engine killed it."""
         return self.exit_code == 137
 
 
@@ -216,12 +218,12 @@ class Running(Inside):
         health_interval: float = 1.0,
         environment: Mapping[str, str] | None = None,
     ) -> Running:
-        """Start it; its `port` is published on a port of the node that is free.
+        """Start it; its `port` is published on a free port of the node.
 
-        `environment` is given as `--env`.
+        `environment` is passed as `--env`.
 
-        A HEALTHCHECK of the image is asked each `health_interval` seconds, so that its answer
-        comes soon; all else of it is the image's. WillNotStart if the engine cannot.
+        The image's HEALTHCHECK runs every `health_interval` seconds, so that its result comes soon;
+        everything else is as in the image. Raises WillNotStart if the engine cannot start it.
         """
         from docker.errors import APIError
 
@@ -250,7 +252,7 @@ class Running(Inside):
 
     @property
     def published(self) -> int:
-        """The node's port that leads to the container's; 0 while it does not run."""
+        """The node's port for the container's port; 0 while it does not run."""
         ports = self.now().host_ports(self.port)
         return ports[0] if ports else 0
 
@@ -261,7 +263,7 @@ class Running(Inside):
 
     @property
     def failing_probes(self) -> int:
-        """How often in a row the HEALTHCHECK has failed."""
+        """How many times in a row the HEALTHCHECK has failed."""
         return int(self._health.get("FailingStreak", 0))
 
     @property
@@ -269,7 +271,7 @@ class Running(Inside):
         return (self.now().data.get("State") or {}).get("Health") or {}
 
     def stop(self, grace: int) -> Stopped:
-        """`docker stop`: the image's stop signal, and after `grace` seconds the kill."""
+        """`docker stop`: sends the image's stop signal, and kills after `grace` seconds."""
         started = time.monotonic()
         self.node.docker.api.stop(self.id, timeout=grace)
         seconds = time.monotonic() - started
@@ -277,6 +279,6 @@ class Running(Inside):
 
 
 def _said(error: Any) -> str:
-    """What the engine says of an error, without what only its makers understand."""
+    """The engine's error message, without the parts that only its developers understand."""
     told = str(error.explanation or error)
     return told.rpartition("runc create failed: ")[2].removesuffix(": unknown").strip()

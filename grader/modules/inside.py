@@ -6,7 +6,7 @@
     with inside.frozen("php-fpm"):
         get(node.address, port)  # None: the page needs PHP-FPM
 
-What runs in a student's container can lie; the node's kernel and engine do not.
+Programs in a student's container can report false data; the node's kernel and engine do not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_FILE = 20_000_000
 """Bytes of a file that `read` gives."""
 
 SECONDS = 30
-"""The most that one question to the node may take."""
+"""The time limit for one question to the node, in seconds."""
 
 MAX_LOG = 200_000
 """Bytes of a log that are looked at."""
@@ -37,9 +37,9 @@ MAX_LOG = 200_000
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the container; `pid` is its number on the node, `user` who runs it (0: root).
+    """A process of the container; `pid` is its number on the node, `user` the user ID (0: root).
 
-    `program` is the name without folder, version and what follows: `php-fpm`, `nginx`, `bash`.
+    `program` is the name without folder, version and arguments: `php-fpm`, `nginx`, `bash`.
     """
 
     pid: int
@@ -53,20 +53,21 @@ class Process:
 
     @property
     def is_runtime(self) -> bool:
-        """Whether it calls itself the container runtime, about to become what it must start."""
+        """Whether its name is that of the container runtime, which will become the program that
+        it starts."""
         return self.program == "runc" and self.command.split()[1:] == ["init"]
 
 
 _COLUMNS = ("pidns", "pid", "ppid", "stat", "uid", "args")
-"""What `ps` is asked for of each process; the last one has blanks in it."""
+"""The fields of `ps` for each process; the last one can contain blanks."""
 
 
 def processes_of(table: str, first: int) -> list[Process]:
-    """The processes that are in one process namespace with number `first`, but for dead ones.
+    """The processes in the process namespace of number `first`, without dead ones.
 
-    When an engine starts something in a container (a health check, say), its runtime is in there
-    for a moment, as root: that one is left out. What a submission starts under that name counts:
-    its parent is in the container, or it is the container's first process.
+    When an engine starts something in a container (for example a health check), its runtime is
+    there for a moment, as root: it is left out. A submission's program with that name counts,
+    because its parent is in the container, or it is the container's first process.
     """
     rows = [line.split(None, 5) for line in table.splitlines()]
     named = {row[1]: row for row in rows if len(row) == 6}
@@ -94,7 +95,7 @@ class Socket:
 
     @property
     def from_outside(self) -> bool:
-        """Whether others than the container itself reach it."""
+        """Whether it can be reached from outside the container."""
         return not (self.address.startswith("127.") or self.address == "::1")
 
 
@@ -106,7 +107,7 @@ class Inside:
         self.id = container
 
     def now(self) -> Container:
-        """The container's state, asked afresh. EngineFault if it is gone."""
+        """The container's present state, from the engine. Raises EngineFault if it is gone."""
         from docker.errors import NotFound
 
         try:
@@ -115,15 +116,15 @@ class Inside:
             raise EngineFault("A container that the grader had started is gone.") from None
 
     def first_process(self) -> int:
-        """Its first process's number, as the node counts; 0 if it does not run."""
+        """Its first process's number on the node; 0 if it does not run."""
         state = self.now()
         return state.pid if state.running else 0
 
     def processes(self) -> list[Process]:
         """Its processes by number; none if it does not run.
 
-        The Engine API's `top` needs control groups, which a sandbox's engine does without:
-        so the node is asked for all processes in the same process namespace.
+        The Engine API's `top` needs control groups, which a sandbox's engine does not use. So the
+        node lists all processes in the same process namespace.
         """
         first = self.first_process()
         if not first:
@@ -143,9 +144,9 @@ class Inside:
 
     @contextmanager
     def frozen(self, program: str) -> Iterator[list[Process]]:
-        """Hold all processes of a program still, without ending them; yields which they are.
+        """Stop all processes of a program without ending them; yields these processes.
 
-        No one notices that they are gone and starts new ones, since they are not gone.
+        Because they still exist, no supervisor starts new ones.
         """
         held: dict[int, Process] = {}
         try:
@@ -159,7 +160,7 @@ class Inside:
             self._signal("CONT", held.values())
 
     def files(self, trees: Iterable[str]) -> dict[str, Entry]:
-        """Everything under these folders by path; a folder that is not there has nothing in it."""
+        """Everything under these folders by path; a folder that does not exist is empty."""
         found: dict[str, Entry] = {}
         for tree in trees:
             found.update(entries(self.node, self.id, tree))

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from grader.nodes.node import Completed, Node
 
 DEBIANS_OWN = re.compile("bin|boot|dev|lib(32|64|x32)?|lost.found|proc|run|sbin|sys|tmp|usr|var")
-"""Folders at the root that belong to the distribution, or to the running system."""
+"""Folders at the root that belong to the distribution or to the running system."""
 
 KEPT_BY_PEOPLE = ("/usr/local", "/usr/share/nginx", "/var/www")
-"""Where people keep files all the same."""
+"""Folders among these where people store files."""
 
 FRONTEND = "noninteractive"
 GRACE = 5
-"""Seconds that a script has to end after it was asked to; then it is killed."""
+"""Seconds that a script has to end after SIGTERM; then it is killed."""
 
 
 class Machine(Inside):
@@ -37,9 +37,10 @@ class Machine(Inside):
 
     @classmethod
     def start(cls, node: Node, image: str, ports: Sequence[int] = ()) -> Machine:
-        """Start one whose `ports` answer under the same numbers of the node.
+        """Start a machine with `ports` published under the same numbers on the node.
 
-        Nothing runs in it but an init that reaps. EngineFault if it does not start.
+        Only an init that removes dead processes runs in it. Raises EngineFault if it does not
+        start.
         """
         from docker.errors import APIError
 
@@ -71,7 +72,7 @@ class Machine(Inside):
         return self.now().running
 
     def to_start(self, service: str) -> str:
-        """How a service is started there, for a person."""
+        """How to start a service there, as text for a person."""
         return f"A bare machine starts no service by itself: service {service} restart"
 
     def put(self, source: str, dest: str) -> None:
@@ -81,10 +82,10 @@ class Machine(Inside):
             raise EngineFault(f"Files cannot be copied into a machine: {done.tail(2)}")
 
     def script(self, name: str, *, cwd: str, seconds: float, keep: int = 64_000) -> Completed:
-        """`bash NAME` as root in the folder `cwd`, with no input and no questions asked.
+        """`bash NAME` as root in the folder `cwd`, without input and unattended.
 
-        After `seconds` the script and what it started in the foreground is ended; services
-        go on. `rc` is then None. `keep` as for `Node.run`.
+        After `seconds` the script and what it started in the foreground are ended; services keep
+        running. `rc` is then None. `keep` as for `Node.run`.
         """
         limit = ["timeout", f"--kill-after={GRACE}", f"{seconds:g}"]
         done = self._run([*limit, "bash", name], cwd, seconds + GRACE + 15, keep)
@@ -107,10 +108,10 @@ class Machine(Inside):
         return found
 
     def configuration(self, but: str) -> dict[str, Entry]:
-        """What an administrator has to do with: /etc and all folders that hold people's files.
+        """What an administrator configures: /etc and all folders with people's files.
 
-        `but` is a folder that is left out. Logs, caches, package lists and the distribution's
-        programs are not among it: the first three change by themselves, the last by packages.
+        The folder `but` is left out. Logs, caches, package lists and the distribution's programs
+        are not included: the first three change by themselves, the last with packages.
         """
         top = [p for p in self.host.file("/").listdir() if not DEBIANS_OWN.fullmatch(p)]
         found = self.files([*(f"/{name}" for name in sorted(top)), *KEPT_BY_PEOPLE])

@@ -7,7 +7,7 @@ from grader.modules.explain import Explainer
 from grader.nodes.node import Completed
 
 LOG_LINES = 60
-"""The end of an output that goes with a failure."""
+"""The end of an output that is shown with a failure."""
 
 ENDLESS = "Look for an endless loop, a command that waits for input, or a server in the foreground."
 
@@ -20,10 +20,9 @@ def must_have_worked(
     explainer: Explainer,
     too_slow: str = ENDLESS,
 ) -> None:
-    """Fail if `what` did not end well within `limit` seconds, with the cause and the output's end.
+    """Fail if `what` did not succeed within `limit` seconds, with the cause and the output's end.
 
-    `otherwise` is the hint where the output has nothing that is known, `too_slow` where it had not
-    ended.
+    `otherwise` is the hint if the output contains nothing known, `too_slow` if it had not ended.
     """
     if done.ok:
         return

@@ -3,10 +3,9 @@
     machine = OwnMachine(node)
     machine.host.package("nginx").is_installed  # True
 
-What can be asked is what a bare machine in a container can be asked (see machine.py), so that
-checks need not know which it is. What a script did here stays: only the grader's own files are
-removed. A machine that is `only_looked_at` is never changed: no file is put on it, no process
-of it is held still.
+It has the same methods as a bare machine in a container (see machine.py), so checks need not know
+which one they use. Changes by a script stay: only the grader's own files are removed. A machine
+that is `only_looked_at` is never changed: no file is put on it, and no process of it is stopped.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from grader.nodes.node import Completed, Node
 
 SECONDS = 120
-"""The most that one look at many files may take, on a machine that is slow."""
+"""The time limit for reading many files, on a slow machine."""
 
 MAX_LIST = 8_000_000
 """Characters of a list of files that are read."""
@@ -52,11 +51,11 @@ class OwnMachine(Machine):
         return self.node.run(["true"], timeout=SECONDS).ok
 
     def first_process(self) -> int:
-        """Number 1: what runs in containers has other process and network namespaces."""
+        """Number 1: processes in containers have other process and network namespaces."""
         return 1
 
     def put(self, source: str, dest: str) -> None:
-        """Copy a folder of the node to `dest`, in place of what is there; owned by root."""
+        """Copy a folder of the node to `dest`, replacing what is there; owned by root."""
         self._put.append(dest)
         for argv in (
             ["rm", "-rf", "--", dest],
@@ -76,7 +75,7 @@ class OwnMachine(Machine):
         return done.out.encode() if done.ok else b""
 
     def to_start(self, service: str) -> str:
-        """What systemd says of the service, and how it is started."""
+        """systemd's status of the service, and how to start it."""
         if not self.host.file("/run/systemd/system").is_directory:
             return f"Start it: service {service} restart"
         found = self.host.service(service)
@@ -90,7 +89,7 @@ class OwnMachine(Machine):
         )
 
     def listener(self, port: int) -> set[str]:
-        """Names of the programs that listen on a TCP port; empty if no one can tell."""
+        """Names of the programs that listen on a TCP port; empty if unknown."""
         done = self.node.run(["ss", "-Hltnp", f"sport = :{port}"], timeout=SECONDS)
         return set(re.findall(r'\("([^"]+)",pid=', done.out)) if done.ok else set()
 
@@ -102,11 +101,11 @@ class OwnMachine(Machine):
             yield held
 
     def files(self, trees: Iterable[str]) -> dict[str, Entry]:
-        """As in a container, but not beyond other file systems, and without contents."""
+        """As in a container, but without other file systems and without contents."""
         return self._listed([*trees])
 
     def configuration(self, but: str) -> dict[str, Entry]:
-        """As of a bare machine; what is mounted (shared folders, say) is left out."""
+        """As of a bare machine, without mounted folders (for example shared folders)."""
         skipped = rf"/({DEBIANS_OWN.pattern}|{FILES.strip('/')})"
         found = self._listed(
             ["/"], "-regextype", "posix-extended", "-regex", skipped, "-prune", "-o"
@@ -136,6 +135,6 @@ class OwnMachine(Machine):
         return found
 
     def remove(self) -> None:
-        """Remove the files that the grader put there; what scripts did stays."""
+        """Remove the files that the grader put there; a script's changes stay."""
         for folder in self._put:
             self.node.run(["rm", "-rf", "--", folder], timeout=SECONDS)

@@ -1,6 +1,6 @@
-"""Whether packages can be had where a submission runs: what a student's build depends on.
+"""Whether packages are available where a submission runs: a student's build depends on it.
 
-A build that could not fetch its packages is the student's fault only if someone else could.
+A build that could not fetch its packages is the student's fault only if another build could.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SOURCES = {
         ["pip", "download", "--no-deps", "--no-cache-dir", "--dest", "/tmp/packages", "redis"],
     ),
 }
-"""What is fetched by whom: an image of the lab, and a command that fetches in a container of it."""
+"""For each tool: an image of the lab, and a command that fetches something in a container of it."""
 
 UNHEARD_OF = {
     "Debian packages": (
@@ -44,18 +44,18 @@ UNHEARD_OF = {
         ["pip", "download", "--no-deps", "--no-cache-dir", "--dest", "/tmp/p"],
     ),
 }
-"""The same, for something that no one has (its name is added): so no cache can answer for it."""
+"""The same, for a name that does not exist (it is appended), so no cache can answer."""
 
 
 def blame_the_network(node: Node, done: Completed) -> None:
-    """Raise the network's fault, if `done` failed because of it."""
+    """Raise the network's fault if `done` failed because of it."""
     fault = network_fault(node, done)
     if fault is not None:
         raise fault
 
 
 def network_fault(node: Node, done: Completed) -> EngineFault | None:
-    """Why `done` failed, if no one gets its packages here; None if someone else would."""
+    """Why `done` failed, if no one can get its packages here; None if someone else could."""
     if done.ok or not unreachable(done.out):
         return None
     for what in SOURCES:
@@ -71,12 +71,12 @@ def network_fault(node: Node, done: Completed) -> EngineFault | None:
 
 
 def come(node: Node, what: str, seconds: float = 90) -> bool:
-    """Whether a fresh container, without any student's file, gets `what` (a key of SOURCES)."""
+    """Whether a new container, without any student's file, gets `what` (a key of SOURCES)."""
     return _in_a_container(node, *SOURCES[what], seconds).ok
 
 
 def reached(node: Node, what: str, seconds: float = 90) -> bool:
-    """Whether the server itself answers for `what`, even if only that it has no such thing."""
+    """Whether the server itself answers for `what`, even if it only says that it does not exist."""
     image, command = UNHEARD_OF[what]
     name = f"drydock-{secrets.token_hex(8)}"
     return not not_fetched(_in_a_container(node, image, [*command, name], seconds).out)

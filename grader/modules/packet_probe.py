@@ -3,9 +3,9 @@
     knock(worker, [("10.0.0.2", 2377), ("10.0.0.2", 7946)])
     # {('10.0.0.2', 2377): 'open', ('10.0.0.2', 7946): 'refused'}
 
-Each node's own Perl (a part of every Debian) listens and knocks; nothing has to be installed.
-Packets are seen behind the node's packet filter, whether someone listens at their port or not:
-what a firewall drops is not seen. That takes root on the node.
+Each node's own Perl (a part of every Debian) listens and sends; nothing must be installed. It sees
+packets after the node's packet filter, whether or not a program listens at their port. It does not
+see packets that a firewall drops. This needs root on the node.
 """
 
 from __future__ import annotations
@@ -106,8 +106,9 @@ sub note {
 
 @dataclass(frozen=True)
 class Packet:
-    """A kind of packet that arrived: `udp/4789`, `tcp/2377` (the first of a connection) or
-    `ping` (an echo request), from and to; `source` may also be the word of a knock by UDP."""
+    """A kind of packet that arrived: `udp/4789`, `tcp/2377` (the first packet of a connection)
+    or `ping` (an echo request), with its addresses; for a test packet by UDP, `source` can also
+    be its word."""
 
     kind: str
     source: str
@@ -116,20 +117,20 @@ class Packet:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one node heard (None: it could not listen), and how its TCP knocks were answered."""
+    """What one node received (None: it could not listen), and the answers to its TCP attempts."""
 
     packets: set[Packet] | None
     answers: dict[Place, Answer]
 
 
 class Deaf(Exception):
-    """The node cannot look at packets, and says why."""
+    """The node cannot see packets; the message says why."""
 
 
 def listen(node: Any, seconds: int, wanted: Collection[tuple[str, str]] = ()) -> set[Packet]:
-    """The kinds of packets that arrive at a node, until all `wanted` (kind, source) have.
+    """The kinds of packets that arrive at a node, until all `wanted` (kind, source) have arrived.
 
-    For checks: ends the check as not graded where the node does not show them.
+    For checks: ends the check as not graded if the node does not show packets.
     """
     try:
         return exchange(node, seconds, ears=("udp", "ping"), wanted=wanted).packets or set()
@@ -138,7 +139,7 @@ def listen(node: Any, seconds: int, wanted: Collection[tuple[str, str]] = ()) ->
 
 
 def knock(node: Any, places: Collection[Place], seconds: int = 5) -> dict[Place, Answer]:
-    """How TCP ports answer a node; `silent` is no answer within `seconds`."""
+    """How TCP ports answer a node; `silent` means no answer within `seconds`."""
     return exchange(node, seconds, knocks=[("tcp", place) for place in places]).answers
 
 
@@ -152,11 +153,11 @@ def exchange(
     word: str = "drydock",
     linger: int = 0,
 ) -> Heard:
-    """Listen (`ears` of ping, tcp, udp) and knock (tcp or udp, place) at the same time.
+    """Listen (`ears` of ping, tcp, udp) and send (tcp or udp, place) at the same time.
 
-    Ends `linger` seconds after all that is `wanted` was heard and each TCP knock answered, and
-    after `seconds` at the latest. UDP knocks carry `word`, which begins with `drydock-`. Raises
-    Deaf, and what `node.run` raises.
+    Ends `linger` seconds after everything `wanted` has arrived and each TCP attempt was answered,
+    and after `seconds` at the latest. UDP test packets carry `word`, which begins with `drydock-`.
+    Raises Deaf, and whatever `node.run` raises.
     """
     argv = ["perl", "-e", SCRIPT, str(seconds), str(linger), word]
     argv += [f"ear {kind}" for kind in ears]

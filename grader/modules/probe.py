@@ -4,7 +4,7 @@
     reachable(node, "blog_front", [("wordpress", 80), ("db", 3306)], wait_seconds=5)
     # {('wordpress', 80): True, ('db', 3306): False}
 
-A probe that finds something closed proves it only beside one that finds something open.
+A closed port proves something only if the same probe also finds an open one.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def run_probe(
 ) -> Completed:
     """Run a program in a new container on a network, and remove the container.
 
-    The image's entry point is left out. The program's output is its log; `rc` is None if it
-    did not end within `timeout` seconds, or was never started (`out` then says why).
+    The image's entry point is left out. The program's output is its log. `rc` is None if it did not
+    end within `timeout` seconds, or did not start (then `out` says why).
     """
     from docker.errors import APIError, NotFound
     from requests.exceptions import ConnectionError as Disconnected
@@ -90,10 +90,10 @@ def run_probe(
 def reachable(
     node: Node, network: str, places: Collection[Place], *, wait_seconds: int = 0
 ) -> dict[Place, bool]:
-    """Which hosts and TCP ports answer to a newcomer in a network.
+    """Which hosts and TCP ports answer a new container in a network.
 
-    A place that is closed is asked again for `wait_seconds` seconds, each on its own. Where
-    nothing may be started, it tells which hosts the network knows that run.
+    A closed port is tried again for `wait_seconds` seconds, each one separately. If nothing may be
+    started, it returns which hosts of the network are running.
     """
     if node.workspace is not None:
         known = _known_in(node, network)

@@ -4,8 +4,8 @@
     there.answers  # True
     there.tags("harbour/page")  # {'1.0': Manifest(digest='sha256:…', image='sha256:…')}
 
-It is asked at the node's localhost, which is where the node's engine pushes to: a registry may be
-published for programs on its own machine only.
+The request goes to the node's localhost, where the node's engine pushes to: a registry may be
+published only for programs on its own machine.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ KINDS = (
 
 SECONDS = 10
 LOOK_SECONDS = 60
-"""Seconds for one answer, and for a look at all of a registry."""
+"""Seconds for one answer, and for all requests to a registry."""
 
 MAX_ANSWER = 64_000
 """Characters of an answer that are read as JSON."""
 
 MOST = 20
-"""Repositories and tags that are looked at; no one's runbook has more."""
+"""The limit for repositories and tags; no real runbook has more."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,200}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -44,7 +44,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a tag leads to: the manifest's own digest, and the ID of the image it describes."""
+    """What a tag names: the manifest's own digest, and the ID of the image it describes."""
 
     digest: str
     image: str
@@ -72,9 +72,9 @@ class Registry:
 
 
 def look(node: Node, port: int) -> Registry:
-    """All that is in the registry at `port`; one that does not answer has nothing.
+    """Everything in the registry at `port`; a registry that does not answer has nothing.
 
-    What it has not told after LOOK_SECONDS is not there.
+    What it has not answered after LOOK_SECONDS does not count.
     """
     asked = _Asked(node, port, time.monotonic() + LOOK_SECONDS)
     if asked.get("") is None:
@@ -106,7 +106,7 @@ def _names(
 
 @dataclass(frozen=True)
 class _Asked:
-    """A registry that is looked at until `deadline`, on time.monotonic's clock."""
+    """A registry that is read until `deadline`, on time.monotonic's clock."""
 
     node: Node
     port: int
@@ -115,7 +115,7 @@ class _Asked:
     def get(
         self, path: str, kinds: tuple[str, ...] = ("application/json",)
     ) -> tuple[Mapping[str, str], dict[str, Any]] | None:
-        """Headers (lower-case names) and body of a registry's good answer, or nothing."""
+        """Headers (lower-case names) and body of a successful answer, or nothing."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             return None

@@ -33,12 +33,12 @@ STATES = (
     "remove",
     "orphaned",
 )
-"""A task's states in the order in which it passes them; all behind `running` are final."""
+"""A task's states in order; all states after `running` are final."""
 
 _ORDER = {state: number for number, state in enumerate(STATES, start=1)}
 _RUNNING = _ORDER["running"]
 _UNCOUNTED = {"remove", "orphaned"}
-"""States that the docker CLI does not know: it passes such tasks over."""
+"""States that the docker CLI does not know: it ignores such tasks."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ServicePort:
 
 @dataclass(frozen=True)
 class Service:
-    """What a manager said of one service at one moment; `data` is its whole answer."""
+    """A manager's data about one service at one moment; `data` is the whole answer."""
 
     data: Mapping[str, Any]
 
@@ -71,7 +71,7 @@ class Service:
 
     @property
     def image(self) -> str:
-        """As it was asked for, without a digest: `alpine:3`."""
+        """The requested image, without a digest: `alpine:3`."""
         return str(self._container.get("Image", "")).partition("@")[0]
 
     @property
@@ -98,13 +98,13 @@ class Service:
 
     @property
     def replicas(self) -> int | None:
-        """How many tasks were asked for; None for a service that is not replicated."""
+        """The requested number of tasks; None for a service that is not replicated."""
         found = ((self._spec.get("Mode") or {}).get("Replicated") or {}).get("Replicas")
         return None if found is None else int(found)
 
     @property
     def ports(self) -> list[ServicePort]:
-        """Ports it publishes, with the numbers that the swarm gave where none were asked for."""
+        """Its published ports, with the numbers that the swarm chose if none were requested."""
         endpoint = self.data.get("Endpoint") or {}
         listed = endpoint.get("Ports") or (self._spec.get("EndpointSpec") or {}).get("Ports") or []
         found = [
@@ -120,12 +120,12 @@ class Service:
 
     @property
     def update_state(self) -> str:
-        """`updating`, `completed`, `rollback_completed`, …; empty where nothing was updated."""
+        """`updating`, `completed`, `rollback_completed`, …; empty if nothing was updated."""
         return str((self.data.get("UpdateStatus") or {}).get("State", ""))
 
     @property
     def version(self) -> int:
-        """Goes up with each change of the service."""
+        """Increases with each change of the service."""
         return int((self.data.get("Version") or {}).get("Index", 0))
 
     @property
@@ -149,9 +149,9 @@ class Service:
 class Task:
     """One task: one container on one node, now or in the past.
 
-    `node` is the node's name, empty as long as it has none; `slot` is 0 for global services.
-    `created` and `updated` are the manager's clock, `stamp` is the node's (all RFC 3339).
-    `health` is not a swarm's matter: a task with a health check runs once it is healthy.
+    `node` is the node's name, empty while it has none; `slot` is 0 for global services. `created`
+    and `updated` are by the manager's clock, `stamp` by the node's (all RFC 3339). A swarm has no
+    separate health state: a task with a health check runs once it is healthy.
     """
 
     id: str
@@ -171,22 +171,22 @@ class Task:
 
     @property
     def meant_to_run(self) -> bool:
-        """Its desired state is not a final one."""
+        """Its desired state is not final."""
         return 0 < _ORDER.get(self.desired, 0) <= _RUNNING
 
     @property
     def runs(self) -> bool:
-        """It is meant to run and does."""
+        """Its desired state is not final, and it runs."""
         return self.meant_to_run and self.state == "running"
 
     @property
     def fits_nowhere(self) -> bool:
-        """It is meant to run, and the scheduler says that no node can take it."""
+        """It should run, but the scheduler reports that no node can take it."""
         return self.meant_to_run and not self.node and "no suitable node" in self.error
 
     @property
     def over(self) -> bool:
-        """It has ended, or will never begin."""
+        """It has ended, or will never start."""
         return _ORDER.get(self.state, 0) > _RUNNING
 
     @property
@@ -227,8 +227,9 @@ def task(data: Mapping[str, Any], node_names: Mapping[str, str]) -> Task:
 def by_slot(tasks: Iterable[Task], active: Collection[str]) -> dict[int, Task]:
     """The task that counts for each slot; `active` are the IDs of nodes that are not down.
 
-    Of several the one that is meant to live longest counts, then the one that is least far:
-    so an update that starts first has not converged while old and new run side by side.
+    If there are several, the one with the latest desired state counts, then the one that has
+    progressed least. So a start-first update has not converged while old and new tasks run
+    together.
     """
     found: dict[int, Task] = {}
     for one in tasks:
@@ -250,9 +251,9 @@ def by_node(tasks: Iterable[Task]) -> dict[str, Task]:
 
 
 def has_converged(service: Service, current: Iterable[Task], active: Collection[str]) -> bool:
-    """Whether a service is as it was asked for, by the rule of the docker CLI.
+    """Whether a service has its requested state, by the rule of the docker CLI.
 
-    `current` are the tasks of the service's current version only (`Swarm.tasks(current=True)`);
+    `current` are only the tasks of the service's current version (`Swarm.tasks(current=True)`);
     `active` the IDs of nodes that are not down. A global service without tasks has not converged.
     """
     if service.mode == "global":

@@ -4,9 +4,8 @@
     stack.deploy().ok  # True
     [service.name for service in stack.services()]  # ['fleet_app', 'fleet_front']
 
-Commands go through the docker CLI on a manager, where a compose file finds that node's files
-and nothing else, and no variable but those of grader.vetting.environment. What came of a command
-is asked of the Engine API.
+Commands run with the docker CLI on a manager, where a compose file finds only that node's files,
+and only the variables of grader.vetting.environment. The Engine API shows the result of a command.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ if TYPE_CHECKING:
 NAMESPACE = "com.docker.stack.namespace"
 
 TRIES = 20
-"""How often a change is tried again that another change came before."""
+"""How often a change is tried again after another change came first."""
 
 
 class Stack:
-    """See the module's docstring. `folder` is a path on the manager, `file` lies in it.
+    """See the module's docstring. `folder` is a path on the manager, and `file` is in it.
 
-    Each command returns as `Completed`, whatever came of it, after `timeout` seconds at most, which
-    `timeout_factor` multiplies. Deploying and removing do not wait, which is what every docker CLI
-    does that is not told otherwise (older ones have no flag for it).
+    Each command returns as `Completed`, whatever its result, after at most `timeout` seconds times
+    `timeout_factor`. Deploying and removing do not wait: that is the default of every docker CLI
+    (older ones have no flag for it).
     """
 
     def __init__(
@@ -46,20 +45,21 @@ class Stack:
         self.timeout_factor = timeout_factor
 
     def deploy(self, *arguments: str, timeout: float = 90) -> Completed:
-        """`docker stack deploy`: returns when the swarm has taken the file, not when all runs."""
+        """`docker stack deploy`: returns when the swarm has accepted the file, not when
+        everything runs."""
         return self._run(
             "stack", "deploy", "--resolve-image", "never", *arguments,
             "--compose-file", self.file, self.name, timeout=timeout,
         )  # fmt: skip
 
     def remove(self, timeout: float = 60) -> Completed:
-        """`docker stack rm`: returns when the swarm has taken it; `left` tells the rest."""
+        """`docker stack rm`: returns when the swarm has accepted it; `left` shows what remains."""
         return self._run("stack", "rm", self.name, timeout=timeout)
 
     def update(self, service: str, *arguments: str, timeout: float = 60) -> Completed:
-        """`docker service update …` of the stack's service; returns before it is done.
+        """`docker service update …` of the stack's service; returns before the update is done.
 
-        Where another change came in between, which is no fault of anybody's, it is tried again.
+        If another change came first, which is no one's fault, it is tried again.
         """
         for attempt in range(1, TRIES + 1):
             done = self._run(
@@ -72,7 +72,7 @@ class Stack:
         return done
 
     def full(self, service: str) -> str:
-        """The name under which the swarm knows the stack's service."""
+        """The swarm's name of the stack's service."""
         return f"{self.name}_{service}"
 
     def services(self) -> list[Service]:
@@ -83,11 +83,11 @@ class Stack:
         return sorted(found, key=lambda service: service.name)
 
     def service(self, name: str) -> Service | None:
-        """The service that the compose file calls so."""
+        """The service with this name in the compose file."""
         return next((s for s in self.services() if s.name == self.full(name)), None)
 
     def left(self, nodes: Iterable[Node]) -> list[str]:
-        """What there is of the stack, in words; its volumes, which stay by design, are not told."""
+        """What remains of the stack, in words, without its volumes, which stay by design."""
         chosen = {"label": f"{NAMESPACE}={self.name}"}
         told = [f"service {service.name}" for service in self.services()]
         for kind in ("configs", "secrets"):

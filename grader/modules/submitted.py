@@ -4,10 +4,10 @@
     placed = place_compose(node, Path("counter"), "counter", file, {"redis:7", "python:3.11"})
     placed.project.up().ok  # True
 
-The node resolves the file with its own Compose, in an empty environment. What comes of it is held
-against the allow-list (grader.vetting.resolved), and that document is what `up` and `deploy` get.
-On a sandbox's node every path in it is pinned first: what a container does to the folder later
-cannot lead another one out of it.
+The node resolves the file with its own Compose, in an empty environment. The result is compared
+with the allow-list (grader.vetting.resolved), and `up` and `deploy` get only that document. On a
+sandbox's node every path in it is pinned first: a container's later changes to its folder cannot
+lead another container out of it.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from grader.nodes.node import Completed, Node
 
 ROOT = "/drydock"
-"""Where submitted folders lie on the node."""
+"""The folder on the node with submitted folders."""
 VETTED = f"{ROOT}/.vetted"
-"""What is run: documents and Dockerfiles that no container can reach."""
+"""The folder with documents and Dockerfiles that run; no container can reach it."""
 PINNED = f"{ROOT}/.pinned"
 
 DOCUMENT = "compose.json"
 CONFIG_SECONDS = 60
 MAX_DOCKERFILE = 256 * 1024
-"""Bytes of a Dockerfile that are read."""
+"""The limit for a Dockerfile in bytes."""
 NO_PROGRAM = 127
 
 
 @dataclass(frozen=True)
 class PlacedCompose:
-    """A compose application on a node. `file` is what Compose reads in it."""
+    """A compose application on a node. `file` is Compose's reading of it."""
 
     project: ComposeProject
     file: ComposeFile
@@ -54,8 +54,8 @@ class PlacedCompose:
 def dockerfiles(folder: Path, file: ComposeFile, allowed: Collection[str]) -> dict[str, bytes]:
     """The Dockerfiles that a compose file builds, by path, as they are built.
 
-    Their `# syntax=` lines would make the engine pull, so they are left out. Refused where one
-    uses an image that is not in `allowed`, or cannot be read.
+    Their `# syntax=` lines are removed, because the engine would pull an image for them. Raises
+    Refused if one uses an image that is not in `allowed`, or cannot be read.
     """
     found: dict[str, bytes] = {}
     for service in file.entries:
@@ -107,8 +107,8 @@ def place_compose(
 ) -> PlacedCompose:
     """Put a vetted compose application on a node as the project `name`, without starting it.
 
-    `allowed` are the images it may use. Raises Refused where what Compose makes of the file is not
-    allowed, EngineFault where the node does not do its part.
+    `allowed` are the images it may use. Raises Refused if Compose's reading of the file is not
+    allowed, EngineFault if the node fails.
     """
     file.refuse_images(allowed)
     dockerfiles(folder, file, allowed)
@@ -147,9 +147,9 @@ def place_compose(
 def place_stack(
     node: Node, folder: Path, name: str, file: StackFile, allowed: Collection[str]
 ) -> tuple[str, StackFile] | Completed:
-    """Put a vetted stack on a manager: (path of what is deployed there, what Docker reads in it).
+    """Put a vetted stack on a manager: (path of the document to deploy, Docker's reading of it).
 
-    Where the docker CLI cannot read the file, what it said. Raises as `place_compose`.
+    If the docker CLI cannot read the file, its message is returned. Raises like `place_compose`.
     """
     file.refuse_images(allowed)
     place, vetted = f"{ROOT}/{name}", f"{VETTED}/{name}"
@@ -171,7 +171,7 @@ def place_stack(
 
 
 def _refuse_boundless(done: Completed, name: str) -> None:
-    """Docker says why it cannot read a file; what says nothing was ended from outside."""
+    """Docker says why it cannot read a file; without a message, it was ended from outside."""
     if not done.ok and (done.timed_out or not done.out.strip()):
         raise Refused(
             f"Docker needs too much {'time' if done.timed_out else 'memory'} to read the file.",
@@ -200,7 +200,8 @@ def _content(node: Node, path: str) -> str:
 
 
 def _pinned(node: Node, name: str, paths: Collection[PurePosixPath]) -> dict[PurePosixPath, str]:
-    """Where each path is on the node; pinned there, or its own place on a machine of one's own."""
+    """Where each path is on the node: the pinned place, or its own place on a user's own
+    machine."""
     own = {path: str(PurePosixPath(ROOT, name, path)) for path in paths}
     if not paths:
         return own

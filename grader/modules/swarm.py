@@ -1,12 +1,12 @@
-"""A target's nodes as a swarm: what its managers say, as plain data.
+"""A target's nodes as a swarm: its managers' answers, as plain data.
 
     swarm = Swarm(target)
     [(node.name, node.role, node.availability, node.state) for node in swarm.nodes()]
     # [('manager1', 'manager', 'active', 'ready'), ('worker1', 'worker', 'active', 'ready'), …]
     swarm.service("app").replicas, swarm.converged("app")  # (3, True)
 
-Any node that is a manager may answer. Where none does, `NoManager` is raised: that is for the
-check to say, since it may be the submission's doing.
+Any manager may answer. If none does, `NoManager` is raised. The check must handle it, because the
+submission may be the cause.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from grader.nodes.node import Node, Target
 
 TASK_HISTORY = 1000
-"""Ended tasks per slot that managers keep; their own 5 would lose what a long update did."""
+"""Ended tasks per slot that managers keep; their default of 5 would lose those of a long update."""
 
 SERVICE_NAME = "com.docker.swarm.service.name"
 READY_SECONDS = 60
 TRIES = 20
-"""How often a change is tried again that another change came before."""
+"""How often a change is tried again after another change came first."""
 
 
 class NoManager(Exception):
@@ -65,10 +65,10 @@ class SwarmNode:
 
 @dataclass(frozen=True)
 class Member:
-    """What a node itself says of its part in a swarm.
+    """A node's own report about its membership in a swarm.
 
-    `state` is `inactive`, `pending`, `active`, `error` or `locked`; `node_id` and `address`
-    are empty where it is in none.
+    `state` is `inactive`, `pending`, `active`, `error` or `locked`; `node_id` and `address` are
+    empty if it is in none.
     """
 
     state: str
@@ -87,7 +87,7 @@ class Swarm:
     # What a node says of itself ----------------------------------------------------------------
 
     def member(self, node: Node) -> Member:
-        """The node's own word on whether it is in a swarm."""
+        """The node's own report on whether it is in a swarm."""
         said = self._info(node)
         return Member(
             state=str(said.get("LocalNodeState") or "inactive"),
@@ -98,7 +98,7 @@ class Swarm:
         )
 
     def manager(self) -> Node:
-        """A node that answers for the swarm (the first one that is a manager). NoManager."""
+        """A node that answers for the swarm (the first manager). Raises NoManager."""
         for node in self.target.nodes:
             if self._info(node).get("ControlAvailable"):
                 return node
@@ -107,12 +107,12 @@ class Swarm:
     # What managers say -------------------------------------------------------------------------
 
     def nodes(self) -> list[SwarmNode]:
-        """The swarm's members by name, also those that are down or that have left."""
+        """The swarm's members by name, including those that are down or have left."""
         found = [_node(data) for data in self._ask("nodes")]
         return sorted(found, key=lambda node: (node.name, node.id))
 
     def node(self, name: str) -> SwarmNode | None:
-        """The member of that name; of several the one that is ready."""
+        """The member of that name; if there are several, the one that is ready."""
         named = [node for node in self.nodes() if node.name == name]
         return min(named, key=lambda node: node.state != "ready", default=None)
 
@@ -126,7 +126,8 @@ class Swarm:
         return next((s for s in map(Service, listed) if s.name == name), None)
 
     def tasks(self, service: Service | str, *, current: bool = False) -> list[Task]:
-        """A service's tasks, the past ones too, by slot and age; none if there is no such service.
+        """A service's tasks, including past ones, by slot and age; none if there is no such
+        service.
 
         `current` leaves out those of older versions of the service.
         """
@@ -136,9 +137,9 @@ class Swarm:
         return self._tasks({"service": found.id}, current)
 
     def converged(self, service: Service | str) -> bool:
-        """Whether it is as it was asked for, decided as the docker CLI does; False if it is gone.
+        """Whether it has its requested state, by the docker CLI's rule; False if it is gone.
 
-        Once is a moment: the CLI wants it so for the service's monitor time (5 s) on end.
+        This is one moment: the CLI requires it continuously for the service's monitor time (5 s).
         """
         name = service if isinstance(service, str) else service.name
         now = self.service(name)
@@ -150,7 +151,7 @@ class Swarm:
         return has_converged(now, self._tasks({"service": now.id}, True, names), active)
 
     def containers(self, service: str) -> dict[str, list[Container]]:
-        """The service's running containers by node, as each node's own engine has them.
+        """The service's running containers by node, from each node's own engine.
 
         For every node of the target, in the swarm or not; `service` is a name.
         """
@@ -170,16 +171,17 @@ class Swarm:
         return found
 
     def join_token(self, role: str) -> str:
-        """The token by which a node joins as `worker` or `manager`."""
+        """The token with which a node joins as `worker` or `manager`."""
         said = self._ask("inspect_swarm")
         return str((said.get("JoinTokens") or {}).get(role.capitalize()) or "")
 
     # What a grader does ------------------------------------------------------------------------
 
     def form(self) -> None:
-        """Make a swarm of the target's nodes: the first manages, the others work. EngineFault.
+        """Make a swarm of the target's nodes: the first manages, the others work. Raises
+        EngineFault.
 
-        For checks whose subject is not the making of a swarm.
+        For checks that do not test the creation of a swarm.
         """
         first, *others = self.target.nodes
         first.docker.api.init_swarm(advertise_addr=first.address)
@@ -253,13 +255,13 @@ def _api_error() -> type[Any]:
 
 
 def _no_manager(error: Any) -> bool:
-    """Whether the answer means: this node is no manager, or its swarm has no leader."""
+    """Whether the answer means that this node is not a manager, or that its swarm has no leader."""
     said = str(error.explanation).lower()
     return error.status_code == 503 or "swarm manager" in said or "leader" in said
 
 
 def out_of_sequence(error: Any) -> bool:
-    """Whether a change was refused because another one came in between: try it again."""
+    """Whether a change was refused because another one came first: try it again."""
     return bool(re.search(r"out of sequence", str(error)))
 
 

@@ -5,7 +5,8 @@
     changes(before, entries(node, machine.id, "/etc/nginx"))
     # ['/etc/nginx/sites-enabled/site has changed (something was appended to it)']
 
-Read through the engine, as it comes, whether or not the container runs; nothing is unpacked.
+The files are read through the engine as a stream, whether or not the container runs; nothing is
+unpacked.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
     from grader.nodes.node import Node
 
 MAX_TREE = 200_000_000
-"""Bytes of a folder that are looked at; what comes after is left out."""
+"""The limit for bytes of a folder; the rest is left out."""
 
 MAX_ENTRIES = 50_000
-"""Files and folders that are looked at, likewise."""
+"""The limit for files and folders; the rest is left out."""
 
 MAX_KEPT = 64_000_000
-"""Bytes of content that are kept of all files together; of names as much again."""
+"""The limit for stored content of all files together in bytes; the same again for names."""
 
 MAX_HEADER = 100_000
 """Bytes of one file's name or attributes."""
@@ -40,14 +41,14 @@ MAX_HEADER = 100_000
 TREE_SECONDS = 300
 
 KEPT = 64_000
-"""Bytes up to which a file's content is kept, so that a change in it can be shown."""
+"""A file's content is stored up to this many bytes, so that a change in it can be shown."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file, link or folder. `digest` is a file's SHA-256, or where a link points.
+    """A file, link or folder. `digest` is a file's SHA-256, or a link's target.
 
-    `content` is a file's, None where it is longer than asked for.
+    `content` is a file's content, None if it is longer than requested.
     """
 
     kind: str
@@ -58,9 +59,9 @@ class Entry:
 
 
 def entries(node: Node, container: str, tree: str, keep: int = KEPT) -> dict[str, Entry]:
-    """A file, or a folder and all that is under it, by path; empty if it is not there.
+    """A file, or a folder and everything under it, by path; empty if it does not exist.
 
-    EngineFault if the engine does not answer.
+    Raises EngineFault if the engine does not answer.
     """
     from docker.errors import APIError, NotFound
 
@@ -96,7 +97,7 @@ def entries(node: Node, container: str, tree: str, keep: int = KEPT) -> dict[str
 
 
 def changes(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[str]:
-    """What differs between two looks at the same folders, a sentence each, by path."""
+    """The differences between two looks at the same folders, a sentence each, by path."""
     told = []
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
@@ -112,7 +113,7 @@ def changes(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[str
 
 
 def difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> str:
-    """The text files that changed as a unified diff."""
+    """The changed text files as a unified diff."""
     lines: list[str] = []
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
@@ -152,7 +153,7 @@ def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo, keep: int) -> Entr
 
 
 class _Header(tarfile.TarInfo):
-    """A header that may not ask for much memory."""
+    """A tar header that cannot request much memory."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
         plain = self.isreg() or self.isdir() or self.issym() or self.islnk() or self.isdev()

@@ -1,4 +1,4 @@
-"""Rollouts: recorded while they run, proven from what was seen.
+"""Rollouts: recorded while they run, judged by the recording.
 
     with Recorder(target.nodes, "shop_app", ports={"manager1": 8080}) as recorder:
         …

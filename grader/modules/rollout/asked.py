@@ -2,8 +2,8 @@
 
     trace = with_proofs(recorder.trace)
 
-Marks say what was changed, as the service's spec tells it; proofs hold each update against the
-terms (parallelism, delay, order) that the service had when it began.
+Marks say what was changed, from the service's spec. Proofs compare each update with the settings
+(parallelism, delay, order) that the service had when the update began.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ UNDER_WAY = ("updating", "rollback_started")
 
 @dataclass(frozen=True)
 class Update:
-    """Replacements by tasks of one spec, and what the service asked for meanwhile.
+    """Replacements by tasks of one spec, and the service's settings at that time.
 
-    `back` says that it is a rollback of the swarm's (by itself or on demand).
+    `back` is true for a rollback by the swarm (automatic or requested).
     """
 
     found: tuple[Replacement, ...]
@@ -38,7 +38,7 @@ class Update:
 
 
 def updates(trace: Trace) -> list[Update]:
-    """All updates and ways back of the trace, in order."""
+    """All updates and rollbacks of the trace, in order."""
     groups: list[list[Replacement]] = []
     for one in all_replacements(trace):
         if not groups or groups[-1][0].new.spec != one.new.spec:
@@ -65,7 +65,7 @@ def _state_at(trace: Trace, at: float) -> str:
 
 
 def with_proofs(trace: Trace) -> Trace:
-    """The trace with marks of what was changed and proofs of what the service asked for."""
+    """The trace with marks of what was changed and proofs of the service's settings."""
     events = (*trace.events, *_marks(trace))
     return replace(
         trace,
@@ -117,9 +117,9 @@ def _proofs(trace: Trace) -> Iterator[Proof]:
 
 
 def _kept(trace: Trace, update: Update, until: float) -> Iterator[Proof]:
-    """What is proven of one update; nothing of what it cannot be held against.
+    """The proofs of one update, without settings that do not apply to it.
 
-    Where tasks failed, the swarm goes on, tries again or goes back: its terms are not about that.
+    If tasks failed, the swarm continues, tries again or rolls back; its settings do not cover that.
     """
     if any(one.done is None and rank(one.new.state) > RUNNING for one in update.found):
         return

@@ -1,7 +1,7 @@
-"""What the Engine API said, look by look, put together into a trace's parts.
+"""Combines the Engine API's answers, look by look, into the parts of a trace.
 
-`Observed` knows no engine and no clock: it is given what each look brought and when the look
-was asked for and answered, and keeps what was new.
+`Observed` uses no engine and no clock. It receives each look's answer and when the look was
+requested and answered, and keeps what is new.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from grader.modules.rollout.trace import (
 )
 
 GAP = 5
-"""Looks further apart than so many intervals are a gap that the trace tells of."""
+"""Looks that are this many intervals apart are a gap, which the trace lists."""
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 When = Callable[[str], float]
-"""From a manager's time stamp to seconds of the trace."""
+"""Converts a manager's time stamp to seconds of the trace."""
 
 
 def epoch(stamp: str) -> float:
@@ -53,7 +53,7 @@ def seconds(nanoseconds: Any) -> float:
 
 
 def terms(service: Mapping[str, Any], at: float, image_checks: bool = False) -> Terms:
-    """What a service's spec asks for; `image_checks` says that its image has a health check."""
+    """The settings in a service's spec; `image_checks` says that its image has a health check."""
     spec = service["Spec"]
     container = spec["TaskTemplate"].get("ContainerSpec") or {}
     mode = spec.get("Mode") or {}
@@ -85,7 +85,7 @@ def digest(spec: Mapping[str, Any]) -> str:
 
 @dataclass
 class _Seen:
-    """A task as far as it is known."""
+    """What is known about a task."""
 
     raw: Mapping[str, Any]
     created: float
@@ -96,7 +96,7 @@ class _Seen:
 
 @dataclass
 class Observed:
-    """See the module. `interval` is the pause meant between two looks (seconds)."""
+    """See the module. `interval` is the intended pause between two looks (seconds)."""
 
     interval: float
     looks: int = 0
@@ -122,7 +122,7 @@ class Observed:
         when: When,
         image_checks: bool = False,
     ) -> None:
-        """Take one look at service and tasks; `when` brings time stamps to the trace's clock."""
+        """Add one look at service and tasks; `when` converts time stamps to the trace's clock."""
         if self.looks and answered - self._asked > GAP * self.interval:
             self.gaps.append(Window(round(self._asked, 3), round(answered, 3)))
         if not self.looks:
@@ -144,7 +144,7 @@ class Observed:
     def look_at_nodes(
         self, asked: float, answered: float, nodes: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Take one look at the swarm's nodes."""
+        """Add one look at the swarm's nodes."""
         for raw in nodes:
             name = str((raw.get("Description") or {}).get("Hostname") or raw["ID"][:12])
             self.names[raw["ID"]] = name
@@ -157,7 +157,7 @@ class Observed:
         self._nodes_asked = asked
 
     def verdict(self, container: str, at: float, verdict: str) -> None:
-        """A container's health check changed its mind; containers of others are passed over."""
+        """A container's health check has a new result; containers of others are ignored."""
         for seen in self._tasks.values():
             if _container(seen.raw) == container:
                 seen.health.append(Health(round(at, 3), verdict))

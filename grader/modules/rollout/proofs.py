@@ -1,9 +1,9 @@
 """Promises about an update, judged by a trace: kept, broken, or undecided.
 
-Each is a pure function over a trace. The rule is the same for all: a promise is broken only if
-what was seen cannot have been otherwise, and kept only if the looks were close enough to have
-shown the contrary; else the answer is None, and `found` says why. What the engine does between
-two looks is not guessed at.
+Each is a pure function over a trace, and all follow the same rule. A promise is broken only if the
+observations allow no other explanation. It is kept only if the looks were close enough together to
+show a violation. Otherwise the answer is None, and `found` says why. Nothing is assumed about what
+the engine does between two looks.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from grader.modules.rollout.updates import (
 from grader.text import words
 
 BLIND = 1.0
-"""Seconds. Where counts are known no better for longer than this, nothing is said of them."""
+"""Seconds. If counts are uncertain for longer than this, the proof is undecided."""
 
 MISSED = 5
-"""So many requests in a row may be missing, where more time is meant between them than usual."""
+"""This many requests in a row may be missing, if requests are sent less often than usual."""
 
 WAYS = {
     "automatic": "The swarm rolled back by itself",
@@ -38,7 +38,7 @@ WAYS = {
 
 
 def final_version_and_count(trace: Trace, version: str, count: int) -> Proof:
-    """At the end exactly `count` tasks run, one a slot, all of `version`."""
+    """At the end exactly `count` tasks run, one per slot, all of `version`."""
     promise = f"At the end {words.count(count, 'task')} of version {version} run, and no others."
     alive = alive_at_end(trace)
     found = ", ".join(
@@ -75,10 +75,10 @@ def parallelism_kept(trace: Trace, most: int, version: str | None = None) -> Pro
 
 
 def delay_kept(trace: Trace, seconds: float, version: str | None = None) -> Proof:
-    """After a slot is done at least `seconds` pass before the next takes its turn.
+    """After a slot is done, at least `seconds` pass before the next one begins.
 
-    The swarm updates so many slots side by side as were begun before the first was done. Each of
-    these rows waits for itself: the n-th later beginning follows the n-th end by the delay.
+    The slots that begin before the first one is done are updated at the same time. Each of them
+    waits for itself: the n-th later slot begins the delay after the n-th slot was done.
     """
     promise = f"At least {_s(seconds)} pass after one batch before the next begins."
     found = replacements(trace, version)
@@ -108,9 +108,9 @@ def delay_kept(trace: Trace, seconds: float, version: str | None = None) -> Proo
 def order_kept(trace: Trace, order: str, version: str | None = None) -> Proof:
     """In each slot the new task runs before the old one is stopped, or the other way round.
 
-    The engine takes the old task away at once when the new one runs, mostly between the same two
-    looks. So that the old one was still wanted when the new one's container had been started
-    tells start-first as well; stop-first starts the new one only when the old one has stopped.
+    The engine removes the old task as soon as the new one runs, usually between the same two looks.
+    But stop-first starts the new task only after the old one has stopped. So if the swarm still
+    wanted the old task when the new one's container had started, that also shows start-first.
     """
     first = order == "start-first"
     says = "the new task runs before the old one is stopped"
@@ -163,8 +163,8 @@ def never_below(trace: Trace, least: int) -> Proof:
 def no_failed_request(trace: Trace) -> Proof:
     """Every request at every node was answered (status 200 to 399).
 
-    None where at some node no request was sent for longer than BLIND, or than MISSED of the pauses
-    meant there (slow nodes are asked less often).
+    None if no request was sent to some node for longer than BLIND, or for MISSED of its intended
+    intervals (slow nodes get fewer requests).
     """
     promise = "Every request at every node is answered."
     total = sum(len(requests.sent) for requests in trace.requests)
@@ -192,7 +192,7 @@ def no_failed_request(trace: Trace) -> Proof:
 
 
 def rolled_back_by_itself(trace: Trace) -> Proof:
-    """The update failed, and the swarm put the old version back without being told to."""
+    """The update failed, and the swarm restored the old version without a command."""
     promise = "The swarm itself goes back to the previous version."
     way = way_back(trace)
     last = trace.statuses[-1] if trace.statuses else None
@@ -207,7 +207,7 @@ def rolled_back_by_itself(trace: Trace) -> Proof:
 
 
 def rescheduled_within(trace: Trace, node: str, seconds: float, since: float) -> Proof:
-    """Each slot that `node` held at `since` has a running task elsewhere `seconds` later."""
+    """Each slot that `node` had at `since` has a running task on another node `seconds` later."""
     promise = f"What ran on {node} runs again on other nodes within {_s(seconds)}."
     held = {
         task.row
@@ -255,7 +255,7 @@ def _surely(one: Replacement, span: Span) -> bool:
 
 
 def _longest(spans: list[Span], wanted: Callable[[Span], bool]) -> Span | None:
-    """The longest stretch of spans next to each other that are all as wanted; the first of such."""
+    """The longest stretch of adjacent wanted spans; the first one if several are equal."""
     best: Span | None = None
     now: Span | None = None
     for span in spans:
@@ -271,14 +271,14 @@ def _blind(name: str, promise: str, span: Span, level: int) -> Proof:
 
 
 def _sharpness(unsure: Span | None) -> str:
-    """What a proof of counts leaves open."""
+    """What a proof of counts leaves uncertain."""
     if unsure is None:
         return ""
     return f" (Moments shorter than {_s(unsure.end - unsure.begin)} are too short to judge.)"
 
 
 def _unsure(trace: Trace) -> float:
-    """How far off a manager's time stamp may be on the trace's clock, both ways."""
+    """How inexact a manager's time stamp may be on the trace's clock, in both directions."""
     return 2 * next((unsure for _, unsure in trace.clocks.values()), 0.0)
 
 

@@ -1,4 +1,4 @@
-"""The recorder: watches a service of a swarm from outside while something happens to it.
+"""The recorder: observes a service of a swarm from outside while something happens to it.
 
     with Recorder(target.nodes, "shop_app", ports={"manager1": 8080}) as recorder:
         recorder.mark("docker service update --image …")
@@ -6,9 +6,9 @@
         recorder.until(recorder.settled, within=90)
     recorder.trace
 
-It asks the first node, which manages, for service and tasks ten times a second, follows what all
-nodes tell (service and node events, verdicts of health checks), and sends requests to each node
-that `ports` names. It changes nothing.
+It asks the first node, a manager, for service and tasks ten times a second, follows the events of
+all nodes (service and node events, results of health checks), and sends requests to each node in
+`ports`. It changes nothing.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ MAX_EVENTS = 20_000
 MAX_EVENT = 1_000
 """Characters of one that are kept."""
 MAX_TASKS = 1_000
-"""An engine that tells of more of either is none that a student's swarm has."""
+"""An engine that reports more of either does not belong to a student's swarm."""
 ENDED = ("completed", "paused", "rollback_completed", "rollback_paused")
-"""States of an `UpdateStatus` after which nothing more comes by itself."""
+"""States of an `UpdateStatus` after which the swarm does nothing more by itself."""
 
 
 class Recorder:
     """See the module. `every` is the pause between two requests at a node (seconds).
 
-    `pace`: nodes so many times slower than an ordinary computer are asked so many times less
-    often, lest the asking be what they are busy with.
+    `pace`: nodes that are slower than an ordinary computer by this factor are asked less often by
+    the same factor, so that the questions do not keep them busy.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Recorder:
 
     @property
     def trace(self) -> Trace:
-        """What was recorded; complete once the block has been left."""
+        """The recording; complete after the block has ended."""
         return self._trace or self._made()
 
     def now(self) -> float:
@@ -111,18 +111,19 @@ class Recorder:
         return time.monotonic() - self._start
 
     def mark(self, text: str) -> float:
-        """Note what the grader does now; returns the moment."""
+        """Note an action of the grader; returns its time."""
         at = round(self.now(), 3)
         with self._lock:
             self._observed.events.append(Event(at, "mark", text))
         return at
 
     def until(self, what: Callable[[], Any], within: float, stable_for: float = 0.0) -> bool:
-        """Record on until `what()` is true (and for `stable_for` seconds); False if it is not."""
+        """Record until `what()` is true (and stays true for `stable_for` seconds); False if it
+        is not."""
         return bool(wait_until(what, within=within, stable_for=stable_for))
 
     def settled(self) -> bool:
-        """An update or rollback that began since the recording began has come to its end."""
+        """An update or rollback that began after the recording started has ended."""
         with self._lock:
             return self._status != self._first_status and self._status[0] in ENDED
 
@@ -188,7 +189,7 @@ class Recorder:
         thread.start()
 
     def _clock_of(self, node: Node) -> tuple[float, float]:
-        """By how many seconds a node's clock is ahead of ours, and how well that is known."""
+        """How many seconds a node's clock is ahead of ours, and how exactly this is known."""
         found = []
         for _ in range(3):
             asked = time.time()
@@ -201,7 +202,7 @@ class Recorder:
         return round(ahead, 4), round(unsure, 4)
 
     def _when(self, node: str) -> Callable[[str], float]:
-        """From a time stamp of a node to the trace's time, as late as it may have been."""
+        """Convert a node's time stamp to the trace's time, as late as it may have been."""
         ahead, unsure = self._clocks[node]
         return lambda stamp: epoch(stamp) - self._wall - ahead + unsure
 
@@ -247,7 +248,7 @@ class Recorder:
                 self._first_status = self._status
 
     def _image_has_check(self, service: dict[str, Any]) -> bool:
-        """Whether the service's image brings a health check of its own."""
+        """Whether the service's image has its own health check."""
         container = service["Spec"]["TaskTemplate"].get("ContainerSpec") or {}
         image = str(container.get("Image") or "")
         if image not in self._image_checks:
@@ -260,7 +261,7 @@ class Recorder:
         return self._image_checks[image]
 
     def _follow(self, node: Node, filters: dict[str, Any]) -> None:
-        """Take what an engine tells, until it stops telling or the recording ends."""
+        """Read an engine's events, until they end or the recording ends."""
         while not self._stop.is_set():
             # An engine that is stopped on purpose comes back, or does not.
             with contextlib.suppress(Exception):

@@ -1,7 +1,7 @@
 """Requests at the nodes of a swarm while something happens to a service.
 
-One thread per node sends a request every so often, each on a connection of its own, so that
-each one is balanced again and none is helped by an old connection.
+One thread per node sends requests at a fixed interval, each on its own connection, so that each one
+is balanced again and none benefits from an old connection.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HOST = re.compile(r"\bhost\W{1,4}([\w.-]{1,64})")
 
 
 def read_answer(headers: Mapping[str, str], text: str) -> tuple[str, str]:
-    """Version and host as the lab's demo application tells them; empty where it does not."""
+    """Version and host from the answer of the lab's demo application; otherwise empty."""
     version = _VERSION.search(text)
     host = _HOST.search(text)
     told = headers.get("x-version", "")[:40]
@@ -69,7 +69,7 @@ class Driver:
         self._thread.start()
 
     def stop(self) -> None:
-        """Send no more; a request under way is waited for and counts."""
+        """Send no more; a running request is waited for and counts."""
         self._stop.set()
         self._thread.join(TIMEOUT * 2)
 

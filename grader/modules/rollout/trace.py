@@ -1,9 +1,9 @@
-"""A rollout as plain data: what was seen of a service while something happened to it.
+"""A rollout as plain data: what was observed of a service while something happened to it.
 
-Times are seconds since the recording began, on the recorder's clock, rounded to milliseconds.
-What was found by sampling has no instant but a window: it happened `after` one look and was
-there `by` the next. States of a task only go forward and the swarm keeps its history, so that
-nothing that happens between two looks is lost; only *when* is known no better than the window.
+Times are seconds since the recording began, on the recorder's clock, rounded to milliseconds. A
+change that was found by sampling has no exact time but a window: it happened `after` one look and
+was visible `by` the next. States of a task only go forward and the swarm keeps its history, so
+nothing between two looks is lost; only its time is no more exact than the window.
 
     trace = Trace.from_json(json.loads(text))
     assert Trace.from_json(trace.to_json()) == trace
@@ -39,7 +39,8 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """A state of a task as it was seen first: the task's own, and what the swarm wants of it."""
+    """The first observation of a task's state: the task's own state, and the swarm's desired
+    one."""
 
     after: float
     by: float
@@ -49,7 +50,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Health:
-    """A verdict of a container's health check (`healthy`, `unhealthy`), as the node told it."""
+    """A result of a container's health check (`healthy`, `unhealthy`), from the node."""
 
     at: float
     verdict: str
@@ -57,10 +58,10 @@ class Health:
 
 @dataclass(frozen=True)
 class Task:
-    """One task. `slot` is 0 for a global service, where the node takes its place.
+    """One task. `slot` is 0 for a global service, which has nodes instead.
 
-    `created` is by the managers' clock, brought to the recorder's; `spec` is a short hash of all
-    that the task was told, so that a task with another one is an update and not a restart.
+    `created` is by the managers' clock, converted to the recorder's. `spec` is a short hash of the
+    task's settings: a task with another one is an update and not a restart.
     """
 
     id: str
@@ -81,7 +82,7 @@ class Task:
 
     @property
     def row(self) -> str:
-        """What it is one of: the slot, or the node of a global service's task."""
+        """Its place: the slot, or the node of a global service's task."""
         return str(self.slot) if self.slot else self.node
 
     @property
@@ -89,10 +90,10 @@ class Task:
         return self.changes[-1].state
 
     def up(self) -> Window | None:
-        """When it came to run; with a health check that is when it was healthy first.
+        """When it began to run; with a health check, when it was first healthy.
 
-        An engine that stops an unhealthy container which then ends in good order says for a
-        moment that its task runs. It does not: None.
+        If an engine stops an unhealthy container that then ends cleanly, it reports for a moment
+        that the task runs. It does not: None.
         """
         verdicts = {one.verdict for one in self.health}
         if "unhealthy" in verdicts and "healthy" not in verdicts:
@@ -105,7 +106,7 @@ class Task:
         return None
 
     def started(self) -> Window | None:
-        """When its container was started, or the task had got further."""
+        """When its container was started, or when the task was in a later state."""
         for change in self.changes:
             if rank(change.state) >= STARTING:
                 return Window(change.after, change.by)
@@ -128,10 +129,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Terms:
-    """What the service asked for from a moment on: its spec, defaults filled in.
+    """The service's settings from a moment on: its spec, with defaults filled in.
 
-    `parallelism` 0 means all at once; `delay` and `monitor` in seconds; the `rollback_…`
-    fields are the same of `rollback_config`. `replicas` is 0 for a global service.
+    `parallelism` 0 means all at once; `delay` and `monitor` in seconds; the `rollback_…` fields are
+    the same from `rollback_config`. `replicas` is 0 for a global service.
     """
 
     at: float
@@ -155,7 +156,8 @@ class Terms:
 
 @dataclass(frozen=True)
 class Status:
-    """The service's `UpdateStatus` as it was seen first, and whether it had a `PreviousSpec`."""
+    """The first observation of the service's `UpdateStatus`, and whether it had a
+    `PreviousSpec`."""
 
     at: float
     state: str
@@ -166,7 +168,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Event:
-    """What the engine told, or what the recorder was told to note (`kind` is then `mark`)."""
+    """An engine's event, or a note of the recorder's user (then `kind` is `mark`)."""
 
     at: float
     kind: str
@@ -186,9 +188,9 @@ class NodeChange:
 
 @dataclass(frozen=True)
 class Request:
-    """One request: when it was sent, how long it took, what came back.
+    """One request: when it was sent, how long it took, what was answered.
 
-    `status` is 0 where no answer came; `error` says why then.
+    `status` is 0 if there was no answer; then `error` says why.
     """
 
     at: float
@@ -205,7 +207,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Requests:
-    """The requests at one node, in order; `every` is the pause meant between two (seconds)."""
+    """The requests at one node, in order; `every` is the intended pause between two (seconds)."""
 
     node: str
     port: int
@@ -213,7 +215,7 @@ class Requests:
     sent: tuple[Request, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Columns; texts are numbers into `words`, since most of them are the same."""
+        """In columns; texts are indexes into `words`, because most of them are equal."""
         words: dict[str, int] = {}
         for request in self.sent:
             for word in (request.version, request.host, request.error):
@@ -247,9 +249,9 @@ class Requests:
 
 @dataclass(frozen=True)
 class Proof:
-    """What became of a promise: kept (True), broken (False), or not to be told (None).
+    """The result for a promise: kept (True), broken (False), or undecided (None).
 
-    `at` and `until` say where it was broken, `level` the number of tasks it speaks of, if any.
+    `at` and `until` say when it was broken, `level` the number of tasks that it is about, if any.
     """
 
     name: str
@@ -263,7 +265,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything that was seen; see the module and docs/rollouts.md."""
+    """Everything that was observed; see the module and docs/rollouts.md."""
 
     service: str
     title: str
@@ -297,7 +299,8 @@ class Trace:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Trace:
-        """The inverse of `to_json`; KeyError, TypeError or ValueError if it is none."""
+        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError if the data is not
+        a trace."""
         made = dict(data)
         made["gaps"] = tuple(Window(*gap) for gap in data["gaps"])
         made["specs"] = tuple(Terms(**one) for one in data["specs"])
@@ -320,7 +323,7 @@ def _task(data: dict[str, Any]) -> Task:
 
 
 def rank(state: str) -> int:
-    """The place of a state in a task's life; unknown ones count as the end of it."""
+    """The position of a state in a task's life; unknown states count as its end."""
     return STATES.index(state) if state in STATES else len(STATES)
 
 

@@ -1,4 +1,4 @@
-"""What a trace's tasks amount to: replacements, batches, and how many tasks counted when."""
+"""What a trace's tasks show: replacements, batches, and how many tasks counted at each time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FOREVER = float("inf")
 
 @dataclass(frozen=True)
 class Replacement:
-    """In one slot a task took the place of one that had been told something else.
+    """In one slot a task replaced one with other settings.
 
-    `begun` is when the new one was made; `done` when it came to run, None if it never did;
+    `begun` is when the new task was made; `done` when it began to run, None if it never did;
     `ended` when the old one stopped counting, None if it never did.
     """
 
@@ -30,7 +30,7 @@ class Replacement:
 
 @dataclass(frozen=True)
 class Batch:
-    """Replacements that were under way together, and the pause before (None: the first)."""
+    """Replacements that overlapped in time, and the pause before them (None: the first)."""
 
     rows: tuple[str, ...]
     begun: float
@@ -39,7 +39,7 @@ class Batch:
 
 
 class Span(NamedTuple):
-    """A time of which something is known: a number lay between `least` and `most`."""
+    """A period in which a number was between `least` and `most`."""
 
     begin: float
     end: float
@@ -50,7 +50,8 @@ class Span(NamedTuple):
 def replacements(trace: Trace, version: str | None = None) -> list[Replacement]:
     """All replacements by tasks of `version` (default: of the first new spec), in order.
 
-    Replacements of an update that went back and those of going back are told apart by version.
+    Replacements of an update that was rolled back and those of its rollback differ in their
+    version.
     """
     found = [one for one in all_replacements(trace) if version in (None, one.new.version)]
     if version is None and found:
@@ -59,7 +60,7 @@ def replacements(trace: Trace, version: str | None = None) -> list[Replacement]:
 
 
 def all_replacements(trace: Trace) -> list[Replacement]:
-    """Those of every update and every way back, in order."""
+    """Those of every update and every rollback, in order."""
     found = []
     for row, tasks in rows(trace.tasks).items():
         for place, new in enumerate(tasks):
@@ -74,7 +75,7 @@ def all_replacements(trace: Trace) -> list[Replacement]:
 
 
 def batches(trace: Trace, version: str | None = None) -> list[Batch]:
-    """The replacements in groups: a new one begins when some of the one before had ended."""
+    """The replacements in groups: a new group begins when some of the one before had ended."""
     groups: list[list[Replacement]] = []
     for one in replacements(trace, version):
         done = [other.done for other in groups[-1]] if groups else []
@@ -96,7 +97,7 @@ def batches(trace: Trace, version: str | None = None) -> list[Batch]:
 
 
 def at_once(trace: Trace, found: Iterable[Replacement]) -> list[Span]:
-    """How many of these replacements were under way, over the whole trace."""
+    """How many of these replacements were in progress, over the whole trace."""
     return count(
         trace,
         (
@@ -110,7 +111,8 @@ def at_once(trace: Trace, found: Iterable[Replacement]) -> list[Span]:
 
 
 def counting(trace: Trace, version: str | None = None) -> list[Span]:
-    """How many tasks (of `version`) counted: running, meant to run, on a node that is not down."""
+    """How many tasks (of `version`) counted: running, desired to run, on a node that is not
+    down."""
     lives = []
     for task in trace.tasks:
         up = task.up()
@@ -122,7 +124,7 @@ def counting(trace: Trace, version: str | None = None) -> list[Span]:
 
 
 def lost(trace: Trace, task: Task) -> Window | None:
-    """When the task's node was found to be down while the task was running on it."""
+    """When the task's node was found down while the task was running on it."""
     up = task.up()
     for change in trace.nodes:
         if change.node == task.node and change.state == "down" and up and change.by > up.after:
@@ -131,7 +133,8 @@ def lost(trace: Trace, task: Task) -> Window | None:
 
 
 def count(trace: Trace, lives: Iterable[tuple[Window, Window]]) -> list[Span]:
-    """From (begin, end) of several things to how many there were, at least and at most, when."""
+    """From the (begin, end) of several things: how many existed at each time, at least and at
+    most."""
     steps: dict[float, list[int]] = {0.0: [0, 0], trace.seconds: [0, 0]}
 
     def step(at: float, least: int, most: int) -> None:
@@ -160,7 +163,7 @@ def count(trace: Trace, lives: Iterable[tuple[Window, Window]]) -> list[Span]:
 
 
 def alive_at_end(trace: Trace) -> list[Task]:
-    """Tasks that run, and are meant to, on nodes that are not down, when the trace ends."""
+    """Tasks at the trace's end that run, are desired to run, and are on nodes that are not down."""
     states = {change.node: change.state for change in trace.nodes}
     return [
         task
@@ -172,10 +175,10 @@ def alive_at_end(trace: Trace) -> list[Task]:
 
 
 def way_back(trace: Trace) -> str:
-    """How the service got back to what it was before: `automatic`, `manual`, `set again`, `none`.
+    """How the service returned to its previous state: `automatic`, `manual`, `set again`, `none`.
 
-    The engine drops the previous spec when it rolls back by itself and keeps one when it is
-    told to; a service that is set to the old image again knows of no rollback at all.
+    The engine removes the previous spec when it rolls back by itself, and keeps one after a command
+    to roll back. A service that is set to the old image again shows no rollback at all.
     """
     if not trace.specs or trace.specs[-1].image != trace.specs[0].image or len(trace.specs) < 2:
         return "none"

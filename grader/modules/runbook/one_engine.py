@@ -46,8 +46,8 @@ Book = vetted.Book[Vetted]
 
 @dataclass(frozen=True)
 class State:
-    """An engine at one moment: containers by name, ended ones too; IDs of images by name; names
-    with a registry's digest; names of volumes."""
+    """An engine at one moment: containers by name, including ended ones; IDs of images by name;
+    names with a registry's digest; names of volumes."""
 
     containers: Mapping[str, Container]
     images: Mapping[str, str]
@@ -56,7 +56,7 @@ class State:
 
 
 def look(node: Node) -> State:
-    """The node's engine as it is now."""
+    """The present state of the node's engine."""
     api = node.docker.api
     images: dict[str, str] = {}
     digests: set[str] = set()
@@ -70,7 +70,7 @@ def look(node: Node) -> State:
 
 @dataclass
 class Scene(playing.Scene[Vetted]):
-    """A step that was just played; `before` is the engine as it was."""
+    """A step that was just played; `before` is the engine's state before it."""
 
     scenario: Scenario
     before: State
@@ -85,7 +85,7 @@ class Scene(playing.Scene[Vetted]):
         return self.scenario.variant
 
     def must_exist(self, name: str) -> Container:
-        """The container of this name, ended or not; ends the check where there is none."""
+        """The container of this name, ended or not; ends the check if there is none."""
         there = self.now.containers
         if name not in there:
             self.fail(
@@ -97,7 +97,7 @@ class Scene(playing.Scene[Vetted]):
         return there[name]
 
     def must_run(self, name: str) -> Container:
-        """The container of this name; ends the check where none runs."""
+        """The running container of this name; ends the check if there is none."""
         found = self.must_exist(name)
         if not found.running:
             self.fail(
@@ -110,13 +110,13 @@ class Scene(playing.Scene[Vetted]):
         return found
 
     def is_new(self, name: str) -> bool:
-        """Whether the container of this name is another one than before the step."""
+        """Whether the container of this name is not the one from before the step."""
         there, before = self.now.containers.get(name), self.before.containers.get(name)
         return there is not None and (before is None or before.id != there.id)
 
     def must_answer(self, port: int, path: str = "/") -> Answer:
-        """What a browser on the student's computer gets at http://localhost:PORT; ends the check
-        where nothing answers in time."""
+        """The answer to a browser on the student's computer at http://localhost:PORT; ends the
+        check if there is no answer in time."""
         node = self.scenario.node
         answer = wait_until(
             lambda: http.get(node.address, port, path),
@@ -164,12 +164,12 @@ class Scenario(playing.Scenario[Vetted, Scene]):
         return Ran(allowed, confined(self.node, argv, timeout=limit, cwd="/"))
 
     def values(self, names: Collection[str]) -> dict[str, str]:
-        """What the ${NAMES} of a command stand for. Raises Unknown."""
+        """The values of the ${NAMES} in a command. Raises Unknown."""
         return {}
 
 
 class Unknown(Exception):
-    """Why a value cannot be known, so that a command is not run."""
+    """Why a value is unknown, so that a command does not run."""
 
 
 def fixtures(
@@ -179,11 +179,11 @@ def fixtures(
     names: Collection[str] = (),
     scenario: type[Scenario] = Scenario,
 ) -> tuple[Any, Any]:
-    """The fixtures `book` and `scenario` of an exercise whose runbook is `file`.
+    """The fixtures `book` and `scenario` of an exercise with the runbook `file`.
 
-    `registry` is the value that is a registry's port on localhost: images may be pushed there and
-    pulled. `names` are those that the runbook may write as ${NAME}. The exercise has a check
-    `runbook`, which asks for `book`.
+    `registry` is the value with a registry's port on localhost: images may be pushed to it and
+    pulled from it. `names` are those that the runbook may use as ${NAME}. The exercise has a check
+    `runbook`, which uses `book`.
     """
 
     @pytest.fixture(scope="session", name="book")
@@ -212,7 +212,7 @@ def fixtures(
 
 
 def must_be_readable(book: Book) -> None:
-    """The check `runbook`: all commands are allowed, and there is one."""
+    """The check `runbook`: there is at least one command, and all commands are allowed."""
     vetted.readable(book, f"docker commands, each after {HOST}$")
     if not any(part.commands for part in book.parts):
         fail(

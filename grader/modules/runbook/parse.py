@@ -56,7 +56,7 @@ class Command:
         return f"{self.node}$ " + " ".join(typed)
 
     def filled(self, values: Mapping[str, str]) -> list[str]:
-        """Its words with values in place; KeyError if one is missing."""
+        """Its words with the values inserted. Raises KeyError if one is missing."""
         return [word.filled(values) for word in self.words]
 
 
@@ -71,7 +71,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Runbook:
-    """Steps in their order, and what was left out of them."""
+    """The steps in order, and the problems with commands that were left out."""
 
     steps: tuple[Step, ...]
     problems: tuple[Refusal, ...]
@@ -88,9 +88,9 @@ def normal(name: str) -> str:
 
 
 def parse(text: str, nodes: Collection[str], names: Collection[str] = VARIABLES) -> Runbook:
-    """Read a runbook; never raises for what is in it.
+    """Read a runbook; no content makes it raise an exception.
 
-    `nodes` are those on which commands may be typed, `names` those that stand for values.
+    `nodes` are those on which commands may run, `names` those that have values.
     """
     if len(text) > MAX_CHARACTERS:
         return Runbook((), (Refusal("It is too long for a runbook.", "Keep the commands."),))
@@ -125,7 +125,7 @@ class _Lines:
             at = end + 1
 
     def _line(self, at: int, number: int) -> int:
-        """Read what begins at `at`; where its last line ends."""
+        """Read what begins at `at`; returns the end of its last line."""
         end = self.text.find("\n", at)
         end = len(self.text) if end < 0 else end
         whole = self.text[at:end].replace("\t", " ")
@@ -160,7 +160,7 @@ class _Lines:
         self._problem(number, what, hint)
 
     def _command(self, node: str, number: int, at: int) -> int:
-        """Read the command behind a prompt; where its last line ends."""
+        """Read the command after a prompt; returns the end of its last line."""
         reader = shellwords.Reader(self.text, at, self.names)
         try:
             words = reader.words()

@@ -51,8 +51,8 @@ S = TypeVar("S", bound="Scene[Any]")
 
 @dataclass(frozen=True)
 class Ran(Generic[V]):
-    """A command and what came of it; without a value it needs it is not run, and `unknown` says
-    why."""
+    """A command and its result. If it needs an unknown value, it does not run, and `unknown`
+    says why."""
 
     allowed: Allowed[V]
     done: Completed | None
@@ -68,7 +68,7 @@ class Ran(Generic[V]):
 
     @property
     def transcript(self) -> str:
-        """The command, and below it what it said."""
+        """The command, and below it its output."""
         text = self.allowed.command.text
         if self.done is None:
             return f"{text}\n(not run: {self.unknown})"
@@ -78,14 +78,14 @@ class Ran(Generic[V]):
 
 @dataclass
 class Scene(Generic[V]):
-    """What a check looks at: a step that was just played. Exercises add how things stood before."""
+    """What a check judges: a step that was just played. Exercises add the state before it."""
 
     part: Part[V]
     ran: list[Ran[V]] = field(default_factory=list, init=False)
 
     @property
     def transcript(self) -> str:
-        """All commands of the step and what they said."""
+        """All commands of the step and their output."""
         told = [f"line {p.line}, not run: {p.reason}" for p in self.part.problems]
         return "\n\n".join([*(ran.transcript for ran in self.ran), *told])
 
@@ -110,8 +110,8 @@ class Scene(Generic[V]):
 class StepCheck(Generic[S]):
     """Decides one check after the step of its name; `needs` are checks that must have passed.
 
-    `read_only` decides it by what is there, where nothing is played; or it says why nothing can.
-    `options` are the exercise's own.
+    `read_only` decides it by the present state, if nothing is played; or it says why that is
+    impossible. `options` are the exercise's own.
     """
 
     check: str
@@ -133,7 +133,8 @@ def step_check(
 ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Make a function of a scene the check of the runbook's step `step` (see `StepCheck`).
 
-    Unlike those of `check`, its `needs` may come later in the file: the runbook has its own order.
+    Unlike the `needs` of `check`, its `needs` may come later in the file: the runbook has its own
+    order.
     """
 
     def decorate(decide: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -154,7 +155,7 @@ def step_check(
 
 
 class Verdicts(Generic[S]):
-    """What was decided so far, by check."""
+    """What has been decided so far, by check."""
 
     def __init__(self) -> None:
         self.verdicts: dict[str, BaseException | None] = {}
@@ -165,8 +166,8 @@ class Verdicts(Generic[S]):
     def blocked(self, check: str) -> NoReturn:
         """End a check that needs one which has not passed.
 
-        Where that was not the student's to pass (the grader broke there, the target cannot show
-        it), with its reason.
+        If that one was not graded (the grader broke, or the target cannot show it), its reason is
+        used.
         """
         error = self.verdicts.get(check)
         if error is not None and not isinstance(error, (CheckFailed, AssertionError, NeedsFirst)):
@@ -176,7 +177,7 @@ class Verdicts(Generic[S]):
     def decided(
         self, decide: Callable[[S], None], scene: S, needs: Sequence[str]
     ) -> BaseException | None:
-        """What `decide` raises, or nothing."""
+        """The exception that `decide` raises, or None."""
         try:
             for need in needs:
                 if not self.passed(need):
@@ -188,8 +189,8 @@ class Verdicts(Generic[S]):
 
 
 class Scenario(Verdicts[S], Generic[V, S], ABC):
-    """See the module. `prompt` is what commands stand after in the runbook (`laptop$`), `stage`
-    is the plugin's, for the record's times."""
+    """See the module. `prompt` is the prompt of commands in the runbook (`laptop$`), `stage` is
+    the plugin's, for the record's times."""
 
     def __init__(
         self,
@@ -208,14 +209,14 @@ class Scenario(Verdicts[S], Generic[V, S], ABC):
 
     @abstractmethod
     def scene(self, part: Part[V], checks: Sequence[Any]) -> S:
-        """How things stand before a step, about which these checks will decide."""
+        """The state before a step, for the checks that judge the step."""
 
     @abstractmethod
     def run(self, allowed: Allowed[V]) -> Ran[V]:
-        """Run a command, where it is typed."""
+        """Run a command on its node."""
 
     def verdict(self, check: str) -> None:
-        """Play on until the check is decided; raises what it raised."""
+        """Play until the check is decided; raises what the check raised."""
         step = self._steps[check]
         if not self.book.named(step):
             self.book.miss(step, set(self._steps.values()))

@@ -1,4 +1,4 @@
-"""A submitted runbook: read, vetted, and what is not run of it."""
+"""A submitted runbook: read, vetted, and the commands of it that are not run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.modules.runbook.parse import Command
 from grader.vetting.refusal import Refusal
 
 V = TypeVar("V")
-"""What vetting makes of a command that may be run."""
+"""What vetting returns for a command that may run."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Allowed(Generic[V]):
 
 @dataclass(frozen=True)
 class Part(Generic[V]):
-    """A step: its commands that are run, and the problems with others."""
+    """A step: its commands that run, and the problems with the others."""
 
     name: str
     line: int
@@ -37,7 +37,7 @@ class Part(Generic[V]):
 
 @dataclass(frozen=True)
 class Book(Generic[V]):
-    """The steps in their order; `problems` are those of all steps by line."""
+    """The steps in order; `problems` are those of all steps, by line."""
 
     parts: tuple[Part[V], ...]
     problems: tuple[Refusal, ...]
@@ -47,7 +47,7 @@ class Book(Generic[V]):
         return [part for part in self.parts if parse.normal(part.name) == wanted]
 
     def miss(self, name: str, known: Collection[str]) -> None:
-        """End the check: there is no such step. `known` are the names the exercise has."""
+        """End the check because the step is missing. `known` are the exercise's step names."""
         names = [part.name for part in self.parts if part.name]
         graded = {parse.normal(k) for k in known}
         others = [n for n in names if parse.normal(n) not in graded]
@@ -70,9 +70,9 @@ def read(
     vet: Callable[[list[str]], V],
     names: Collection[str] = parse.VARIABLES,
 ) -> Book[V]:
-    """Read and vet a runbook; ends the check where there is none. `nodes` are those on which
-    commands may be typed, `names` what stands for a value; `vet` looks at the words of a command
-    and raises Refusal."""
+    """Read and vet a runbook; ends the check if there is none. `nodes` are those on which
+    commands may run, `names` the names with values. `vet` checks the words of a command and
+    raises Refusal."""
     path = submission / file
     folder = file.partition("/")[0]
     try:
@@ -107,12 +107,12 @@ def _vetted(command: Command, vet: Callable[[list[str]], V]) -> Allowed[V] | Ref
 
 
 def in_words(problems: Sequence[Refusal]) -> str:
-    """A line each: `line 12: why`."""
+    """One line for each problem: `line 12: why`."""
     return "\n".join((f"line {p.line}: " if p.line else "") + p.reason for p in problems)
 
 
 def readable(book: Book[V], expected: str) -> None:
-    """End the check if there is a command that is not run."""
+    """End the check if a command does not run."""
     if not book.problems:
         return
     first = book.problems[0]

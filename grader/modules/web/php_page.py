@@ -22,37 +22,37 @@ T = TypeVar("T")
 
 STARTS_WITHIN = 30
 PATIENCE = 8
-"""Seconds in which a server that already answers, with an error, may still come to better ones."""
+"""Seconds in which a server that answers with an error may still start to work."""
 
 SETTLES_WITHIN = 2
-"""Seconds for what is looked at as it is: only a request that is under way may still change it."""
+"""Seconds for a read-only check: only a request that is in progress can still change the result."""
 
 PARTS = (("php-fpm", "PHP-FPM"), ("nginx", "nginx"))
-"""Programs that have their part in the page, and what they are called."""
+"""Programs that take part in serving the page, and their names."""
 
 ANSWERS_WITHIN = 1.5
-"""Seconds in which a page that only multiplies two numbers answers, with a lot to spare."""
+"""A generous time limit for a page that only multiplies two numbers, in seconds."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the page of this student says, and where it is asked for."""
+    """The expected content of this student's page, and its address."""
 
     site: str
     student: str
     factor: int
     node: Any
     timeout_factor: float = 1.0
-    """The target's: the waits below are multiplied by it."""
+    """The target's factor: the waits below are multiplied by it."""
     read_only: bool = False
-    """The target's, too: nothing was started for this look, so there is nothing to wait for."""
+    """Also the target's: nothing was started for this check, so there is nothing to wait for."""
 
     def ask(self, port: int, n: int, timeout: float = 5.0, path: str = "/") -> Answer | None:
         timeout *= self.timeout_factor
         return get(self.node.address, port, path, {"n": n}, timeout=timeout, follow=True)
 
     def wait(self, what: Callable[[], T], within: float, every: float = 0.1) -> T | None:
-        """`wait_until`, with the time that the target needs."""
+        """`wait_until`, with the target's factor."""
         if self.read_only:
             within = min(within, SETTLES_WITHIN)
         return wait_until(what, within=within * self.timeout_factor, every=every)
@@ -60,7 +60,8 @@ class Page:
     def wait_for(
         self, port: Callable[[], int], n: int, alive: Callable[[], bool] = lambda: True
     ) -> None:
-        """Until the page answers well; less long where something else answers, or it is dead."""
+        """Wait until the page answers correctly; less long if something else answers, or if it
+        has ended."""
         first_answer: float | None = None
 
         def settled() -> bool:
@@ -75,7 +76,7 @@ class Page:
         self.wait(settled, STARTS_WITHIN, every=0.3)
 
     def computed(self, answer: Answer | None, n: int) -> bool:
-        """Whether the answer holds what PHP makes of `n`."""
+        """Whether the answer contains PHP's result for `n`."""
         text = words(answer.text) if answer and answer.ok else ""
         return re.search(rf"(?<!\d){n * self.factor}(?!\d)", text) is not None
 
@@ -84,7 +85,7 @@ class Page:
     ) -> None:
         """Fail, with the likely cause, if the answer is not this student's page.
 
-        `port` is what the student knows it by, `at` the node's port where that is another.
+        `port` is the port that the student knows, `at` the node's port if it is another one.
         """
         expected = f"a page with {self.site} and {self.student} on it"
         if answer is None:
@@ -110,7 +111,7 @@ class Page:
         )
 
     def _must_be_reachable(self, port: int) -> None:
-        """Silence is the student's only if the node itself hears nothing either."""
+        """No answer is the student's fault only if the node itself gets no answer either."""
         if request_inside(self.node, "127.0.0.1", port, timeout=5) and not connects(
             self.node.address, port
         ):
@@ -118,7 +119,7 @@ class Page:
 
 
 def a_number() -> int:
-    """Chosen now, so that no page can know the answer beforehand."""
+    """Chosen at run time, so that no page can know the answer beforehand."""
     return 10_000 + secrets.randbelow(90_000)
 
 
@@ -128,11 +129,11 @@ def words(text: str) -> str:
 
 
 def must_be_executed(page: Page, inside: Inside, port: int) -> None:
-    """Fail unless the page is computed by PHP, and comes through nginx and PHP-FPM.
+    """Fail unless PHP computes the page and it comes through nginx and PHP-FPM.
 
-    The proof is one of effect: while all processes of PHP-FPM are held still, and then all of
-    nginx, the page cannot be had; once they go on, it can again. On a machine that is only looked
-    at, both run and nginx has the port.
+    The proof is one of effect: while all processes of PHP-FPM are stopped, and then all of nginx,
+    the page does not answer; when they continue, it answers again. On a read-only machine it is
+    enough that both run and nginx has the port.
     """
     n = a_number()
     answer = page.ask(port, n)
@@ -173,7 +174,7 @@ def must_be_executed(page: Page, inside: Inside, port: int) -> None:
 
 
 def _must_seem_to_be_executed(machine: OwnMachine, port: int) -> None:
-    """What can be told without holding anything still: both run, and nginx has the port."""
+    """The check without stopping anything: both run, and nginx has the port."""
     running = {process.program for process in machine.processes()}
     for program, what in PARTS:
         if program not in running:
@@ -197,13 +198,13 @@ def _does_not_run(inside: Inside, program: str, what: str) -> NoReturn:
 
 
 def running_programs(inside: Inside) -> str:
-    """What runs in there, each program once, for a person."""
+    """The programs that run in the container, each once, for a person."""
     names = list(dict.fromkeys(p.program for p in inside.processes()))
     return "running: " + (", ".join(names) or "nothing")
 
 
 def _other_page(answer: Answer) -> tuple[str, str]:
-    """What a page that is not the student's is, and what to do about it."""
+    """What a page is that is not the student's, and what to do about it."""
     text: str = answer.text
     server: Any = answer.headers.get("server", "")
     if "Welcome to nginx" in text or "Apache2 Debian Default Page" in text:

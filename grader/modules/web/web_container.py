@@ -1,6 +1,6 @@
 """What a container with a page must do in any lab: answer, be healthy, stop.
 
-Each function ends the check where it is not so, with the likely cause.
+Each function ends the check if this fails, with the likely cause.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def must_start(
     explainer: Explainer,
     environment: Mapping[str, str] | None = None,
 ) -> Running:
-    """A container of it (see Running.start)."""
+    """Start a container of the image (see Running.start)."""
     try:
         return Running.start(node, image, port, environment=environment)
     except WillNotStart as error:
@@ -76,7 +76,7 @@ def must_serve(container: Running, image: Image, page: Page, explainer: Explaine
 
 
 def must_become_healthy(container: Running, image: Image, page: Page, explainer: Explainer) -> None:
-    """The image's own HEALTHCHECK finds it well."""
+    """The image's own HEALTHCHECK reports it as healthy."""
     where = "http://localhost" + (f":{container.port}" if container.port != 80 else "")
     if not image.healthcheck:
         fail(
