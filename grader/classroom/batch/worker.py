@@ -62,7 +62,7 @@ _place: Place | None = None
 
 
 def pack(workspace: Path, names: list[str]) -> bytes:
-    """A tar file of these files, paths relative to the workspace; KitError if it is too large."""
+    """A tar file of these files, relative to the workspace. Raises KitError if it is too large."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name in names:

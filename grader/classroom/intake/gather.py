@@ -10,8 +10,8 @@
     >>> len(found.entries), len(found.unmatched), len(found.missing)
     (1, 1, 0)
 
-SUBMISSIONS is only read. It can be killed at any moment and run again: each submission is put in
-its place by a rename, and one that has not changed stays where it is.
+SUBMISSIONS is only read. Intake can be killed at any moment and run again: a rename moves each
+submission to its place, and an unchanged submission stays where it is.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def gather(
 ) -> Results:
     """Unpack and match what is in `source`, and write the results folder's list.
 
-    Without a roster people are those whose IDs the submissions carry, and no one is missing.
-    KitError if `source`, the roster or `out` cannot be used: then nothing was changed.
+    Without a roster, the people are the students with an ID in the submissions, and no one is
+    missing. Raises KitError if `source`, the roster or `out` cannot be used; then nothing changes.
     """
     layouts.check(source)
     known = None if roster is None else rosters.read(roster, lab)

@@ -38,7 +38,7 @@ When = Callable[[str], float]
 
 
 def epoch(stamp: str) -> float:
-    """Seconds since 1970 of a time stamp with nanoseconds, as Go writes it; ValueError."""
+    """Seconds since 1970 of a time stamp with nanoseconds, as Go writes it. Raises ValueError."""
     found = _TIME.fullmatch(stamp)
     if not found:
         raise ValueError(f"not a time stamp: {stamp!r}")
