@@ -12,7 +12,7 @@ lead another container out of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -49,6 +49,9 @@ class PlacedCompose:
     file: ComposeFile
     unreadable: Completed | None = None
     """What Compose said, where it cannot read the file: then there is nothing to run."""
+    read_again: Callable[[], Completed | None] = lambda: None
+    """Lets Compose read the files of `env_file:` as they are now, as each `up` does: a container
+    may have changed them. What Compose said, where it cannot any more. Raises Refused."""
 
 
 def dockerfiles(folder: Path, file: ComposeFile, allowed: Collection[str]) -> dict[str, bytes]:
@@ -120,13 +123,20 @@ def place_compose(
     written = ComposeProject(
         node, name, place, [f"{vetted}/text/{each}" for each in file.files], env_file
     )
-    answer = f"{vetted}/answer.json"
-    done = written.run("config", "--format", "json", "--output", answer, timeout=CONFIG_SECONDS)
-    _refuse_boundless(done, file.files[0])
-    if not done.ok:
-        return PlacedCompose(written, file, unreadable=done)
-    document = resolved.compose(_content(node, answer), file, place)
-    document.file.refuse_images(allowed)
+
+    def read() -> resolved.ComposeDocument | Completed:
+        answer = f"{vetted}/answer.json"
+        done = written.run("config", "--format", "json", "--output", answer, timeout=CONFIG_SECONDS)
+        _refuse_boundless(done, file.files[0])
+        if not done.ok:
+            return done
+        document = resolved.compose(_content(node, answer), file, place)
+        document.file.refuse_images(allowed)
+        return document
+
+    document = read()
+    if not isinstance(document, resolved.ComposeDocument):
+        return PlacedCompose(written, file, unreadable=document)
     builds = dockerfiles(folder, document.file, allowed)
     _refuse_files_as_folders(folder, document)
     ignores = {
@@ -134,14 +144,31 @@ def place_compose(
         for each in builds
         if (folder / f"{each}.dockerignore").is_file()
     }
-    text = document.text(
-        _pinned(node, name, document.paths),
-        {PurePosixPath(each): f"{vetted}/build/{each}" for each in builds},
-    )
     node.put({f"build/{each}": content for each, content in {**builds, **ignores}.items()}, vetted)
-    node.put({DOCUMENT: text.encode("utf-8")}, vetted)
+    pinned = _pinned(node, name, document.paths)
+
+    def write(document: resolved.ComposeDocument) -> None:
+        text = document.text(
+            pinned, {PurePosixPath(each): f"{vetted}/build/{each}" for each in builds}
+        )
+        node.put({DOCUMENT: text.encode("utf-8")}, vetted)
+
+    def read_again() -> Completed | None:
+        now = read()
+        if not isinstance(now, resolved.ComposeDocument):
+            return now
+        # Variables of containers name no path: what is mounted stays pinned as it was.
+        if not set(now.paths) <= pinned.keys():
+            raise EngineFault("Compose reads other paths than before.", where=node.name)
+        write(now)
+        return None
+
+    write(document)
     project = ComposeProject(node, name, place, [f"{vetted}/{DOCUMENT}"], env_file)
-    return PlacedCompose(project, document.file)
+    placed = PlacedCompose(project, document.file)
+    if any(b"env_file" in (folder / each).read_bytes() for each in file.files):
+        placed = replace(placed, read_again=read_again)
+    return placed
 
 
 def place_stack(

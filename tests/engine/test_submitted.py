@@ -105,6 +105,33 @@ def test_a_link_that_one_service_makes_leads_no_other_out(
     app.project.down("--timeout", "1")
 
 
+def test_an_env_file_that_a_container_writes_counts_at_the_next_up(
+    node: Node, tmp_path: Path
+) -> None:
+    text = (
+        "services:\n  web:\n    image: alpine:3\n    init: true\n    env_file: own.env\n"
+        "    volumes: ['.:/w']\n    command: sh -c 'echo A=2 > /w/own.env; sleep 1000'\n"
+    )
+    app = placed(node, tmp_path / "own", text, **{"own.env": "A=1\n"})
+
+    def container() -> str:
+        (found,) = app.project.containers("web")
+        return found.id
+
+    assert app.project.up().ok
+    first = container()
+    written = ["grep", "-q", "A=2", "/drydock/own/own.env"]
+    assert wait_until(lambda: node.run(written, timeout=20).ok, within=30)
+    assert app.read_again() is None
+    assert app.project.up().ok
+    second = container()
+    assert second != first, "it was recreated with A=2"
+    assert app.read_again() is None
+    assert app.project.up().ok
+    assert container() == second
+    app.project.down("--timeout", "1")
+
+
 def test_back_slashes_lead_where_they_do_on_windows(node: Node, tmp_path: Path) -> None:
     text = (
         "services:\n  web:\n    image: alpine:3\n    volumes: ['.\\site:/w']\n    command: ls /w\n"

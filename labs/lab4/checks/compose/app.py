@@ -125,13 +125,13 @@ class App:
     def _place(self, submission: Path, lab: Any) -> None:
         """The project on the node, its files copied there and what Compose reads in them vetted."""
         try:
-            placed = place_compose(
+            self.placed = place_compose(
                 self.node, submission / self.folder, self.folder, self.file, allowed_images(lab)
             )
         except Refused as refused:
             _refuse(refused)
-        self.project, self.file = placed.project, placed.file
-        self.unreadable = placed.unreadable
+        self.project, self.file = self.placed.project, self.placed.file
+        self.unreadable = self.placed.unreadable
 
     # Commands -----------------------------------------------------------------------------
 
@@ -144,7 +144,19 @@ class App:
         command = " ".join(["up", "-d", *arguments])
         if self.unreadable is not None:
             self.must(self.unreadable, command)
+        self._read_again(command)
         self.must(self.project.up(*arguments, timeout=seconds), command)
+
+    def _read_again(self, command: str) -> None:
+        """As Compose does before each `up`; the end of the check if it cannot any more."""
+        if self.own:
+            return
+        try:
+            unreadable = self.placed.read_again()
+        except Refused as refused:
+            _refuse(refused)
+        if unreadable is not None:
+            self.must(unreadable, command)
 
     def first_up(self) -> None:
         """The first `up`, unless it is the student's own: then it is looked at as it is."""
