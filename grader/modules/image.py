@@ -15,15 +15,19 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from grader.errors import EngineFault
 from grader.modules.confined import confined
 from grader.modules.inside import Inside
+from grader.nodes.commands import log
 
 if TYPE_CHECKING:
     from grader.nodes.node import Completed, Node
+
+OUTPUT = 64_000
+"""Bytes of a program's output that are read from its log."""
 
 SECOND = 1_000_000_000
 """Nanoseconds, in which the Engine API counts."""
@@ -129,20 +133,27 @@ class Image:
         )
 
     def run(self, argv: Sequence[str], *, seconds: float) -> Completed:
-        """`docker run --rm IMAGE ARGV…`, without a network, ended after `seconds`."""
+        """`docker run IMAGE ARGV…`, without a network, ended after `seconds`; then it is removed.
+
+        Raises EngineFault if it cannot be removed.
+        """
+        from docker.errors import APIError, NotFound
+
         name = f"run-{secrets.token_hex(4)}"
-        options = [
-            "--rm",
-            "--name",
-            name,
-            "--network",
-            "none",
-            "--label",
-            "drydock.role=submission",
-        ]
+        options = ["--name", name, "--network", "none", "--label", "drydock.role=submission"]
+        api = self.node.docker.api
         done = self.node.run(["docker", "run", *options, self.id, *argv], timeout=seconds)
-        if done.timed_out:
-            self.node.run(["docker", "rm", "--force", name], timeout=60)
+        try:
+            if not done.out.strip():
+                # On a busy machine the output of a program that ends at once gets lost on its way
+                # to `docker run`, though never on its way to the log.
+                kept = log(self.node.docker, name, lines="all", keep=OUTPUT)
+                done = replace(done, out=kept.decode("utf-8", errors="replace"))
+            api.remove_container(name, v=True, force=True)
+        except NotFound:
+            return done  # It was never made, and `out` says why.
+        except APIError as error:
+            raise EngineFault(f"A container cannot be removed: {error}") from error
         return done
 
     def remove(self) -> None:

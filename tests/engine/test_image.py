@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,6 +47,23 @@ def test_a_build_that_fails_says_why(node: Node) -> None:
     assert done.done.rc != 0
     assert "the cause" in done.done.out
     assert "exit code: 7" in done.done.out
+
+
+def test_programs_that_end_at_once_are_heard_also_many_at_a_time_and_leave_nothing(
+    node: Node,
+) -> None:
+    image = built(node, HEAD + "RUN true\n")
+    words = [f"word-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda word: image.run(["echo", word], seconds=60), words))
+    assert [(done.rc, done.out.strip()) for done in said] == [(0, word) for word in words]
+    failed = image.run(["/no/such/program"], seconds=60)
+    assert failed.rc == 127
+    assert "no such file" in failed.out
+    assert image.run(["sleep", "60"], seconds=1).timed_out
+    assert image.run(["true"], seconds=60).out == ""
+    kept = {"label": "drydock.role=submission", "ancestor": image.id}
+    assert node.docker.api.containers(all=True, filters=kept) == []
 
 
 def test_a_build_without_end_is_ended(node: Node) -> None:
