@@ -12,6 +12,7 @@ A `Running` container answers the questions of grader.modules.inside, too.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -143,12 +144,13 @@ class Image:
         options = ["--name", name, "--network", "none", "--label", "drydock.role=submission"]
         api = self.node.docker.api
         done = self.node.run(["docker", "run", *options, self.id, *argv], timeout=seconds)
-        try:
-            if not done.out.strip():
-                # On a busy machine the output of a program that ends at once gets lost on its way
-                # to `docker run`, though never on its way to the log.
+        if not done.out.strip():
+            # On a busy machine the output of a program that ends at once gets lost on its way to
+            # `docker run`, though never on its way to the log. Not every engine keeps one.
+            with contextlib.suppress(APIError):
                 kept = log(self.node.docker, name, lines="all", keep=OUTPUT)
                 done = replace(done, out=kept.decode("utf-8", errors="replace"))
+        try:
             api.remove_container(name, v=True, force=True)
         except NotFound:
             return done  # It was never made, and `out` says why.
