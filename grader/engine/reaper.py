@@ -11,6 +11,7 @@ until a command takes it back and ends it. A run becomes kept only once it is co
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import secrets
@@ -24,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from grader.engine import disk, engine_paths, mirror, node_socket, orphans
+from grader.console import say
+from grader.engine import disk, engine_paths, node_socket, orphans
 from grader.errors import EngineFault
 from grader.files import private
 
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
 
 
 OWNER = ("pid", "process_started")
+_say_once = functools.cache(say)
+_stuck: set[str] = set()
+"""Runs of which this process could not remove everything."""
+OTHERS_SECONDS = 3
+"""How long a run waits for the engine to let go of what an earlier one has left."""
 LOCK_SECONDS = 60
 """Another process's reaper holds a kept run's lock for a moment while it checks the run."""
 
@@ -187,27 +194,50 @@ def _forget(run_id: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def clean(client: docker.DockerClient, run_id: str) -> None:
-    """Remove containers, networks, volumes, disks and sockets of a run."""
+def clean(client: docker.DockerClient, run_id: str, seconds: float = 20) -> None:
+    """Remove containers, networks, volumes, disks and sockets of a run.
+
+    Raises APIError if the engine does not let go of a container or network within `seconds`; a
+    network that stays keeps nothing else from being removed.
+    """
     from docker.errors import APIError
 
     chosen = {"label": f"drydock.run={run_id}"}
     containers = client.api.containers(all=True, filters=chosen)
 
     def remove(container: dict[str, Any]) -> None:
-        _insist(lambda: client.api.remove_container(container["Id"], v=True, force=True))
+        _insist(lambda: client.api.remove_container(container["Id"], v=True, force=True), seconds)
 
     if containers:
         with ThreadPoolExecutor(len(containers)) as pool:
             list(pool.map(remove, containers))
-    for network in client.api.networks(filters=chosen):
-        mirror.detach(client, network["Id"])
-        _insist(lambda network=network: client.api.remove_network(network["Id"]))
-    for volume in client.api.volumes(filters=chosen)["Volumes"] or []:
+    with contextlib.ExitStack() as stack:
+        # What is entered first is done last: an error of the networks comes after the rest.
+        for network in client.api.networks(filters=chosen):
+            removal = functools.partial(_remove_network, client, network["Id"])
+            stack.callback(_insist, removal, seconds)
+        for volume in client.api.volumes(filters=chosen)["Volumes"] or []:
+            with contextlib.suppress(APIError):
+                _insist(
+                    functools.partial(client.api.remove_volume, volume["Name"], force=True), seconds
+                )
+        disk.remove_all(run_id)
+        shutil.rmtree(engine_paths.current().nodes / run_id, ignore_errors=True)
+
+
+def _remove_network(client: docker.DockerClient, network: str) -> None:
+    """Disconnect whatever is in it (the mirror, for which a process that is gone now may only
+    just have asked), and remove it."""
+    from docker.errors import APIError
+
+    inside: Mapping[str, Mapping[str, str]]
+    inside = client.api.inspect_network(network).get("Containers") or {}
+    for container, endpoint in inside.items():
+        # An endpoint whose container is gone has its own ID here, and is known by its name.
+        known = endpoint["Name"] if container.startswith("ep-") else container
         with contextlib.suppress(APIError):
-            _insist(lambda volume=volume: client.api.remove_volume(volume["Name"], force=True))
-    disk.remove_all(run_id)
-    shutil.rmtree(engine_paths.current().nodes / run_id, ignore_errors=True)
+            client.api.disconnect_container_from_network(known, network, force=True)
+    client.api.remove_network(network)
 
 
 def clean_node(client: docker.DockerClient, run_id: str, name: str) -> None:
@@ -240,16 +270,34 @@ def _insist(action: Any, seconds: float = 20) -> None:
 
 
 def reap(engine: Engine) -> list[str]:
-    """Remove the objects of this data directory's runs whose process is gone; return their IDs."""
+    """Remove the objects of this data directory's runs whose process is gone; return their IDs.
+
+    What the engine does not let go of costs nobody a sandbox: the kit says so, and the next call
+    tries again.
+    """
     dead: list[str] = []
     with contextlib.closing(engine.client()) as client:
-        for run_id in _dead_runs():
-            clean(client, run_id)
-            dead.append(run_id)
-        for run_id in _unknown_runs(client):
-            clean(client, run_id)
-            dead.append(run_id)
+        for runs in (_dead_runs(), _unknown_runs(client)):
+            for run_id in runs:
+                if _cleaned(client, run_id):
+                    dead.append(run_id)
     return dead
+
+
+def _cleaned(client: docker.DockerClient, run_id: str) -> bool:
+    from docker.errors import APIError
+
+    try:
+        # Once is enough for what the engine did not let go of a moment ago.
+        clean(client, run_id, 0 if run_id in _stuck else OTHERS_SECONDS)
+    except APIError as error:
+        _stuck.add(run_id)
+        _say_once(
+            f"The engine keeps something of an earlier run ({run_id}): "
+            f"{error.explanation or error}. The kit goes on, and tries again later."
+        )
+        return False
+    return True
 
 
 def _dead_runs() -> Iterator[str]:

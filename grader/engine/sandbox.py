@@ -154,6 +154,7 @@ def _start_all(
 
 
 def _remove(run: reaper.Run) -> None:
+    """Remove a run's objects; what cannot be removed now is left to a later run, and said."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -162,11 +163,10 @@ def _remove(run: reaper.Run) -> None:
             run.end()
         except (DockerException, RequestException) as error:
             run.abandon()
-            raise EngineFault(
-                f"A sandbox could not be removed: {error}",
-                where=run.id,
-                remedy="The kit tries again at its next start or sandbox.",
-            ) from None
+            say(
+                f"The sandbox {run.id} could not be removed completely: {error}. "
+                "The kit tries again at its next start or sandbox."
+            )
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import pytest
 from docker.errors import APIError, ContainerError
 
 from grader import paths
-from grader.engine import disk, engine_paths, orphans, packages, reaper
+from grader.engine import disk, engine_paths, node_image, orphans, packages, reaper
 from grader.engine.client import Engine
 from grader.engine.images import ImageSet
 from grader.engine.sandbox import Limits, Sandbox, SandboxNode
@@ -392,6 +392,25 @@ def test_a_lost_run_file_does_not_hide_objects(engine: Engine) -> None:
     run.lock.release()
     assert run.id in reaper.reap(engine)
     assert not any(objects(engine, run.id).values())
+
+
+def test_a_network_is_removed_although_something_else_is_in_it(
+    engine: Engine, sandbox: Sandbox
+) -> None:
+    run = reaper.Run.begin(engine)
+    run.abandon()
+    with contextlib.closing(engine.client()) as client:
+        network = client.api.create_network(f"drydock-{run.id}", labels=run.labels("network"))
+        # As the mirror is, when a process that is gone now has only just asked for it.
+        made = client.api.create_container(node_image.tag(), entrypoint=["sleep", "600"])
+        try:
+            client.api.start(made["Id"])
+            client.api.connect_container_to_network(made["Id"], network["Id"])
+            assert run.id in reaper.reap(engine)
+            assert not any(objects(engine, run.id).values())
+            assert client.api.inspect_container(made["Id"])["State"]["Running"]
+        finally:
+            client.api.remove_container(made["Id"], force=True)
 
 
 def test_disks_take_no_space_until_used(engine: Engine) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from grader.engine.mirror.container import (
     Leg,
     attach,
-    detach,
     ensure,
     remove,
     remove_cache,
@@ -22,7 +21,6 @@ __all__ = [
     "Leg",
     "Unusable",
     "attach",
-    "detach",
     "ensure",
     "remove",
     "remove_cache",

@@ -77,17 +77,6 @@ def attach(engine: Engine, network: str) -> Leg:
     raise EngineFault("The class mirror ended while a sandbox was made.", remedy="Try again.")
 
 
-def detach(client: docker.DockerClient, network: str) -> None:
-    """Disconnect the mirror from a network, which otherwise could not be removed."""
-    from docker.errors import APIError
-
-    for found in client.api.containers(
-        all=True, filters={"label": f"{making.ROLE}=mirror", "network": network}
-    ):
-        with contextlib.suppress(APIError):
-            client.api.disconnect_container_from_network(found["Id"], network, force=True)
-
-
 def remove(engine: Engine, *, idle: bool = False) -> bool:
     """Remove container and network; the cache stays. False if there was none.
 
