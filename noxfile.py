@@ -12,6 +12,7 @@ import nox
 
 HERE = Path(__file__).parent
 KIT = HERE / ".nox" / "kit"
+TESTING = "[tests,cluster]"
 LABS = sorted(file.parent.name for file in (HERE / "labs").glob("*/lab.yaml"))
 nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "venv"
@@ -163,32 +164,55 @@ def box(session: nox.Session) -> None:
     kit(session, "box", *session.posargs)
 
 
-@nox.session
-def tests(session: nox.Session) -> None:
-    """Run the project's tests: nox -s tests [-- pytest arguments]."""
-    install(session, "[tests,cluster]")
-    # Side by side where that is possible, file by file in the order of tests/lanes.py.
+def run_tests(session: nox.Session, which: str) -> None:
+    """Run the chosen tests side by side where that is possible, file by file in the order of
+    tests/lanes.py; pytest arguments choose others."""
     lanes = ("--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
-    session.run("python", "-m", "pytest", *lanes, *session.posargs)
+    chosen = session.posargs or ["-m", which]
+    # After Ctrl-C the sandboxes and engines of the tests are removed.
+    session.run(
+        *(python(session, TESTING), "-m", "pytest", *lanes, *chosen),
+        external=True,
+        interrupt_timeout=60,
+    )
 
 
-@nox.session
+@session
+def tests(session: nox.Session) -> None:
+    """Run the project's tests: all without an engine, and one whole way through each part."""
+    run_tests(session, "not engine or smoke")
+
+
+@session
+def tests_all(session: nox.Session) -> None:
+    """Run the tests that `tests` leaves out; nox -s tests_all -- PYTEST ARGUMENTS for any."""
+    run_tests(session, "engine and not smoke")
+
+
+@session
 def hostile(session: nox.Session) -> None:
     """Grade hostile submissions beside canaries: nox -s hostile [-- CASE --kind KIND --jobs N]."""
-    install(session, "[tests]")
+    testing = python(session, TESTING)
+
+    def run(*words: str, seconds: float = 0.3) -> None:
+        session.run(testing, "-m", *words, external=True, interrupt_timeout=seconds)
+
     # After Ctrl-C the submissions under way, their sandboxes and the canaries are removed.
-    session.run("python", "-m", "tests.hostile", *session.posargs, interrupt_timeout=180)
+    run("tests.hostile", *session.posargs, seconds=180)
     if not session.posargs:
         # Then the readings of generated compose files, and faults of the grader itself.
-        session.run("python", "-m", "tests.hostile.differential", "5000", interrupt_timeout=60)
-        session.run("python", "-m", "pytest", "tests/engine/test_grader_faults.py")
+        run("tests.hostile.differential", "5000", seconds=60)
+        run("pytest", "tests/engine/test_grader_faults.py")
 
 
-@nox.session
+@session
 def vm_tests(session: nox.Session) -> None:
     """Build the box and run the tests on three real virtual machines (Linux, root)."""
-    install(session, "[tests]")
-    session.run("python", "-m", "tests.vms", *session.posargs)
+    session.run(
+        *(python(session, TESTING), "-m", "tests.vms", *session.posargs),
+        external=True,
+        interrupt_timeout=120,
+    )
 
 
 @session

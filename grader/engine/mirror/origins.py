@@ -222,6 +222,8 @@ def _pip_environment(indexes: list[str], servers: list[str]) -> dict[str, str]:
         # The mirror tries itself; and it may be just fetching the same for someone else.
         "PIP_RETRIES": "2",
         "PIP_TIMEOUT": "300",
+        # A page of hundreds of kilobytes, read only to name a newer pip.
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
     if urls[1:]:
         found["PIP_EXTRA_INDEX_URL"] = " ".join(urls[1:])
