@@ -7,22 +7,30 @@ and tests that count what is on it, or stop it, would meet each other there.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import json
 import os
 import shutil
+import subprocess
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock, Timeout
+from xdist.scheduler import LoadFileScheduling
 
-from grader.engine import embedded, find, images, packages
-from grader.engine.images import bundle
+from grader.engine import client, embedded, find, images, node_image, packages
+from grader.engine.images import sets
+from grader.engine.sealed import file
 from grader.paths import data_dir
 
 if TYPE_CHECKING:
     from grader.engine.client import Engine
     from grader.engine.images import ImageSet
 
+QUICK = "not engine or smoke"
+"""What `nox -s tests` runs, as pytest's -m says it."""
 MEMORY = 10 * 1024**3
 """Bytes of memory from which on two lanes are run."""
 FIRST = "gw0"
@@ -90,19 +98,44 @@ def clear() -> None:
 
 
 def image_set(engine: Engine, shared: Path) -> ImageSet:
-    """The image set on this lane's engine: one lane makes it, the other takes it over.
+    """The image set on this lane's engine: one lane makes it, the other takes its file over.
 
     `shared` is a folder of both lanes.
     """
-    file = shared / "images.zip"
-    with FileLock(f"{file}.lock"):
-        found = images.find(engine)
-        if found is None and file.is_file():
-            bundle.load(engine, file)
-        made = found or images.ensure(engine)
-        if not file.is_file():
-            bundle.save(engine, made, file)
+    note = shared / "images.json"
+    with FileLock(f"{note}.lock"):
+        if note.is_file() and images.find(engine) is None:
+            _take_over(engine, json.loads(note.read_text("utf-8")))
+        made = images.ensure(engine)
+        if not note.is_file() and made.kind == "file":
+            told = {"engine": asdict(engine), "set": asdict(made), "file": str(file(made.volume))}
+            note.write_text(json.dumps(told), "utf-8")
     return made
+
+
+def _take_over(engine: Engine, told: dict[str, Any]) -> None:
+    """Copy the set's file and the node image from the other lane."""
+    made = sets.ImageSet(**told["set"])
+    copy = file(made.volume)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", told["file"], copy], check=True)
+    with (
+        contextlib.closing(client.Engine(**told["engine"]).client(timeout=600)) as other,
+        contextlib.closing(engine.client(timeout=600)) as here,
+    ):
+        saved: Any = other.api.get_image(node_image.tag())
+        here.images.load(saved)
+        sets.adopt(here, made)
+
+
+class Lanes(LoadFileScheduling):  # type: ignore[misc]
+    """File by file; among the tests of `nox -s tests` those with an engine are one file, so that
+    one lane alone makes the image set."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if self.config.getoption("markexpr") == QUICK and nodeid.startswith("tests/engine/"):
+            return "tests/engine"
+        return str(super()._split_scope(nodeid))
 
 
 def in_order(items: list[pytest.Item]) -> None:
