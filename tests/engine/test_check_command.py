@@ -55,6 +55,7 @@ def first(place: Place) -> Any:
     return place.check()
 
 
+@pytest.mark.smoke
 def test_the_first_run_hands_out_and_grades(place: Place, first: Any) -> None:
     assert first.returncode == 1, first.stderr
     assert (place.workspace / "README.md").is_file()
@@ -64,6 +65,7 @@ def test_the_first_run_hands_out_and_grades(place: Place, first: Any) -> None:
     assert place.record.gradable
 
 
+@pytest.mark.smoke
 def test_untouched_starters_get_few_points_and_hints(place: Place, first: Any) -> None:
     assert 0 < place.record.score < place.record.max_score / 3
     assert place.record.max_score in (99, 100), (
@@ -76,6 +78,7 @@ def test_untouched_starters_get_few_points_and_hints(place: Place, first: Any) -
     assert "Traceback" not in first.stdout + first.stderr
 
 
+@pytest.mark.smoke
 def test_the_page_is_written_and_its_path_said(place: Place, first: Any) -> None:
     page = place.out / "feedback.html"
     assert STUDENT in page.read_text(encoding="utf-8")
@@ -90,6 +93,7 @@ def test_the_record_says_where_it_was_graded(place: Place, first: Any) -> None:
         assert exercise.seconds["sandbox"] > 0
 
 
+@pytest.mark.smoke
 def test_a_second_run_answers_from_the_record(place: Place, first: Any) -> None:
     before = (place.out / "record.json").read_bytes()
     again = place.check()

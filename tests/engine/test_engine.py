@@ -65,6 +65,7 @@ def _daemons(place: EnginePaths) -> list[int]:
     return found
 
 
+@pytest.mark.smoke
 def test_it_isolates_users_and_has_no_default_bridge(own: client.Engine) -> None:
     assert (own.origin, own.isolation) == ("embedded", "userns")
     assert own.mapped_uid >= 65536 or own.mapped_uid == 100000
@@ -72,6 +73,7 @@ def test_it_isolates_users_and_has_no_default_bridge(own: client.Engine) -> None
         assert [n.name for n in client.networks.list() if n.attrs["Driver"] == "bridge"] == []
 
 
+@pytest.mark.smoke
 def test_a_second_run_finds_the_running_one(own: client.Engine, own_place: EnginePaths) -> None:
     before = _pid(own_place)
     assert find.ensure(find.EMBEDDED) == own
@@ -193,6 +195,7 @@ def test_one_whose_data_were_removed_is_replaced(
         client.containers.get(container).remove(force=True)
 
 
+@pytest.mark.smoke
 def test_stopping_leaves_nothing_on_the_machine(own: client.Engine, own_place: EnginePaths) -> None:
     state = engine_state.read_state(own_place)
     assert state is not None

@@ -22,6 +22,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory, image_set: Any) -> tuple[Cl
     return one, one.grade()
 
 
+@pytest.mark.smoke
 def test_a_class_is_graded_from_one_command(
     graded: tuple[Class, Any], left: Callable[[], set[str]]
 ) -> None:
@@ -33,6 +34,7 @@ def test_a_class_is_graded_from_one_command(
     assert not left()
 
 
+@pytest.mark.smoke
 def test_it_says_what_happens_and_what_is_next(graded: tuple[Class, Any]) -> None:
     one, done = graded
     assert "side by side: the limit is" in done.stderr
@@ -45,6 +47,7 @@ def test_it_says_what_happens_and_what_is_next(graded: tuple[Class, Any]) -> Non
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.smoke
 def test_what_is_graded_is_not_graded_again(graded: tuple[Class, Any]) -> None:
     one, _ = graded
     before = one.graded()

@@ -15,7 +15,7 @@ from grader.modules.rollout import Recorder, proofs
 from grader.modules.rollout.trace import Trace
 from grader.modules.rollout.updates import batches
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.smoke]
 
 WITHIN = 120
 

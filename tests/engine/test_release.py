@@ -22,7 +22,8 @@ STUDENT = "s2468101"
 
 
 @pytest.mark.parametrize(
-    ("name", "exercise", "points"), [("lab4", "compose", 2), ("lab3", "image", 0)]
+    ("name", "exercise", "points"),
+    [pytest.param("lab4", "compose", 2, marks=pytest.mark.smoke), ("lab3", "image", 0)],
 )
 def test_a_student_unpacks_it_and_says_the_two_lines(
     image_set: Any, tmp_path: Path, name: str, exercise: str, points: float

@@ -71,6 +71,7 @@ def running(node: SandboxNode, pattern: str) -> str:
     return "\n".join(line for line in listed.out.splitlines() if pattern in line)
 
 
+@pytest.mark.smoke
 def test_its_engine_answers_and_is_not_the_hosts(sandbox: Sandbox, engine: Engine) -> None:
     (node,) = sandbox.nodes
     info = node.docker.info()
@@ -80,6 +81,7 @@ def test_its_engine_answers_and_is_not_the_hosts(sandbox: Sandbox, engine: Engin
         assert client.info()["ID"] != info["ID"]
 
 
+@pytest.mark.smoke
 def test_root_inside_is_nobody_outside(sandbox: Sandbox, engine: Engine) -> None:
     if engine.isolation != "userns":
         pytest.skip("this engine does not remap users")
@@ -91,6 +93,7 @@ def test_root_inside_is_nobody_outside(sandbox: Sandbox, engine: Engine) -> None
     assert not refused.ok
 
 
+@pytest.mark.smoke
 def test_a_command_says_how_it_ended(node: SandboxNode) -> None:
     done = node.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout=20)
     assert (done.rc, done.ok, done.timed_out) == (3, False, False)
@@ -287,6 +290,7 @@ def test_without_its_socket_it_is_reached_through_the_hosts_engine(sandbox: Sand
     other.close()
 
 
+@pytest.mark.smoke
 def test_removal_leaves_nothing(engine: Engine) -> None:
     made = Sandbox.create(engine, nodes=2)
     there = objects(engine, made.id)
@@ -353,6 +357,7 @@ def _holder(engine: Engine) -> tuple[subprocess.Popen[str], str]:
     return process, process.stdout.readline().strip()
 
 
+@pytest.mark.smoke
 def test_what_a_killed_run_left_is_reaped_and_the_living_is_not(
     engine: Engine, sandbox: Sandbox
 ) -> None:

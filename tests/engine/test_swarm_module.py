@@ -13,7 +13,7 @@ from grader.engine.sandbox_target import SandboxTarget
 from grader.modules.swarm import TASK_HISTORY, NoManager, Swarm
 from grader.waiting import wait_until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.smoke]
 
 NAMES = ["manager1", "worker1", "worker2"]
 WITHIN = 60

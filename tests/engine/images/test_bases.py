@@ -10,6 +10,7 @@ from tests.engine.images.box import Box
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.smoke
 def test_every_name_of_the_catalogue_is_there_and_nothing_else(box: Box) -> None:
     there = {tag for image in box.docker.images.list() for tag in image.tags}
     there = {tag for tag in there if not tag.startswith("test/")}
@@ -22,6 +23,7 @@ def test_images_that_nothing_was_run_from_can_be_read_as_for_a_push(box: Box) ->
     assert int(saved.out) > 500_000_000, saved.out
 
 
+@pytest.mark.smoke
 def test_apt_get_install_works_in_an_unmodified_dockerfile(box: Box) -> None:
     image = box.build(
         {
@@ -41,6 +43,7 @@ def test_images_carry_no_package_lists_or_caches(box: Box) -> None:
         assert box.output(tag, ["-c", script], entrypoint=["sh"]) == "", tag
 
 
+@pytest.mark.smoke
 def test_pip_install_works_in_an_unmodified_dockerfile(box: Box) -> None:
     image = box.build(
         {
