@@ -10,7 +10,7 @@ import ast
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,8 +106,9 @@ def contents(lab: Lab) -> dict[str, Packed]:
         for path, file in _tree(paths.TEMPLATES / "reports", "templates/reports").items()
         if Path(path).name.split(".")[0] not in REPORTS_LEFT_OUT
     }
-    for module in sorted(_needed(checks)):
-        path = _modules()[module]
+    modules = _modules()
+    for module in sorted(_needed(checks, modules)):
+        path = modules[module]
         files[path.relative_to(paths.KIT).as_posix()] = _read(path)
     for each in ALSO:
         path = paths.KIT / each
@@ -135,9 +136,9 @@ def _checks(lab: Lab) -> list[Path]:
     return found
 
 
-def _needed(checks: Iterable[Path]) -> set[str]:
-    """The kit's modules that a student's commands and these checks import, however far down."""
-    modules = _modules()
+def _needed(checks: Iterable[Path], modules: Mapping[str, Path]) -> set[str]:
+    """Those of the kit's `modules` that a student's commands and these checks import, however far
+    down."""
     waiting = ["grader.__main__", "grader.grading.process", *(f"grader.cli.{c}" for c in COMMANDS)]
     waiting += [m for m in modules if m.startswith(tuple(f"grader.{name}." for name in BY_NAME))]
     waiting += [module for path in checks for module in _imports(path)]
