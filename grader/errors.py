@@ -25,6 +25,10 @@ class KitError(Exception):
         return f"{place}{self.what}{remedy}"
 
 
+class Stopped(Exception):
+    """The user asked to stop."""
+
+
 class NoEngine(KitError):
     """There is no Docker engine, and none can be started here."""
 

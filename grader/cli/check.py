@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         return check_watch.run(request, out, verbose=args.verbose)
     planned = submission.plan(request)
     if planned.to_run:
-        found = grade(request, planned, submission.provide(request))
+        found = grade(request, planned, submission.provide(request, planned.to_run))
     else:
         assert planned.previous is not None
         found = planned.previous

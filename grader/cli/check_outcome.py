@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 def grade(request: submission.Request, planned: submission.Plan, provider: Provider) -> Record:
     """Run what the plan says, with bars or lines that show how far it is."""
     from grader.cli.progress import following
+    from grader.grading import first_run
 
     kept = [exercise for exercise in planned.keys if exercise not in {e.id for e in planned.to_run}]
     if kept:
         say(f"Unchanged and kept: {', '.join(kept)}.")
-    with following(planned.to_run) as progress:
-        return submission.grade(request, planned, provider, progress, submission.Stop())
+    with (
+        following(planned.to_run) as progress,
+        first_run.making(provider, progress) as admission,
+    ):
+        return submission.grade(request, planned, provider, progress, submission.Stop(), admission)
 
 
 def show(found: Record, out: Path, *, fresh: bool, verbose: bool) -> int:

@@ -24,11 +24,13 @@ def run(request: submission.Request, out: Path, *, verbose: bool) -> int:
 
     What a user cannot help while typing (a file that is half written) is said, and watched on.
     """
+    from grader.grading.first_run import FirstRun
+
     code: int | None = None
     try:
         planned = submission.plan(request)
         watched = [e for e in request.lab.exercises if e.id in planned.keys]
-        provider = submission.provide(request) if planned.to_run else None
+        provider = submission.provide(request, planned.to_run) if planned.to_run else None
         watch = Watch(request.workspace, watched, _pulse(provider))
         found = _grade(request, planned, provider)
         code = check_outcome.show(found, out, fresh=bool(planned.to_run), verbose=verbose)
@@ -43,8 +45,8 @@ def run(request: submission.Request, out: Path, *, verbose: bool) -> int:
                 if not planned.to_run:
                     say("No relevant changes: nothing to grade.")
                     continue
-                if provider is None or provider.unavailable:
-                    provider = submission.provide(again)
+                if provider is None or provider.unavailable or isinstance(provider, FirstRun):
+                    provider = submission.provide(again, planned.to_run)
                 before, found = found, _grade(again, planned, provider)
                 changes.render(before, found, check_outcome.write_page(found, out))
                 code = check_outcome.exit_code(found)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from grader.console import console, say
+from grader.console import console, display, say
 from grader.grading.progress import Progress
 from grader.lab.model import Exercise
 from grader.record import ExerciseResult
@@ -15,11 +15,16 @@ from grader.record import ExerciseResult
 @contextmanager
 def following(exercises: Sequence[Exercise]) -> Iterator[Progress]:
     """Show the progress of these exercises until the block ends."""
-    if console.is_terminal:
-        with _bars(exercises) as progress:
-            yield progress
-    else:
-        yield Progress(started=lambda e: say(f"{e.id}: grading {e.title} …"), finished=_line)
+    with display() as shown:
+        if shown:
+            with _bars(exercises) as progress:
+                yield progress
+        else:
+            yield Progress(
+                waiting=lambda e, what: say(f"{e.id}: waiting for {what}"),
+                started=lambda e: say(f"{e.id}: grading {e.title} …"),
+                finished=_line,
+            )
 
 
 def _line(result: ExerciseResult) -> None:
@@ -46,6 +51,9 @@ def _bars(exercises: Sequence[Exercise]) -> Iterator[Progress]:
             for exercise in exercises
         }
 
+        def waiting(exercise: Exercise, what: str) -> None:
+            doing(exercise, f"waiting for {what}")
+
         def started(exercise: Exercise) -> None:
             bars.start_task(ids[exercise.id])
             bars.update(ids[exercise.id], description="making the sandbox")
@@ -61,4 +69,4 @@ def _bars(exercises: Sequence[Exercise]) -> Iterator[Progress]:
 
             bars.update(ids[exercise.id], description=escape(what[:60]))
 
-        yield Progress(started, collected, check, doing, _line)
+        yield Progress(started, collected, check, doing, _line, waiting)

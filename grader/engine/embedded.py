@@ -16,6 +16,7 @@ from grader import paths
 from grader.engine import engine_paths, packages
 from grader.engine.engine_paths import EnginePaths
 from grader.engine.engine_state import REMEDY, health, start_lock
+from grader.engine.sources import bootstrap
 from grader.errors import EngineFault, NoEngine
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def start(where: EnginePaths) -> None:
     wanted = {"dockerd": "docker.io", "iptables": "iptables", "ip": "iproute2"}
     needed = sorted({wanted[name] for name in packages.missing(wanted)})
     if needed:
+        # One run of apt also for what the images are made with.
+        if packages.program("mmdebstrap") is None:
+            needed += bootstrap.PACKAGES
         packages.apt_install(needed, "for the kit's own Docker engine")
     owner = packages.invoking_user() or (0, 0)
     if packages.is_root():

@@ -7,14 +7,13 @@ import io
 import platform
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader import paths
 from grader.console import task
-from grader.engine import packages
+from grader.engine.sources import bootstrap
 from grader.errors import EngineFault
 
 if TYPE_CHECKING:
@@ -85,6 +84,11 @@ def _lock() -> FileLock:
     return FileLock(home / "node-image.lock", timeout=1200, mode=0o666)
 
 
+def present(client: docker.DockerClient) -> bool:
+    """Whether the engine has the image's packages, which take the time."""
+    return _has(client, rootfs_tag())
+
+
 def _has(client: docker.DockerClient, name: str) -> bool:
     from docker.errors import ImageNotFound
 
@@ -105,14 +109,19 @@ def _recipe() -> dict[str, Any]:
 def _make_rootfs(client: docker.DockerClient) -> None:
     """From Debian packages if this machine can; otherwise on top of the upstream image."""
     recipe = _recipe()
-    if packages.program("mmdebstrap") is not None or packages.can_install():
-        if packages.program("mmdebstrap") is None:
-            wanted = ["mmdebstrap", "debian-archive-keyring"]
-            packages.apt_install(wanted, "to make the sandbox's node image")
+    if bootstrap.possible():
+        bootstrap.install()
+        options = [
+            f"--include={','.join(recipe['packages'])}",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+        ]
         with (
             task("Making the node image from Debian packages (once, about a minute)") as detail,
-            _bootstrapped(recipe, detail) as tarball,
+            tempfile.TemporaryDirectory(dir=paths.data_dir(), prefix="node-") as folder,
         ):
+            tarball = Path(folder) / "node.tar"
+            bootstrap.make(str(recipe["suite"]), options, tarball, detail, what="the node image")
             detail("handing it to the engine")
             repository, name = rootfs_tag().split(":")
             client.api.import_image_from_file(
@@ -124,34 +133,6 @@ def _make_rootfs(client: docker.DockerClient) -> None:
         return
     with task("Making the node image from the registry's Debian (once)") as detail:
         _rootfs_from_registry(client, recipe, detail)
-
-
-@contextlib.contextmanager
-def _bootstrapped(recipe: dict[str, Any], detail: Any) -> Iterator[Path]:
-    """A tarball with a minimal Debian and the recipe's packages."""
-    home = paths.data_dir()
-    with tempfile.TemporaryDirectory(dir=home, prefix="node-") as folder:
-        tarball = Path(folder) / "node.tar"
-        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(recipe['packages'])}"]
-        argv += [f'--aptopt={key} "{value}"' for key, value in packages.apt_proxies().items()]
-        argv += [
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-        ]
-        suite = str(recipe["suite"])
-        for sources in packages.suite_sources(suite):
-            call = [*argv, suite, str(tarball), *sources]
-            # Without root mmdebstrap makes a user namespace of its own, if it may.
-            call = packages.as_root(call) if packages.may_be_root() else call
-            rc, lines = packages.run_lines(call, detail)
-            if rc == 0:
-                break
-        else:
-            raise EngineFault(
-                "mmdebstrap could not make the node image:\n" + "\n".join(lines[-8:]),
-                remedy="Check that `apt-get update` works on this machine, then try again.",
-            )
-        yield tarball
 
 
 def _rootfs_from_registry(client: docker.DockerClient, recipe: dict[str, Any], detail: Any) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -125,8 +126,13 @@ def run_apt(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
         time.sleep(1)
 
 
-def run_lines(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
-    """Run a command and pass each line to `detail`; return exit code and all lines."""
+def run_lines(
+    argv: Sequence[str], detail: object, stop: threading.Event | None = None
+) -> tuple[int, list[str]]:
+    """Run a command and pass each line to `detail`; return exit code and all lines.
+
+    It is ended once `stop` is set, also while it prints nothing.
+    """
     lines: list[str] = []
     with subprocess.Popen(
         argv,
@@ -137,11 +143,23 @@ def run_lines(argv: Sequence[str], detail: object) -> tuple[int, list[str]]:
         errors="replace",
     ) as process:
         assert process.stdout is not None
+        if stop is not None:
+            threading.Thread(target=_end_at, args=(stop, process), daemon=True).start()
         for line in process.stdout:
             lines.append(line.rstrip())
             if callable(detail):
                 detail(lines[-1])
     return process.returncode, lines
+
+
+def _end_at(stop: threading.Event, process: subprocess.Popen[str]) -> None:
+    while process.poll() is None:
+        if stop.wait(0.2):
+            try:
+                process.terminate()
+            except PermissionError:  # It is a sudo, which passes the signal on.
+                subprocess.run(as_root(["kill", str(process.pid)]), stdin=subprocess.DEVNULL)
+            return
 
 
 def apt_mirrors(etc: Path = Path("/etc/apt")) -> list[AptSource]:

@@ -20,6 +20,7 @@ from grader import paths, record
 from grader.console import say
 from grader.engine import disk
 from grader.errors import KitError
+from grader.errors import Stopped as Stopped
 from grader.grading import jail
 from grader.grading.confinement import LOOK, Limits, environment, own_environment
 from grader.grading.plugin import LOG_SHOWN
@@ -51,10 +52,6 @@ EVENTS_WAITING = 10
 
 TIDY_SECONDS = 60
 """How long the checks' process may take to end, and to take away what it made on kept nodes."""
-
-
-class Stopped(Exception):
-    """The user asked to stop."""
 
 
 class Admission(Protocol):

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from grader.lab.model import Exercise
 from grader.record import ExerciseResult
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass
@@ -23,6 +20,7 @@ class Progress:
     check: Callable[[Exercise, dict[str, Any]], None] = lambda _exercise, _result: None
     doing: Callable[[Exercise, str], None] = lambda _exercise, _what: None
     finished: Callable[[ExerciseResult], None] = lambda _result: None
+    waiting: Callable[[Exercise, str], None] = lambda _exercise, _what: None
 
 
 def now() -> str:

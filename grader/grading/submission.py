@@ -160,15 +160,17 @@ def _digest(files: Iterable[Path]) -> str:
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
 
 
-def provide(request: Request) -> Provider:
-    """Where exercises will run: finds or starts the engine and completes the image set.
+def provide(request: Request, to_run: Sequence[Exercise]) -> Provider:
+    """Where these exercises will run: finds or starts the engine and completes the image set, on
+    an engine without images only as far as the first exercise needs it (see `first_run`).
 
     Machines are only found; KitError where there are none.
     """
+    from grader.grading import first_run
     from grader.targets import providers
 
     if request.machines is None:
-        return providers.provide_targets(request.engine_url)
+        return first_run.provide(request.engine_url, request.lab, request.workspace, to_run)
     if request.machines == "local":
         return providers.provide_local(request.engine_url, request.workspace)
     options = {"engine_url": request.engine_url, "hosts_file": request.hosts_file}

@@ -16,6 +16,7 @@ from grader.record import Unavailable
 
 if TYPE_CHECKING:
     from grader.engine.client import Engine
+    from grader.engine.images import ImageSet
     from grader.nodes.node import Target
 
 
@@ -38,10 +39,14 @@ class Sandboxes:
     unavailable: Unavailable | None = None
     timeout_factor: float = 1.0
 
-    def __init__(self, engine: Any, image_set: Any, limits: Any = None) -> None:
+    def __init__(self, engine: Engine, image_set: ImageSet, limits: Any = None) -> None:
         self.engine = engine
         self.image_set = image_set
         self.limits = limits
+
+    def set_for(self, exercise: Exercise) -> ImageSet:
+        """The image set for the exercise's sandbox."""
+        return self.image_set
 
     @contextmanager
     def target(self, exercise: Exercise, student: str) -> Iterator[Target]:
@@ -52,7 +57,7 @@ class Sandboxes:
             self.engine,
             nodes=exercise.nodes,
             submission=student,
-            image_set=self.image_set.volume,
+            image_set=self.set_for(exercise).volume,
             **({"limits": self.limits} if self.limits else {}),
         )
         try:
@@ -149,12 +154,17 @@ def provide_local(engine_url: str | None, workspace: Path) -> Provider:
         return NoTargets(error)
 
 
-def provide_targets(engine_url: str | None) -> Provider:
-    """Find or start the engine and see that the image set is there, saying what is done."""
+def provide_targets(
+    engine_url: str | None, sandboxes: Callable[[Engine], Sandboxes] | None = None
+) -> Provider:
+    """Find or start the engine and see that the image set is there, saying what is done.
+
+    `sandboxes` decides otherwise which images have to be there.
+    """
     from grader.engine import find
 
     try:
-        return _sandboxes(find.ensure(engine_url))
+        return (sandboxes or _sandboxes)(find.ensure(engine_url))
     except (NoEngine, EngineFault) as error:
         return NoTargets(error)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
 
 from grader.console import console as kit_console
+from grader.console import display
 
 
 class Stage:
@@ -33,9 +34,10 @@ class Show:
     def __init__(self, console: Console = kit_console) -> None:
         self._console = console
         self._bars: Any = None
+        self._shown = ExitStack()
 
     def __enter__(self) -> Show:
-        if self._console.is_terminal:
+        if self._shown.enter_context(display(self._console)):
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as Bars
 
@@ -53,6 +55,7 @@ class Show:
     def __exit__(self, *_: object) -> None:
         if self._bars is not None:
             self._bars.stop()
+        self._shown.close()
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Stage]:

@@ -6,7 +6,7 @@ Everything here is computed from the files under templates/images, in millisecon
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from grader.errors import KitError
 FOLDER = paths.TEMPLATES / "images"
 NOT_OURS = ("node", "mirror")
 """The node's and the mirror's image are beside the recipes but are not part of the set."""
+PART = "part-"
+"""What the version of a part of the catalogue begins with."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,40 @@ class Catalogue:
     images: tuple[Image, ...]
     files: Mapping[str, bytes]
     """Catalogue and recipes as they were when it was read: {path with slashes: content}."""
+    is_part: bool = False
 
     @property
     def version(self) -> str:
-        """12 hexadecimal digits over the catalogue and all recipes."""
+        """12 hexadecimal digits over the catalogue and all recipes; for a part, also over the
+        names of its images."""
         found = sha256()
         for name, content in self.files.items():
             found.update(name.encode() + b"\0" + content + b"\0")
-        return found.hexdigest()[:12]
+        if not self.is_part:
+            return found.hexdigest()[:12]
+        found.update(" ".join(self.names).encode())
+        return PART + found.hexdigest()[:12]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(image.name for image in self.images)
+
+    def part(self, tags: Iterable[str]) -> Catalogue:
+        """The images with these tags and their parents; the same catalogue if that is all of it."""
+        asked = {*tags}
+        wanted = {image.name for image in self.images if asked & {*image.tags}}
+        # Parents come before children.
+        for image in reversed(self.images):
+            if image.name in wanted:
+                wanted.update(image.parents)
+        if wanted == {*self.names}:
+            return self
+        images = tuple(image for image in self.images if image.name in wanted)
+        return replace(self, images=images, is_part=True)
+
+    def mentioned(self, text: str) -> set[str]:
+        """The tags of the images whose repository occurs anywhere in a text."""
+        return {tag for tag in self.tags if tag.rpartition(":")[0] in text}
 
     def __getitem__(self, name: str) -> Image:
         for image in self.images:

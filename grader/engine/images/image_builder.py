@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from docker import DockerClient
-from docker.errors import ImageNotFound
+from docker.errors import DockerException, ImageNotFound
+from requests.exceptions import RequestException
 
 from grader.console import say
 from grader.engine.images import context
 from grader.engine.images.catalogue import Catalogue, Image
 from grader.engine.sources import bootstrap, pull
 from grader.engine.sources.host_package_config import Site
+from grader.errors import EngineFault, Stopped
 
 if TYPE_CHECKING:
     from grader.engine.node import SandboxNode
@@ -42,14 +44,17 @@ class Work:
     node: SandboxNode
     host: DockerClient
     detail: Callable[[str], None]
+    stop: threading.Event = field(default_factory=threading.Event)
+    debian: Mapping[str, bootstrap.Tarball] = field(default_factory=dict)
+    """Images whose Debian is being made already (see `begin_debian`)."""
     done: dict[str, dict[str, str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def run(self) -> dict[str, dict[str, str]]:
         """Make all images, parents first; {name: {"id", "origin", "recipe"}}.
 
-        Raises the first EngineFault after the running builds have ended. Finished images stay, and
-        the next run finds them.
+        Raises the first EngineFault after the running builds have ended. Once `stop` is set, they
+        are ended, and Stopped is raised. Finished images stay, and the next run finds them.
         """
         waiting = list(self.catalogue.images)
         running: dict[Future[dict[str, str]], Image] = {}
@@ -67,10 +72,15 @@ class Work:
                             waiting.remove(image)
                             active.add(digests[image.name])
                             running[pool.submit(self._make, image)] = image
-                    ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                    ended, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
                     for future in ended:
                         self.done[running.pop(future).name] = future.result()
-            except BaseException:
+                    if self.stop.is_set():
+                        raise Stopped
+            except BaseException as error:
+                if not isinstance(error, EngineFault):
+                    self.stop.set()
+                    self._end_steps()
                 for future in running:
                     future.cancel()
                 raise
@@ -78,10 +88,21 @@ class Work:
             _tidy(client, self.catalogue)
         return {image.name: self.done[image.name] for image in self.catalogue.images}
 
+    def _end_steps(self) -> None:
+        """End the running build steps, which may be silent for long."""
+        with (
+            contextlib.suppress(DockerException, RequestException),
+            contextlib.closing(self.node.connect(timeout=10)) as client,
+        ):
+            for container in client.api.containers():
+                client.api.kill(container["Id"])
+
     def digest(self, image: Image) -> str:
         return self.catalogue.digest(image, self.site.digest)
 
     def _say(self, image: Image, line: str) -> None:
+        if self.stop.is_set():
+            raise Stopped
         with self._lock:
             number = len(self.done) + 1
             self.detail(f"{number} of {len(self.catalogue.images)}, {image.tag}: {line}")
@@ -167,16 +188,14 @@ class Work:
         labels: Mapping[str, str],
     ) -> str:
         """Debian from packages, with the recipe's and this machine's configuration added."""
-        settings = {
-            name.removeprefix("files/"): content
-            for name, content in files.items()
-            if name.startswith(("files/etc/apt/apt.conf.d/", "files/etc/dpkg/"))
-        }
 
         def detail(line: str) -> None:
             self._say(image, line)
 
-        with bootstrap.file_system(str(image.bootstrap), settings, detail) as tarball:
+        with contextlib.ExitStack() as stack:
+            begun = self.debian.get(image.name)
+            take = begun or stack.enter_context(_file_system(self.catalogue, image))
+            tarball = take(detail)
             detail("handing it to the engine")
             client.api.import_image_from_file(
                 str(tarball), repository=bootstrap.NAME, tag=image.bootstrap
@@ -207,6 +226,30 @@ class Work:
             labels=labels,
             detail=lambda line: self._say(image, line),
         )
+
+
+@contextlib.contextmanager
+def begin_debian(catalogue: Catalogue) -> Iterator[Mapping[str, bootstrap.Tarball]]:
+    """Start to make the Debian that all recipes build on, for `Work.debian`; it is ended with the
+    block. Raises NoEngine where mmdebstrap may not be installed."""
+    bootstrap.install()
+    with contextlib.ExitStack() as stack:
+        yield {
+            image.name: stack.enter_context(_file_system(catalogue, image))
+            for image in catalogue.images
+            if image.bootstrap
+        }
+
+
+def _file_system(
+    catalogue: Catalogue, image: Image
+) -> contextlib.AbstractContextManager[bootstrap.Tarball]:
+    settings = {
+        name.removeprefix("files/"): content
+        for name, content in catalogue.recipe(image.recipe).items()
+        if name.startswith(("files/etc/apt/apt.conf.d/", "files/etc/dpkg/"))
+    }
+    return bootstrap.file_system(str(image.bootstrap), settings)
 
 
 def _tidy(client: DockerClient, catalogue: Catalogue) -> None:

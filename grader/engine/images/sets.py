@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from grader.engine import node_image, reaper, sealed
+from grader.engine.images.catalogue import PART
 from grader.errors import EngineFault, KitError
 
 if TYPE_CHECKING:
@@ -242,13 +243,12 @@ def remove(client: docker.DockerClient, version: str) -> bool:
 
 
 def remove_others(client: docker.DockerClient, version: str) -> None:
-    """Remove sets of other versions, and of older kits, that no container uses."""
+    """Remove sets of other versions, and of older kits, that no container uses; not parts, which
+    this process may be about to use."""
     from docker.errors import APIError
 
-    for volume in _volumes(client):
-        labels = volume.get("Labels") or {}
-        other = labels.get("drydock.version", version)
-        if labels.get(ROLE) in (SET, SET_MARKER) and other != version:
+    for other in _versions(client):
+        if other != version and not other.startswith(PART):
             remove(client, other)
     if complete(client, version) is not None:
         with contextlib.suppress(APIError):
@@ -257,6 +257,23 @@ def remove_others(client: docker.DockerClient, version: str) -> None:
     left = _volumes(client)
     if any(sealed.owns(volume) for volume in left):
         sealed.sweep(PREFIX, [volume["Name"] for volume in left])
+
+
+def remove_parts(client: docker.DockerClient) -> None:
+    """Remove all parts of sets, finished or not, that no container uses."""
+    for version in _versions(client):
+        if version.startswith(PART):
+            remove(client, version)
+
+
+def _versions(client: docker.DockerClient) -> set[str]:
+    """The versions of all sets and parts, also of unfinished ones."""
+    found = [volume.get("Labels") or {} for volume in _volumes(client)]
+    return {
+        labels["drydock.version"]
+        for labels in found
+        if labels.get(ROLE) in (SET, SET_MARKER) and "drydock.version" in labels
+    }
 
 
 def sources(engine: Engine, client: docker.DockerClient, version: str) -> Iterator[ImageSet]:

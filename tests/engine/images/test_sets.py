@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import re
-import subprocess
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,67 +14,13 @@ import pytest
 
 from grader.cli import main
 from grader.engine import images, sealed
-from grader.engine.images import bundle, catalogue, sets, verify
+from grader.engine.images import bundle, sets, verify
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineFault, KitError
+from tests.engine.images.recipes import CATALOGUE, Recipes, built, volumes
 
 pytestmark = pytest.mark.engine
-
-CATALOGUE = """
-images:
-  one:
-    {tags: ["one:1", "one:latest"], recipe: one, smoke: [/bin/cat, /note], expect: first}
-  two:
-    {tags: ["two:1"], recipe: two, parents: [one], smoke: [/bin/cat, /note], expect: second}
-  same:
-    {tags: ["same:1"], recipe: one, smoke: [/bin/cat, /note], expect: first}
-"""
-
-
-class Recipes:
-    """A catalogue that tests change."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        cat = "/bin/cat"
-        listed = subprocess.run(["ldd", cat], capture_output=True, text=True, check=True)
-        for path in [cat, *re.findall(r"(/\S+)", listed.stdout)]:
-            copy = folder / "one" / "root" / path.lstrip("/")
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(Path(path).read_bytes())
-        self.write("catalogue.yaml", CATALOGUE)
-        self.write("one/Dockerfile", "FROM scratch\nCOPY root/ /\nCOPY note /note\n")
-        self.write("one/note", "first")
-        self.write("two/Dockerfile", 'FROM one:1\nCOPY note /note\nRUN ["/bin/cat", "/note"]\n')
-        self.write("two/note", "second")
-
-    def write(self, name: str, text: str) -> None:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
-
-
-@pytest.fixture
-def recipes(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recipes]:
-    """Sets of another name than the kit's own, so that those are left alone."""
-    monkeypatch.setattr(sets, "PREFIX", "drydock-test-images-")
-    monkeypatch.setattr(catalogue, "FOLDER", tmp_path / "recipes")
-    monkeypatch.delenv("DRYDOCK_REGISTRY", raising=False)
-    monkeypatch.delenv("DRYDOCK_PULL", raising=False)
-    yield Recipes(tmp_path / "recipes")
-    with contextlib.closing(engine.client()) as client:
-        sets.remove_others(client, "none of them")
-
-
-def volumes(engine: Any) -> set[str]:
-    with contextlib.closing(engine.client()) as client:
-        found = client.api.volumes(filters={"name": sets.PREFIX})["Volumes"] or []
-    return {volume["Name"] for volume in found}
-
-
-def built(said: str) -> list[str]:
-    return re.findall(r"^  (\S+) built$", said, re.MULTILINE)
 
 
 def test_a_set_is_made_once_and_then_found_at_once(

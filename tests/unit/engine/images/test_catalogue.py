@@ -203,3 +203,32 @@ def test_own_authorities_are_those_that_the_distribution_does_not_ship(tmp_path:
     assert host_package_config.own_authorities(tmp_path / "none", bundle, tmp_path / "anchors") == [
         pem("CCCC")
     ]
+
+
+def test_a_part_has_what_is_asked_for_and_its_parents(tmp_path: Path) -> None:
+    entries = catalogue.load()
+    part = entries.part(["drydock/demo:latest", "redis:alpine"])
+    assert part.names == ("debian", "nginx", "redis", "demo-2")
+    for image in part.images:
+        assert part.digest(image, "here") == entries.digest(image, "here")
+    assert entries.part(entries.tags) is entries
+    assert entries.part(["no:such"]).names == ()
+
+
+def test_the_version_of_a_part_is_its_own(tmp_path: Path) -> None:
+    entries = catalogue.load()
+    one, other = entries.part(["redis:7"]), entries.part(["nginx:1.22"])
+    assert len({entries.version, one.version, other.version}) == 3
+    assert one.version.startswith(catalogue.PART)
+    assert entries.part(["redis:latest"]).version == one.version
+    folder = small(tmp_path)
+    before = catalogue.load(folder).part(["one:1"])
+    (folder / "two" / "extra").write_text("x", "utf-8")
+    assert catalogue.load(folder).part(["one:1"]).version != before.version
+
+
+def test_mentioned_images_are_found_in_any_text() -> None:
+    entries = catalogue.load()
+    assert entries.mentioned("nothing") == set()
+    assert entries.mentioned("FROM docker.io/library/redis") == {*entries["redis"].tags}
+    assert {*entries["demo-1"].tags, *entries["demo-3"].tags} <= entries.mentioned("drydock/demo")
