@@ -23,6 +23,8 @@ class Progress:
     check: Callable[[Exercise, dict[str, Any]], None] = lambda _exercise, _result: None
     doing: Callable[[Exercise, str], None] = lambda _exercise, _what: None
     finished: Callable[[ExerciseResult], None] = lambda _result: None
+    stage: Callable[[Exercise, str, float], None] = lambda _exercise, _name, _seconds: None
+    """Called when a stage ends, with the seconds that it took: `sandbox`, and those of checks."""
 
 
 def now() -> str:
