@@ -223,7 +223,9 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the kit against the bare docker commands, in one run."""
-    # Three virtual machines are those of the tests.
-    install(session, "[tests]" if "--machines" in session.posargs else "")
-    session.run("python", "-m", "tests.bench", *session.posargs)
+    """Measure the kit: nox -s bench [-- --only PART --profile --growth]; docs/performance.md."""
+    # Growth has workers of a cluster, and a browser.
+    extras = "[tests,cluster]" if {"--growth", "growth"} & {*session.posargs} else "[tests]"
+    install(session, extras)
+    # After Ctrl-C the sandboxes of what is being measured are removed.
+    session.run("python", "-m", "tests.bench", *session.posargs, interrupt_timeout=240)
