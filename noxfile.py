@@ -225,7 +225,7 @@ def coverage(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the kit: nox -s bench [-- --only PART --profile --growth]; docs/performance.md."""
     # Growth has workers of a cluster, and a browser.
-    extras = "[tests,cluster]" if {"--growth", "growth"} & {*session.posargs} else "[tests]"
-    install(session, extras)
+    growth = any("growth" in word for word in session.posargs)
+    install(session, "[tests,cluster]" if growth else "[tests]")
     # After Ctrl-C the sandboxes of what is being measured are removed.
     session.run("python", "-m", "tests.bench", *session.posargs, interrupt_timeout=240)

@@ -85,9 +85,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options; `parts` are the names of the parts to measure, in the order of PARTS."""
     parser = argparse.ArgumentParser(
         prog="nox -s bench --",
-        description="Measure the kit on this machine. Parts: "
-        + "; ".join(f"{name}: {what}" for name, (_, what) in PARTS.items())
-        + ".",
+        description="Measure the kit on this machine. Parts:\n\n"
+        + "\n".join(f"  {name:12}{what}" for name, (_, what) in PARTS.items()),
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

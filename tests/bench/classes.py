@@ -150,7 +150,7 @@ def _against(setting: Setting, against: Kit, folder: Path, now: Graded) -> None:
         f"{3600 / before.each:.0f} and {3600 / now.each:.0f} whole labs",
     )
     setting.row("… this kit's time against the older kit's", f"{now.each / before.each:.2f} ×")
-    differ = [who for who, score in now.scores.items() if before.scores[who] != score]
+    differ = [who for who, score in now.scores.items() if before.scores.get(who) != score]
     if differ:
         setting.row("… submissions whose points differ", ", ".join(differ))
 
@@ -176,7 +176,7 @@ def _fetched(setting: Setting) -> int:
 
 
 def _same(together: Graded, alone: Graded) -> None:
-    differ = {who for who, score in alone.scores.items() if together.scores[who] != score}
+    differ = {who for who, score in alone.scores.items() if together.scores.get(who) != score}
     if differ:
         raise SystemExit(f"Side by side the points of these differ: {', '.join(sorted(differ))}")
 

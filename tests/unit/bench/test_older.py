@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from grader.cli import progress
 from grader.engine.engine_paths import current
 from grader.errors import KitError
+from grader.paths import KIT
+from grader.waiting import wait_until
 from tests.bench import classes, command, submissions
 from tests.unit import sample_record
 
@@ -49,6 +53,26 @@ def test_a_command_that_fails_is_told_with_its_output() -> None:
     with pytest.raises(SystemExit, match="invalid choice"):
         command.kit("no-such-command")
     assert command.kit("no-such-command", ok=(2,)).code == 2
+
+
+def test_ctrl_c_lets_a_command_clean_up(checkout: Path) -> None:
+    (checkout / "grader" / "__main__.py").write_text(
+        "import pathlib, time\n"
+        "try:\n"
+        "    pathlib.Path('ready').touch()\n"
+        "    time.sleep(600)\n"
+        "except KeyboardInterrupt:\n"
+        "    pathlib.Path('clean').touch()\n",
+        encoding="utf-8",
+    )
+    code = "from pathlib import Path; from tests.bench import command; "
+    code += f"command.kit('x', folder=Path({str(checkout)!r}))"
+    bench = subprocess.Popen([sys.executable, "-c", code], cwd=KIT, stderr=subprocess.PIPE)
+    assert wait_until((checkout / "ready").exists, within=60)
+    bench.send_signal(signal.SIGINT)
+    _, said = bench.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in said
+    assert (checkout / "clean").exists()
 
 
 def test_the_line_that_tells_of_an_exercise_is_recognised(
