@@ -245,9 +245,12 @@ def coverage(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "--cov", "tests/unit", "tests/engine", *session.posargs)
 
 
-@nox.session
+@session
 def bench(session: nox.Session) -> None:
-    """Measure the kit against the bare docker commands, in one run."""
-    # Three virtual machines are those of the tests.
-    install(session, "[tests]" if "--machines" in session.posargs else "")
-    session.run("python", "-m", "tests.bench", *session.posargs)
+    """Measure the kit: nox -s bench [-- --only PART --profile --growth]; docs/performance.md."""
+    # After Ctrl-C the sandboxes of what is being measured are removed.
+    session.run(
+        *(python(session, TESTING), "-m", "tests.bench", *session.posargs),
+        external=True,
+        interrupt_timeout=240,
+    )

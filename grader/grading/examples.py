@@ -194,8 +194,12 @@ def run(
     folder: Path,
     stop: threading.Event | None = None,
     student: str | None = None,
+    follow: progress.Progress | None = None,
 ) -> Compared:
-    """Grade an example in `folder` (the demo student's by default) and compare the result."""
+    """Grade an example in `folder` (the demo student's by default) and compare the result.
+
+    `follow` is told how far it is.
+    """
     workspace = folder / "workspace"
     student = student or lab.demo_student
     render(lab, example, student, workspace)
@@ -211,7 +215,7 @@ def run(
         request,
         submission.plan(request),
         provider,
-        progress.Progress(),
+        follow or progress.Progress(),
         submission.Stop(stop or threading.Event()),
     )
     result = graded.exercise(example.exercise.id)

@@ -160,7 +160,7 @@ class ExerciseRun:
                 except KitError as error:
                     unavailable = Unavailable("grader", error.what, error.remedy)
                     return self._run_checks(folder, None, unavailable)
-                self._seconds["sandbox"] = time.monotonic() - started
+                self._ended("sandbox", time.monotonic() - started)
                 with self.admission.checks(self.exercise, self.student, self.stop):
                     facts.update(target.facts())
                     self._sandbox = getattr(getattr(target, "sandbox", None), "id", None)
@@ -312,8 +312,7 @@ class ExerciseRun:
             self._at = str(title)
             self.progress.doing(self.exercise, title)
         elif kind == "stage":
-            name = event["name"]
-            self._seconds[name] = self._seconds.get(name, 0.0) + event["seconds"]
+            self._ended(event["name"], event["seconds"])
         elif kind == "unconfined":
             self._unconfined = str(event["reason"])
         elif kind == "rollout":
@@ -324,6 +323,11 @@ class ExerciseRun:
             if result.outcome == "failed" and self._sandbox and not self._disk_full:
                 self._disk_full = disk.lost(self._sandbox)
             self.progress.check(self.exercise, event["check"])
+
+    def _ended(self, stage: str, seconds: float) -> None:
+        """A stage has just ended; one that is repeated adds up."""
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+        self.progress.stage(self.exercise, stage, seconds)
 
     def _lost(self, check: CheckResult, fault: str | None) -> CheckResult:
         """The result of a check that the run did not get to."""

@@ -130,8 +130,10 @@ class FirstRun(Sandboxes, Free):
         yield
 
     def set_for(self, exercise: Exercise) -> ImageSet:
-        # What went wrong while the whole set was made is raised here.
-        if self._whole is not None and self.missing(exercise):
+        if self._whole is None:
+            return self.image_set
+        # What went wrong while the whole set was made is raised here, unless the part is enough.
+        if self.missing(exercise) or (self._whole.done() and self._whole.exception() is None):
             return self._whole.result()
         return self.image_set
 

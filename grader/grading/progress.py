@@ -21,6 +21,8 @@ class Progress:
     doing: Callable[[Exercise, str], None] = lambda _exercise, _what: None
     finished: Callable[[ExerciseResult], None] = lambda _result: None
     waiting: Callable[[Exercise, str], None] = lambda _exercise, _what: None
+    stage: Callable[[Exercise, str, float], None] = lambda _exercise, _name, _seconds: None
+    """Called when a stage ends, with the seconds that it took: `sandbox`, and those of checks."""
 
 
 def now() -> str:

@@ -1,4 +1,4 @@
-"""A real Chromium for the tests of pages: found, or installed where that is possible."""
+"""What the tests of pages share: a browser, pages in it, and pictures of them."""
 
 from __future__ import annotations
 
@@ -15,25 +15,9 @@ from typing import Any
 import pytest
 
 from grader.reports import feedback
+from tests.browser import chromium
 from tests.tools import found_or_installed
 from tests.unit import sample_record
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-    "--hide-scrollbars",
-    # Nothing but this machine has a name: a request that a page makes goes nowhere.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
-)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @dataclass
@@ -110,25 +94,15 @@ class Page:
         return file
 
 
-WHY = "for the tests in a browser"
-
 OnPaper = Callable[[Page, str], str]
 """The words of an open page as it is printed; the PDF file is kept under the given name."""
 
 
 @pytest.fixture(scope="session")
-def chromium() -> tuple[str, str]:
-    """The paths of Chromium and of its driver."""
-    names = ("chromium", "chromium-driver")
-    browser = found_or_installed(
-        lambda: next(filter(None, map(shutil.which, BROWSERS)), None), names, WHY
-    )
-    return browser, found_or_installed(lambda: shutil.which("chromedriver"), names, WHY)
-
-
-@pytest.fixture(scope="session")
 def on_paper() -> OnPaper:
-    pdftotext = found_or_installed(lambda: shutil.which("pdftotext"), ("poppler-utils",), WHY)
+    pdftotext = found_or_installed(
+        lambda: shutil.which("pdftotext"), ("poppler-utils",), chromium.WHY
+    )
 
     def words(page: Page, name: str) -> str:
         done = subprocess.run(
@@ -153,23 +127,10 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def open_driver(
-    chromium: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
+def open_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One browser for all tests, with a profile of its own."""
-    from selenium import webdriver
-
-    browser, driver_path = chromium
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
-    try:
+    with chromium.opened(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture

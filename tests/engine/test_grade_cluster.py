@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -26,38 +25,9 @@ from grader.record import Record
 from grader.waiting import wait_until
 from tests.engine import kit
 from tests.engine.small_class import PARTS, THREE, Class
+from tests.engine.workers import Cluster
 
 pytestmark = pytest.mark.engine
-
-
-class Cluster:
-    """A scheduler and its workers."""
-
-    def __init__(self, protocol: str = "tls") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"{protocol}://127.0.0.1:{free.getsockname()[1]}"
-        self.workers: list[kit.Running] = []
-        self.schedule()
-
-    def schedule(self) -> None:
-        self.scheduler = kit.Running("worker", "--scheduler", self.address)
-        self.scheduler.until("Scheduler at")
-
-    def worker(self, folder: Path = paths.KIT) -> kit.Running:
-        running = kit.Running("worker", self.address, "--jobs", "1", folder=folder)
-        self.workers.append(running)
-        running.until("Grading for")
-        return running
-
-    def end(self) -> list[str]:
-        """Ctrl-C for all that still run; what they said."""
-        said = []
-        for running in [*self.workers, self.scheduler]:
-            if running.process.poll() is None:
-                running.interrupt()
-            said.append(running.said)
-        return said
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What three real virtual machines cost, beside the same on a sandbox: `bench --machines`.
+"""What three real virtual machines cost, beside the same on a sandbox.
 
 The machines are those of `nox -s vm_tests` (Linux, root); their times are measured there.
 """
@@ -11,25 +11,17 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
-from grader.console import say
-from grader.grading import examples
-from grader.lab import labfile
 from grader.paths import KIT
-from grader.targets import providers
-
-Row = tuple[str, str, str]
+from tests.bench.setting import Setting
 
 TESTS = "machines_come_up or practical_1 or joining or looks"
 """What of tests/vms takes the times; what they need comes along."""
 
 
-def machines(engine: Any, image_set: Any) -> list[Row]:
+def machines(setting: Setting) -> None:
     """Up and joined; the webserver exercise over SSH and in a sandbox; one look over SSH."""
-    say("Three virtual machines (minutes)")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "figures.json")
         command = [sys.executable, "-m", "tests.vms", "-k", TESTS, "--figures", str(file)]
@@ -41,30 +33,16 @@ def machines(engine: Any, image_set: Any) -> list[Row]:
         next(took for what, took in seconds.items() if what.startswith(beginning))
         for beginning in ("vagrant up", "join", "webserver")
     )
-    here = sandbox(engine, image_set)
     how = "emulated" if told["emulated"] else "KVM"
-    return [
-        (f"`vagrant up` and one swarm, {how}, on {processor()}", f"{up + join:.0f} s", ""),
-        (
-            "exercise webserver over SSH on such a machine / in a sandbox",
-            f"{played:.0f} s / {here:.0f} s = {played / here:.1f}",
-            "",
-        ),
-        *((what, f"{took:.2f} s", "") for what, took in seconds.items() if what.startswith("one")),
-    ]
-
-
-def sandbox(engine: Any, image_set: Any) -> float:
-    """Seconds of the exercise's solution in a sandbox."""
-    lab = labfile.load("lab4")
-    (solution,) = examples.find(lab, ["webserver/solution"])
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        compared = examples.run(lab, solution, providers.Sandboxes(engine, image_set), Path(folder))
-        took = time.monotonic() - began
-    if compared.differences:
-        raise SystemExit(f"webserver/solution has not full marks: {compared.differences}")
-    return took
+    setting.row(f"`vagrant up` and one swarm, {how}, on {processor()}", f"{up + join:.0f} s")
+    for what, took in seconds.items():
+        if what.startswith("one"):
+            setting.row(what, f"{took:.2f} s")
+    here, _ = setting.solve("webserver")
+    setting.row(
+        "exercise webserver over SSH on such a machine / in a sandbox",
+        f"{played:.0f} s / {here:.0f} s = {played / here:.1f}",
+    )
 
 
 def processor() -> str:
