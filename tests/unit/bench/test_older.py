@@ -21,6 +21,7 @@ from tests.unit import sample_record
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "grader").mkdir()
+    (tmp_path / "grader" / "__init__.py").touch()
     (tmp_path / "grader" / "__main__.py").write_text(
         "import os, sys\nprint(os.environ['DRYDOCK_HOME'], *sys.argv[1:])\n", encoding="utf-8"
     )
