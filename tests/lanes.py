@@ -35,6 +35,7 @@ MEMORY = 10 * 1024**3
 """Bytes of memory from which on two lanes are run."""
 FIRST = "gw0"
 """The lane that has the tests' own data directory: its image set stays for later."""
+ENGINE = "tests/engine/"
 EARLY = ("test_bases", "test_grade_interrupted")
 """Files that a lane takes first: one that makes the image set, and the one that takes longest."""
 LONG = (
