@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import os
 import shutil
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +18,8 @@ import pytest
 from filelock import FileLock, Timeout
 from xdist.scheduler import LoadFileScheduling
 
-from grader.engine import client, embedded, find, images, node_image, packages
+from grader.engine import embedded, find, images, node_image, packages, sealed
 from grader.engine.images import sets
-from grader.engine.sealed import file
 from grader.paths import data_dir
 
 if TYPE_CHECKING:
@@ -98,35 +95,30 @@ def clear() -> None:
         shutil.rmtree(found, ignore_errors=True)
 
 
-def image_set(engine: Engine, shared: Path) -> ImageSet:
-    """The image set on this lane's engine: one lane makes it, the other takes its file over.
-
-    `shared` is a folder of both lanes.
-    """
-    note = shared / "images.json"
-    with FileLock(f"{note}.lock"):
-        if note.is_file() and images.find(engine) is None:
-            _take_over(engine, json.loads(note.read_text("utf-8")))
-        made = images.ensure(engine)
-        if not note.is_file() and made.kind == "file":
-            told = {"engine": asdict(engine), "set": asdict(made), "file": str(file(made.volume))}
-            note.write_text(json.dumps(told), "utf-8")
-    return made
-
-
-def _take_over(engine: Engine, told: dict[str, Any]) -> None:
-    """Copy the set's file and the node image from the other lane."""
-    made = sets.ImageSet(**told["set"])
-    copy = file(made.volume)
+def image_set(engine: Engine) -> ImageSet:
+    """The image set on this lane's engine: made on the first lane's, whose file others take."""
+    own = data_dir()
+    first = own.with_name(own.name.removesuffix(f"-{os.environ['PYTEST_XDIST_WORKER']}"))
+    if own == first or images.find(engine) is not None:
+        return images.ensure(engine)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DRYDOCK_HOME", str(first))
+        other = find.ensure()
+        made = images.ensure(other)
+        source = sealed.file(made.volume)
+    if made.kind != "file":
+        return images.ensure(engine)
+    copy = sealed.file(made.volume)
     copy.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cp", "--sparse=always", "--reflink=auto", told["file"], copy], check=True)
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", source, copy], check=True)
     with (
-        contextlib.closing(client.Engine(**told["engine"]).client(timeout=600)) as other,
+        contextlib.closing(other.client(timeout=600)) as there,
         contextlib.closing(engine.client(timeout=600)) as here,
     ):
-        saved: Any = other.api.get_image(node_image.tag())
-        here.images.load(saved)
+        node: Any = there.api.get_image(node_image.tag())
+        here.images.load(node)
         sets.adopt(here, made)
+    return made
 
 
 class Lanes(LoadFileScheduling):  # type: ignore[misc]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader import paths
 from grader.errors import KitError
 from grader.files import safe_folder
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATE = ".j2"
 PICTURE = ".svg"
@@ -55,19 +59,9 @@ def render_text(text: str, path: Path, values: Mapping[str, Any]) -> str:
     """
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(DRAWING),
-        autoescape=path.name.endswith(PICTURE + TEMPLATE),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Shell has ${#name}, which Jinja's own {# would take for a comment.
-        comment_start_string="{##",
-        comment_end_string="##}",
-    )
     try:
-        return environment.from_string(text).render(values)
+        picture = path.name.endswith(PICTURE + TEMPLATE)
+        return _compiled(text, DRAWING, picture).render(values)
     except jinja2.TemplateSyntaxError as error:
         raise KitError(
             f"The template is wrong: {error.message}.",
@@ -80,6 +74,29 @@ def render_text(text: str, path: Path, values: Mapping[str, Any]) -> str:
             where=str(path),
             remedy="Values come from the variant part of lab.yaml.",
         ) from None
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(text: str, drawing: Path, picture: bool) -> jinja2.Template:
+    """Once for all students of a class: it takes most of the time of rendering."""
+    return _environment(drawing, picture).from_string(text)
+
+
+@functools.cache
+def _environment(drawing: Path, picture: bool) -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(drawing),
+        autoescape=picture,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Shell has ${#name}, which Jinja's own {# would take for a comment.
+        comment_start_string="{##",
+        comment_end_string="##}",
+    )
 
 
 def render_tree(source: Path, dest: Path, values: Mapping[str, Any]) -> list[str]:

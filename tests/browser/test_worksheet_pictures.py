@@ -159,7 +159,8 @@ def settled(page: Page, question: str) -> Any:
 @pytest.mark.parametrize(
     ("lab", "drawn", "dark", "width"),
     [
-        *(("lab4", DRAWN, dark, width) for dark in (False, True) for width in (1366, 900)),
+        ("lab4", DRAWN, False, 1366),
+        ("lab4", DRAWN, True, 900),
         ("lab3", DRAWN3, False, 1366),
     ],
     ids=lambda value: {False: "light", True: "dark"}[value] if isinstance(value, bool) else None,

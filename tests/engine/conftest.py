@@ -24,12 +24,10 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def image_set(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Any:
+def image_set(engine: Engine, request: pytest.FixtureRequest) -> Any:
     """The lab's image set on that engine; built if it is not there (minutes)."""
     if hasattr(request.config, "workerinput"):
-        return lanes.image_set(engine, tmp_path_factory.getbasetemp().parent)
+        return lanes.image_set(engine)
     return images.ensure(engine)
 
 

@@ -48,7 +48,9 @@ def build(
             for line in event.get("stream", "").splitlines():
                 if line.strip():
                     lines.append(line.strip())
-                    detail(lines[-1])
+                    # "---> Running in …" says less than the step, which is the line before.
+                    if not lines[-1].startswith("--->"):
+                        detail(lines[-1])
     except APIError as error:
         raise EngineFault(f"{title} could not be built: {error.explanation}") from None
     except (DockerException, RequestException) as error:
