@@ -58,19 +58,18 @@ class Work:
         """
         waiting = list(self.catalogue.images)
         running: dict[Future[dict[str, str]], Image] = {}
-        digests = {image.name: self.digest(image) for image in waiting}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
                 while waiting or running:
-                    active = {digests[image.name] for image in running.values()}
+                    active = {image.recipe for image in running.values()}
                     for image in list(waiting):
                         if len(running) >= AT_ONCE:
                             break
                         ready = all(parent in self.done for parent in image.parents)
-                        # One recipe under two names is built once.
-                        if ready and digests[image.name] not in active:
+                        # What two images of one recipe have in common is built once.
+                        if ready and image.recipe not in active:
                             waiting.remove(image)
-                            active.add(digests[image.name])
+                            active.add(image.recipe)
                             running[pool.submit(self._make, image)] = image
                     ended, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
                     for future in ended:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from docker import DockerClient
-from docker.errors import APIError, ContainerError, ImageNotFound
+from docker.errors import APIError, ImageNotFound
 
 from grader.engine.client import Engine
 from grader.engine.images import catalogue, image_builder
 from grader.engine.images.catalogue import Image
 from grader.engine.images.sets import ImageSet
 from grader.engine.sandbox import Sandbox
+
+SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def verify(engine: Engine, image_set: ImageSet) -> Iterator[Finding]:
     entries = catalogue.load()
     with (
         Sandbox.create(engine, image_set=image_set.volume) as sandbox,
-        contextlib.closing(sandbox.nodes[0].connect(timeout=120)) as client,
+        contextlib.closing(sandbox.nodes[0].connect(timeout=SECONDS)) as client,
     ):
         for image in entries.images:
             yield Finding(image.name, image.tag, _problem(client, image, image_set))
@@ -57,24 +58,29 @@ def _smoke(client: DockerClient, image: Image) -> str | None:
     """Run the catalogue's command without the entry point, which may need settings."""
     if not image.smoke:
         return None
+    command = f"`{' '.join(image.smoke)}`"
     try:
-        said = client.containers.run(
-            image.tag,
-            list(image.smoke[1:]),
-            entrypoint=[image.smoke[0]],
-            remove=True,
-            network_mode="none",
-            stdout=True,
-            stderr=True,
-        )
-    except ContainerError as error:
-        end: Any = error.stderr or b""
-        return f"`{' '.join(image.smoke)}` failed: {end.decode('utf-8', 'replace').strip()[-300:]}"
+        code, text = _run(client, image)
     except APIError as error:
         return f"it does not start: {error.explanation}"
-    text = bytes(said).decode("utf-8", errors="replace")
+    if code != 0:
+        return f"{command} failed: {text.strip()[-300:]}"
     if image.expect not in text:
-        return (
-            f"`{' '.join(image.smoke)}` does not say {image.expect!r} but {text.strip()[-300:]!r}"
-        )
+        return f"{command} does not say {image.expect!r} but {text.strip()[-300:]!r}"
     return None
+
+
+def _run(client: DockerClient, image: Image) -> tuple[int, str]:
+    """Exit code and output, read from the log after the end: on the way out some gets lost."""
+    container = client.containers.create(
+        image.tag,
+        list(image.smoke[1:]),
+        entrypoint=[image.smoke[0]],
+        network_mode="none",
+    )
+    try:
+        container.start()
+        code = int(container.wait(timeout=SECONDS)["StatusCode"])
+        return code, bytes(container.logs()).decode("utf-8", errors="replace")
+    finally:
+        container.remove(v=True, force=True)
