@@ -5,6 +5,7 @@ A build that could not fetch its packages is the student's fault only if another
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,16 @@ UNHEARD_OF = {
 """The same, for a name that does not exist (it is appended), so no cache can answer."""
 
 
+NOT_STARTED = re.compile(
+    r"unable to start container process: [a-z ]*: read init-p: connection reset by peer"
+)
+"""What runc says when the process that it has started itself is gone: no file can cause that."""
+
+
 def blame_the_network(node: Node, done: Completed) -> None:
-    """Raise the network's fault if `done` failed because of it."""
+    """Raise the fault of network or engine if `done` failed because of it."""
+    if not done.ok and NOT_STARTED.search(done.out):
+        raise EngineFault("The engine could not start a container.", remedy="Grade again.")
     fault = network_fault(node, done)
     if fault is not None:
         raise fault
