@@ -79,9 +79,9 @@ class Work:
             except BaseException as error:
                 if not isinstance(error, EngineFault):
                     self.stop.set()
-                    self._end_steps()
-                for future in running:
-                    future.cancel()
+                    # A step that is only about to begin is ended by the next round.
+                    while wait(running, timeout=0.5).not_done:
+                        self._end_steps()
                 raise
         with contextlib.closing(self.node.connect(timeout=SECONDS)) as client:
             _tidy(client, self.catalogue)
