@@ -41,7 +41,7 @@ _say_once = functools.cache(say)
 _stuck: set[str] = set()
 """Runs of which this process could not remove everything."""
 OTHERS_SECONDS = 3
-"""How long a run waits for the engine to let go of what an earlier one has left."""
+"""How long a run waits until the engine has removed what an earlier one has left."""
 LOCK_SECONDS = 60
 """Another process's reaper holds a kept run's lock for a moment while it checks the run."""
 
@@ -272,7 +272,7 @@ def _insist(action: Any, seconds: float = 20) -> None:
 def reap(engine: Engine) -> list[str]:
     """Remove the objects of this data directory's runs whose process is gone; return their IDs.
 
-    What the engine does not let go of costs nobody a sandbox: the kit says so, and the next call
+    What the engine cannot remove now prevents no new sandbox: the kit prints it, and the next call
     tries again.
     """
     dead: list[str] = []
@@ -293,8 +293,8 @@ def _cleaned(client: docker.DockerClient, run_id: str) -> bool:
     except APIError as error:
         _stuck.add(run_id)
         _say_once(
-            f"The engine keeps something of an earlier run ({run_id}): "
-            f"{error.explanation or error}. The kit goes on, and tries again later."
+            f"The engine cannot remove everything of an earlier run ({run_id}): "
+            f"{error.explanation or error}. The kit continues, and tries again later."
         )
         return False
     return True
