@@ -42,7 +42,8 @@ class Row:
 
 def number(value: float) -> str:
     """With as many decimals as say something: 0.05, 12.3, 1234."""
-    return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no -0.00
 
 
 class Report:

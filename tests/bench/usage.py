@@ -80,6 +80,17 @@ def machine_seconds(stat: str) -> tuple[float, float]:
     return (user + nice + system + irq + softirq) / TICKS, disk / TICKS
 
 
+def others(seconds: float = 2.0, stat: Path = PROC / "stat") -> float:
+    """How many processors are at work now, before anything is measured; 0 where it is not told."""
+    try:
+        before, _ = machine_seconds(stat.read_text())
+        time.sleep(seconds)
+        after, _ = machine_seconds(stat.read_text())
+    except (OSError, ValueError):
+        return 0.0
+    return (after - before) / seconds
+
+
 def interfaces(text: str) -> dict[str, tuple[int, int]]:
     """Bytes (received, sent) of each network interface but the loopback, from /proc/PID/net/dev."""
     found = {}
@@ -107,11 +118,20 @@ class Tree:
             process.key: (process.own + (0 if own_only else process.children), process.parent)
             for process in members
         }
-        # One that has ended is in the `children` of its parent, if that is still there.
+        above = {} if own_only else {pid: parent for (pid, _), (_, parent) in self._last.items()}
+
+        def inherited(pid: int) -> bool:
+            """Whether a process above it is still there: what it waited for is in `children`."""
+            while pid in above:
+                pid = above[pid]
+                if pid in pids:
+                    return True
+            return False
+
         self._ended += sum(
             seconds
-            for key, (seconds, parent) in self._last.items()
-            if key not in now and parent not in pids
+            for key, (seconds, _) in self._last.items()
+            if key not in now and not inherited(key[0])
         )
         self._last = now
         self.seconds = max(self.seconds, self._ended + sum(s for s, _ in now.values()))

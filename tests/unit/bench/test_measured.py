@@ -57,7 +57,8 @@ def test_rows_are_tables_in_markdown(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.054, "0.05"), (9.5, "9.50"), (12.34, "12.3"), (1234.5, "1234")]
+    ("value", "shown"),
+    [(0.054, "0.05"), (9.5, "9.50"), (12.34, "12.3"), (1234.5, "1234"), (-0.001, "0.00")],
 )
 def test_a_number_has_the_decimals_that_say_something(value: float, shown: str) -> None:
     assert measured.number(value) == shown

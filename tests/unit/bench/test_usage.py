@@ -39,6 +39,12 @@ def test_what_the_machine_does_is_apart_from_waiting_for_a_disk() -> None:
     assert usage.machine_seconds(stat) == (161 / TICKS, 400 / TICKS)
 
 
+def test_a_machine_that_tells_nothing_or_stands_still_is_quiet(tmp_path: Path) -> None:
+    assert usage.others(0.01, tmp_path / "stat") == 0
+    (tmp_path / "stat").write_text("cpu  100 20 30 9999 400 5 6 7 0 0\n")
+    assert usage.others(0.01, tmp_path / "stat") == 0
+
+
 def test_interfaces_without_the_loopback() -> None:
     text = (
         "Inter-|   Receive                            |  Transmit\n"
@@ -57,6 +63,13 @@ def test_a_child_that_ended_counts_once_whether_it_was_waited_for_or_not() -> No
     tree.look([process(1, 0, 1.0, children=4.0), process(3, 1, 2.0)])
     tree.look([])
     assert tree.seconds == 7.0, "both ended between two looks"
+
+
+def test_a_family_that_ended_counts_once_for_the_ancestor_who_is_left() -> None:
+    tree = Tree()
+    tree.look([process(1, 0, 1.0), process(2, 1, 0.5), process(3, 2, 4.0)])
+    tree.look([process(1, 0, 1.0, children=4.5)])
+    assert tree.seconds == 5.5
 
 
 def test_what_comes_from_elsewhere_and_ends_stays_in_the_sum() -> None:
