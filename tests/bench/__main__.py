@@ -11,7 +11,7 @@ from grader.console import say
 from grader.errors import KitError
 from grader.paths import KIT
 from grader.text.words import count
-from tests.bench import classes, growth, machines, measured, stages, submissions, swarms
+from tests.bench import classes, growth, machines, measured, stages, submissions, swarms, usage
 from tests.bench.setting import Setting
 
 PARTS: dict[str, tuple[Callable[[Setting], None], str]] = {
@@ -32,6 +32,8 @@ ASKED_FOR = ("first-run", "profile", "growth", "machines")
 """Parts that are measured only if they are named."""
 SHORTHANDS = ("profile", "growth", "machines")
 FILE = KIT / "bench.json"
+BUSY = 0.25
+"""With more processors than this at work for others, figures say little."""
 
 EXAMPLE = """examples:
   nox -s bench                                    all parts but {}
@@ -45,7 +47,11 @@ Rows are printed and written to bench.json as they are measured; Ctrl-C keeps th
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = arguments(argv)
-    report = measured.Report(FILE, measured.facts())
+    busy = usage.others()
+    if busy > BUSY:
+        say(f"The machine is not quiet: {busy:.1f} processors work for other programs.")
+        say("Times are too long, and waiting is not recognised. Measure again without them.")
+    report = measured.Report(FILE, {**measured.facts(), "busy_processors": round(busy, 2)})
     setting = Setting(
         report,
         repeat=args.repeat,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import __main__ as bench
+from tests.bench import usage
 from tests.bench.setting import Setting
 
 
@@ -31,6 +32,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(bench, "FILE", file)
     parts = {"sandbox": (well, ""), "compose": (stopped, ""), "class": (broken, "")}
     monkeypatch.setattr(bench, "PARTS", parts)
+    monkeypatch.setattr(usage, "others", lambda: 0.0)
     return file
 
 
@@ -45,6 +47,15 @@ def test_what_was_measured_before_ctrl_c_is_kept(
     assert bench.main(["--only", "sandbox", "--only", "compose", "--only", "class"]) == 130
     assert rows(kept) == [("sandbox", "a figure"), ("compose", "before Ctrl-C")]
     assert "Stopped. 2 rows in " in capsys.readouterr().err
+
+
+def test_a_busy_machine_is_told_and_recorded(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(usage, "others", lambda: 1.5)
+    assert bench.main(["--only", "sandbox"]) == 0
+    assert "not quiet: 1.5 processors" in capsys.readouterr().err
+    assert json.loads(kept.read_text("utf-8"))["busy_processors"] == 1.5
 
 
 def test_a_part_that_fails_does_not_end_the_others(
