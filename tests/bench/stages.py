@@ -102,9 +102,6 @@ def table(
 
 
 def _columns(row: dict[str, float]) -> dict[str, float]:
-    # A node is looked at a moment before the processes in it.
-    early = min(row["nested"], 0.0)
-    row = {**row, "nested": row["nested"] - early, "containers": row["containers"] + early}
     return {
         "wall s": row["wall"],
         "waiting s": row["waiting"],
